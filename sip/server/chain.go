@@ -1,0 +1,160 @@
+package server
+
+import (
+	"github.com/emiago/sipgo/sip"
+	"github.com/sparkleim/sparkle/sip/auth"
+)
+
+// step is one link of the chain.
+type step struct {
+	name string
+	do   func(r *Request) verdict
+}
+
+// verdict of a step.
+type verdict uint8
+
+const (
+	pass verdict = iota // on to the next step
+	done                // answered, handed over or dropped
+	wait                // the step goes on by itself when it knows more
+)
+
+// steps is the chain, in the order of the package documentation.
+func (s *Server) steps() []step {
+	return []step{
+		{"overload", s.admit},
+		{"rate", s.limit},
+		{"hops", s.hops},
+		{"extensions", s.extensions},
+		{"transaction", s.unmatched},
+		{"self", s.self},
+		{"dialog", s.dialog},
+		{"relay", s.relay},
+		{"authenticate", s.authenticate},
+		{"identity", s.identity},
+		{"route", s.route},
+	}
+}
+
+// run takes r through the chain from where it stands, and then everybody who
+// waited behind it.
+func (s *Server) run(r *Request) {
+	for r != nil && s.walk(r) != wait {
+		r = s.lines.leave(r)
+	}
+}
+
+func (s *Server) walk(r *Request) (v verdict) {
+	defer s.caught(r)
+	for v = pass; v == pass && r.at < len(s.chain); {
+		r.at++
+		v = s.chain[r.at-1].do(r)
+	}
+	return v
+}
+
+// turnAway answers without state and ends the chain.
+func (s *Server) turnAway(r *Request, e *Error) verdict {
+	s.counters.refused(s.chain[r.at-1].name)
+	r.refuse(e)
+	return done
+}
+
+// hops, RFC 3261 §16.3 step 3: who sends OPTIONS with no hop left asks us.
+func (s *Server) hops(r *Request) verdict {
+	switch {
+	case r.MaxForwards > 0 || r.Method == sip.ACK:
+		return pass
+	case r.Method == sip.OPTIONS:
+		r.replyOptions()
+		return done
+	}
+	return s.turnAway(r, &Error{Status: 483})
+}
+
+// unmatched deals with what should have met a transaction.
+func (s *Server) unmatched(r *Request) verdict {
+	switch r.Method {
+	case sip.CANCEL:
+		// Its INVITE may have waited for the authenticator together with it.
+		if r.Cancel() {
+			return done
+		}
+		return s.turnAway(r, &Error{Status: 481})
+	case sip.ACK:
+		if s.inDialog(r) {
+			s.cfg.Proxy.ServeSIP(r)
+		}
+		return done // RFC 3261 §17: nobody answers an ACK
+	}
+	return pass
+}
+
+// dialog lets requests in that the proxy's token opens a dialog for.
+func (s *Server) dialog(r *Request) verdict {
+	if !s.inDialog(r) {
+		return pass
+	}
+	s.cfg.Proxy.ServeSIP(r)
+	return done
+}
+
+func (s *Server) inDialog(r *Request) bool {
+	if r.ToTag == "" || s.cfg.InDialog == nil {
+		return false
+	}
+	if !r.asked {
+		r.asked, r.claimed = true, s.cfg.InDialog.Claims(r)
+	}
+	return r.claimed
+}
+
+// authenticate challenges everything that came this far. While the
+// authenticator reads a credential, later requests of the flow wait in line.
+func (s *Server) authenticate(r *Request) verdict {
+	result, ok := s.cfg.Auth.Check(r.Flow, r.Request, &r.Core, !s.isUAS(r), r.resume)
+	if !ok {
+		s.lines.open(r)
+		if result, ok = r.pause.park(); !ok {
+			return wait
+		}
+	}
+	return s.authenticated(r, result)
+}
+
+func (s *Server) authenticated(r *Request, result auth.Result) verdict {
+	switch result.Verdict {
+	case auth.Proven:
+		r.Sender = result.Identity
+		return pass
+	case auth.Drop:
+		s.counters.refused("ban")
+		return done
+	}
+	return s.turnAway(r, &Error{Status: result.Status, Headers: result.Headers})
+}
+
+// resume goes on with a request whose sender was looked up.
+func (r *Request) resume(result auth.Result) {
+	if !r.pause.wake(result) {
+		return // authenticate is still there and takes it
+	}
+	r.server.resumed(r, result)
+}
+
+func (s *Server) resumed(r *Request, result auth.Result) {
+	if s.guarded(r, result) == pass {
+		s.run(r)
+		return
+	}
+	if next := s.lines.leave(r); next != nil {
+		s.run(next)
+	}
+}
+
+func (s *Server) guarded(r *Request, result auth.Result) (v verdict) {
+	v = done
+	defer s.caught(r)
+	return s.authenticated(r, result)
+}

@@ -1,0 +1,171 @@
+package server
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"runtime/debug"
+	"strings"
+
+	"github.com/emiago/sipgo/sip"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sparkleim/sparkle/sip/auth"
+	"github.com/sparkleim/sparkle/sip/transaction"
+	"github.com/sparkleim/sparkle/sip/transport"
+	"github.com/sparkleim/sparkle/sip/wire"
+)
+
+// Handler is a service.
+type Handler interface {
+	// ServeSIP must not block. It may keep r and answer later.
+	ServeSIP(r *Request)
+}
+
+// Door is the proxy's entrance for requests inside dialogs.
+type Door interface {
+	// Claims tells whether r carries a valid dialog token of ours.
+	Claims(r *Request) bool
+}
+
+// Authenticator is what the chain needs of [auth.Authenticator].
+type Authenticator interface {
+	Check(f *transport.Flow, req *sip.Request, core *wire.Core, proxy bool, resume func(auth.Result)) (auth.Result, bool)
+}
+
+// Config names the parts around the chain.
+type Config struct {
+	// Domains are all names that are ours, the listeners' addresses as hosts
+	// too. The first one signs warnings.
+	Domains []string
+
+	Auth      Authenticator
+	Registrar Handler
+	Chat      Handler
+	Proxy     Handler
+	InDialog  Door // nil: nothing is inside a dialog of ours
+
+	// Owns tells whether user (unescaped user part, or a telephone number) is
+	// one of the sender's own besides the username: a number. It must not
+	// block. nil: usernames only.
+	Owns func(sender auth.Identity, user string) bool
+
+	// Load tells how full the system is: 0 idle, 1 at its limits. It is asked
+	// once a request and must be cheap. nil: never overloaded.
+	Load func() float64
+
+	// Rate is how many requests a second one address (IPv6: one /64) may send
+	// before it has proved who it is, with bursts of four times as many. 0 means
+	// 100, less than 0 no limit. Addresses in Unlimited are not counted.
+	Rate      float64
+	Unlimited []netip.Prefix
+
+	Stray     func(f *transport.Flow, res *sip.Response, core wire.Core) // the proxy's; nil drops
+	Malformed func(f *transport.Flow, e *wire.Error)                     // nil: only counted
+	Closed    []func(f *transport.Flow)                                  // told of each flow's end, in this order
+
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer // nil for no metrics
+}
+
+// Server is the chain. It is the transaction.User.
+type Server struct {
+	cfg      Config
+	domains  map[string]bool
+	log      *slog.Logger
+	chain    []step
+	lines    *lines
+	sources  *sources
+	trace    tracer
+	counters *counters
+}
+
+// New returns a server.
+func New(c Config) *Server {
+	s := &Server{
+		cfg:      c,
+		domains:  make(map[string]bool, len(c.Domains)),
+		log:      c.Logger,
+		lines:    newLines(),
+		counters: newCounters(c.Registerer),
+	}
+	for _, d := range c.Domains {
+		s.domains[canonicalHost(d)] = true
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if c.Rate >= 0 {
+		s.sources = newSources(c.Rate, c.Unlimited)
+	}
+	s.chain = s.steps()
+	return s
+}
+
+// Request takes a request from the transaction layer.
+func (s *Server) Request(in *transaction.Incoming) {
+	s.counters.request(string(in.Method))
+	r := &Request{Incoming: in, TraceID: s.trace.next(), server: s}
+	switch s.lines.join(r) {
+	case waits:
+		return
+	case full:
+		s.counters.refused("queue")
+		r.refuse(&Error{Status: 503, RetryAfter: soon(), Warning: "too many requests wait on this connection"})
+		return
+	}
+	s.run(r)
+}
+
+// Malformed counts a request that was refused before it had a meaning.
+func (s *Server) Malformed(f *transport.Flow, e *wire.Error) {
+	s.counters.refused("malformed")
+	if s.cfg.Malformed != nil {
+		s.cfg.Malformed(f, e)
+	}
+}
+
+// Stray passes on a response that belongs to no transaction.
+func (s *Server) Stray(f *transport.Flow, res *sip.Response, core wire.Core) {
+	if s.cfg.Stray == nil {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			s.panicked(p, "", core.CallID)
+		}
+	}()
+	s.cfg.Stray(f, res, core)
+}
+
+// Closed tells everybody that a flow has ended.
+func (s *Server) Closed(f *transport.Flow) {
+	for _, told := range s.cfg.Closed {
+		told(f)
+	}
+}
+
+// Owns tells whether host is one of our names.
+func (s *Server) Owns(host string) bool {
+	return s.domains[host] || s.domains[canonicalHost(host)]
+}
+
+func canonicalHost(h string) string {
+	return strings.Trim(strings.ToLower(strings.TrimSuffix(h, ".")), "[]")
+}
+
+// caught answers a request whose handler panicked (DESIGN.md law 6). It is
+// deferred.
+func (s *Server) caught(r *Request) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	s.panicked(p, r.TraceID, r.CallID)
+	defer func() { _ = recover() }() // the answer itself may be what panics
+	r.ReplyError(&Error{Status: 500, Warning: "internal error, trace " + r.TraceID})
+}
+
+func (s *Server) panicked(p any, trace, callID string) {
+	s.counters.panics.Add(1)
+	s.log.Error("a handler panicked", "panic", fmt.Sprint(p), "trace", trace, "call_id", callID, "stack", string(debug.Stack()))
+}
