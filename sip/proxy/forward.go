@@ -1,0 +1,113 @@
+package proxy
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/emiago/sipgo/sip"
+	"github.com/sparkleim/sparkle/sip/server"
+	"github.com/sparkleim/sparkle/sip/transport"
+	"github.com/sparkleim/sparkle/sip/wire"
+	"github.com/sparkleim/sparkle/store"
+)
+
+// initial makes c forward to the devices of a user, of which breadth may be
+// asked at a time. It fails when they are more.
+func (c *responseContext) initial(set []candidate, hash string, breadth int) *server.Error {
+	c.hash = hash
+	c.fork.gone = sip.StatusTemporarilyUnavailable
+	for i, t := range set {
+		c.branches[i].hop = t.hop
+		c.fork.branches[i] = forkBranch{group: t.group, after: t.after}
+	}
+	widest := c.fork.widest()
+	if widest > breadth {
+		return errBreadth()
+	}
+	c.add = append(asserted(c.r), c.proxy.foreignCredentials(c.r)...)
+	c.add = append(c.add, wire.H("Max-Breadth", strconv.Itoa(breadth/widest))) // RFC 5393 §5.3.3
+	if makesDialog(c.r.Method) {
+		c.recordRoute = c.proxy.recordRoute(c.r.Flow, c.r.Sender.User, c.r.CallID)
+	}
+	return nil
+}
+
+// inDialog makes c forward to the other side of a dialog.
+func (c *responseContext) inDialog(h hop, rest []string) {
+	c.fork.gone = statusFlowFailed
+	c.fork.branches[0].after = -1
+	b := &c.branches[0]
+	b.hop = h
+	b.path = routesAfter(h, rest)
+	c.add = c.proxy.foreignCredentials(c.r)
+	// RFC 6665 §4.4.1: the first NOTIFY may make the dialog before the 200 does
+	if c.r.Method == sip.NOTIFY {
+		c.recordRoute = c.proxy.recordRoute(c.r.Flow, 0, c.r.CallID)
+	}
+}
+
+// makesDialog tells for which requests we stay in the path. REFER and NOTIFY
+// make dialogs as SUBSCRIBE does (RFC 6665).
+func makesDialog(m sip.RequestMethod) bool {
+	return m == sip.INVITE || m == sip.SUBSCRIBE || m == sip.REFER || m == sip.NOTIFY
+}
+
+// request makes the copy for one target (RFC 3261 §16.6, by its steps; step 3,
+// Max-Forwards, is part of [wire.Forward]).
+func (c *responseContext) request(b *branch) *sip.Request {
+	p := c.proxy
+	e := wire.Edit{
+		URI:  &b.uri,    // step 2
+		Drop: p.leftOut, // step 5 and identity.go
+		Add:  c.add,
+	}
+	if c.recordRoute != "" { // step 4; RFC 5658: the callee's side on top
+		e.RecordRoute = []string{p.recordRoute(b.flow, b.user, c.r.CallID), c.recordRoute}
+	}
+	e.Routes = b.path // step 6; RFC 3327 §5.2: Path becomes Route
+	if e.Routes == nil {
+		e.Routes = []string{} // preloaded ones are not followed
+	}
+	e.Via = p.via(b.flow, newBranch(c.hash)) // step 8
+	return wire.Forward(c.r.Request, e)
+}
+
+// forwardACK sends an ACK to a 2xx on.
+func (p *Proxy) forwardACK(r *server.Request, h hop, rest []string) {
+	e := wire.Edit{
+		URI:    &h.uri,
+		Drop:   p.leftOut,
+		Routes: routesAfter(h, rest),
+		Via:    p.via(h.flow, wire.NewBranch()),
+	}
+	p.metrics.forwarded.Inc()
+	// A flow that broke is no news to anybody: the 2xx is sent again.
+	_ = p.Transactions.SendACK(wire.Forward(r.Request, e), h.flow)
+}
+
+// routesAfter is the route set behind us: what the request brought, or the Path
+// of a device that was looked up anew. Never nil.
+func routesAfter(h hop, rest []string) []string {
+	switch {
+	case len(rest) > 0:
+		return rest
+	case h.path != nil:
+		return h.path
+	}
+	return []string{}
+}
+
+// via is our Via value for a request that goes out by f.
+func (p *Proxy) via(f *transport.Flow, branch string) string {
+	rport := ""
+	if !f.Reliable() {
+		rport = ";rport" // RFC 3581
+	}
+	return "SIP/2.0/" + f.Transport + " " + p.Flows.Local(f) + rport + ";branch=" + branch
+}
+
+// recordRoute is our Record-Route value for the side at the end of f.
+func (p *Proxy) recordRoute(f *transport.Flow, u store.UserID, callID string) string {
+	return "<sip:" + p.tokens.seal(f, u, callID) + "@" + p.Flows.Local(f) +
+		";transport=" + strings.ToLower(f.Transport) + ";lr>"
+}

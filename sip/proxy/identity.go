@@ -1,0 +1,93 @@
+package proxy
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/emiago/sipgo/sip"
+	"github.com/sparkleim/sparkle/sip/server"
+	"github.com/sparkleim/sparkle/sip/wire"
+)
+
+// leftOut lists what no copy of a request takes along as it came.
+//
+// The first are the fields by which one trusted server tells another who is
+// calling and how the call came here. Our users are not servers: theirs are
+// dropped (RFC 3325 §5, RFC 5806, RFC 7044 §10, RFC 7315 §4). Identity stays, it
+// is signed. The last are put back where they belong: [Proxy.foreignCredentials].
+func leftOut() []string {
+	return []string{
+		"P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID",
+		"P-Charging-Vector", "P-Charging-Function-Addresses",
+		"History-Info", "Diversion",
+		"Authorization", "Proxy-Authorization",
+	}
+}
+
+// asserted returns what is told to the callee about the sender that was proved
+// (RFC 3325 §5 and §7), unless the sender wants to stay unknown.
+func asserted(r *server.Request) []sip.Header {
+	aor := r.Sender.AOR()
+	if aor == "" || wire.Has(r.Request, "Privacy", "id") {
+		return nil
+	}
+	return []sip.Header{wire.H("P-Asserted-Identity", "<sip:"+aor+">")}
+}
+
+// foreignCredentials returns the credentials of r for other realms than ours:
+// the only ones that go on (RFC 3261 §22.3).
+func (p *Proxy) foreignCredentials(r *server.Request) []sip.Header {
+	var keep []sip.Header
+	for _, h := range r.Headers() {
+		switch name := h.Name(); name {
+		case "Authorization", "Proxy-Authorization":
+			if !p.ourRealm(h.Value()) {
+				keep = append(keep, wire.H(name, h.Value()))
+			}
+		}
+	}
+	return keep
+}
+
+// clean returns a device's response without what only a trusted server may say,
+// and without challenges in our realm: with the answer to one, a device could
+// guess the caller's password.
+func (p *Proxy) clean(res *sip.Response) *sip.Response {
+	if !slices.ContainsFunc(res.Headers(), p.untrusted) {
+		return res
+	}
+	out := copyResponse(res)
+	for _, h := range res.Headers() {
+		if p.untrusted(h) {
+			continue
+		}
+		out.AppendHeader(h)
+	}
+	return out
+}
+
+func (p *Proxy) untrusted(h sip.Header) bool {
+	switch h.Name() {
+	case "P-Asserted-Identity", "Remote-Party-ID":
+		return true
+	case "WWW-Authenticate", "Proxy-Authenticate":
+		return p.ourRealm(h.Value())
+	}
+	return false
+}
+
+// ourRealm tells whether a challenge or credentials name one of our domains as
+// their realm.
+func (p *Proxy) ourRealm(value string) bool {
+	for param := range strings.SplitSeq(value, ",") {
+		name, realm, ok := strings.Cut(param, "=")
+		name = strings.TrimSpace(name)
+		if i := strings.LastIndexAny(name, " \t"); i >= 0 {
+			name = name[i+1:] // behind the scheme: Digest realm=…
+		}
+		if ok && strings.EqualFold(name, "realm") {
+			return p.serves(strings.Trim(strings.TrimSpace(realm), `"`))
+		}
+	}
+	return false
+}

@@ -1,0 +1,134 @@
+package proxy
+
+import (
+	"github.com/emiago/sipgo/sip"
+	"github.com/sparkleim/sparkle/sip/server"
+	"github.com/sparkleim/sparkle/sip/wire"
+)
+
+// Claims tells whether r proves to be inside a dialog of ours: it carries the
+// token of its side where it routes to us first. Such a request needs no
+// challenge, and a challenge would be wrong for many (RFC 3261 §22.1).
+func (p *Proxy) Claims(r *server.Request) bool {
+	if r.ToTag == "" {
+		return false
+	}
+	if _, ok := p.tokens.open(r.Recipient.User, r.CallID); ok {
+		return true // from a strict router
+	}
+	first := wire.Values(r.Request, "Route")
+	if len(first) == 0 {
+		return false
+	}
+	_, ok, _ := p.readRoute(r, first[0])
+	return ok
+}
+
+// serveDialog forwards a request that has a To tag.
+func (p *Proxy) serveDialog(r *server.Request) {
+	d, err := p.route(r)
+	switch {
+	case err != nil:
+		p.refuse(r, tokenForged, err)
+	case d.claimed:
+		p.follow(r, d)
+	case r.Method == sip.ACK: // unauthenticated and for no dialog of ours: silence
+	default:
+		// The client lost our Route, or it never had one because its contact
+		// was told to it by REFER. It was challenged; only our own devices can
+		// be meant.
+		p.serveInitial(r)
+	}
+}
+
+// dialogRoute is what the Route of a request inside a dialog says to us.
+type dialogRoute struct {
+	claimed bool     // at least one value was sealed by us for this Call-ID
+	next    token    // the last of our own values: the other side
+	uri     sip.Uri  // the Request-URI
+	rest    []string // the route set after us
+}
+
+// route takes our own values from the top of the route set: the side that the
+// request came by and the side where it goes to; more when it passed here
+// twice. (RFC 3261 §16.4, RFC 5658)
+func (p *Proxy) route(r *server.Request) (dialogRoute, *server.Error) {
+	d := dialogRoute{uri: r.Recipient, rest: wire.Values(r.Request, "Route")}
+	d.uri.Headers = nil // RFC 3261 §19.1.5: never become headers
+	p.undoStrictRouter(r, &d)
+	for len(d.rest) > 0 {
+		t, ok, forged := p.readRoute(r, d.rest[0])
+		if forged {
+			// RFC 5626 §5.3: a token that was tampered with
+			return d, &server.Error{Status: sip.StatusForbidden, Warning: "the Route of this request belongs to another dialog"}
+		}
+		if !ok {
+			break
+		}
+		d.claimed, d.next, d.rest = true, t, d.rest[1:]
+	}
+	return d, nil
+}
+
+// undoStrictRouter puts the Request-URI back in its place when the previous hop
+// was a strict router and put our Record-Route value there (RFC 3261 §16.4).
+func (p *Proxy) undoStrictRouter(r *server.Request, d *dialogRoute) {
+	t, ok := p.tokens.open(d.uri.User, r.CallID)
+	if !ok || len(d.rest) == 0 {
+		return
+	}
+	last := len(d.rest) - 1
+	target, err := wire.ParseNameAddr(d.rest[last])
+	if err != nil {
+		return
+	}
+	d.uri, d.rest = target.URI, d.rest[:last]
+	d.uri.Headers = nil
+	d.claimed, d.next = true, t
+}
+
+// readRoute opens one Route value. forged: it names us and its user part is not
+// a token of this dialog.
+func (p *Proxy) readRoute(r *server.Request, value string) (t token, ok, forged bool) {
+	na, err := wire.ParseNameAddr(value)
+	if err != nil {
+		return token{}, false, false
+	}
+	if t, ok = p.tokens.open(na.URI.User, r.CallID); ok {
+		return t, true, false
+	}
+	return token{}, false, na.URI.User != "" && p.isUs(r, &na.URI)
+}
+
+// isUs tells whether a URI names this server as the sender of r knows it.
+func (p *Proxy) isUs(r *server.Request, u *sip.Uri) bool {
+	return p.serves(u.Host) || hostPort(u, r.Flow) == p.Flows.Local(r.Flow)
+}
+
+// follow sends a request of a dialog to the other side: an ACK without state
+// (RFC 3261 §16.11, it has no response), everything else with.
+func (p *Proxy) follow(r *server.Request, d dialogRoute) {
+	if r.Method == sip.ACK {
+		p.nextHop(d, func(h hop, ok bool) {
+			if ok {
+				p.forwardACK(r, h, d.rest)
+			}
+		})
+		return
+	}
+	tx := r.Transaction()
+	if tx == nil {
+		return
+	}
+	p.nextHop(d, func(h hop, ok bool) {
+		if !ok {
+			// RFC 5626 §5.3.1; unlike 481 it leaves the dialog alive for a
+			// device that comes back
+			p.refuse(r, deviceGone, &server.Error{Status: statusFlowFailed, Reason: "Flow Failed"})
+			return
+		}
+		c := p.newContext(r, tx, 1)
+		c.inDialog(h, d.rest)
+		c.start()
+	})
+}

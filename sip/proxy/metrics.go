@@ -1,0 +1,54 @@
+package proxy
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// reason is why a request was not forwarded.
+type reason int
+
+const (
+	loopFound reason = iota
+	breadthUsedUp
+	tokenForged
+	nobodyThere
+	deviceGone
+	reasons
+)
+
+func (w reason) String() string {
+	return [reasons]string{"loop", "breadth", "forged token", "unknown user", "unreachable"}[w]
+}
+
+type metrics struct {
+	forwarded prometheus.Counter
+	refused   [reasons]prometheus.Counter
+	open      prometheus.Gauge
+	timedOut  prometheus.Counter
+}
+
+func newMetrics(r prometheus.Registerer) *metrics {
+	refused := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sparkle_proxy_refused_total",
+		Help: "Requests that were not forwarded, by reason.",
+	}, []string{"reason"})
+	m := &metrics{
+		forwarded: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sparkle_proxy_forwarded_total",
+			Help: "Requests sent to devices, each branch of a fork counted.",
+		}),
+		open: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "sparkle_proxy_response_contexts",
+			Help: "Forwarded requests that have no final response yet.",
+		}),
+		timedOut: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sparkle_proxy_timer_c_total",
+			Help: "Calls that rang too long without news (Timer C).",
+		}),
+	}
+	for w := range reasons {
+		m.refused[w] = refused.WithLabelValues(w.String())
+	}
+	if r != nil {
+		r.MustRegister(m.forwarded, m.open, m.timedOut, refused)
+	}
+	return m
+}

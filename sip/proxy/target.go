@@ -1,0 +1,113 @@
+package proxy
+
+import (
+	"github.com/emiago/sipgo/sip"
+	"github.com/sparkleim/sparkle/sip/registrar"
+	"github.com/sparkleim/sparkle/sip/server"
+)
+
+// serveInitial forwards a request that is outside of dialogs, or inside one
+// that we know nothing of: to the devices of the user it names.
+func (p *Proxy) serveInitial(r *server.Request) {
+	hash := p.loopHash(r)
+	if p.looped(r, hash) {
+		p.refuse(r, loopFound, &server.Error{Status: sip.StatusLoopDetected})
+		return
+	}
+	breadth, ok := p.breadth(r)
+	if !ok {
+		p.refuse(r, breadthUsedUp, errBreadth())
+		return
+	}
+	tx := r.Transaction()
+	if tx == nil {
+		return
+	}
+	p.targets(r, func(found registrar.Resolved) {
+		set, err := targetSet(r, found)
+		if err != nil {
+			p.refuse(r, nobodyThere, err)
+			return
+		}
+		c := p.newContext(r, tx, len(set))
+		if err := c.initial(set, hash, breadth); err != nil {
+			p.refuse(r, breadthUsedUp, err)
+			return
+		}
+		c.start()
+	})
+}
+
+// targets finds who is meant by the Request-URI: the devices of an
+// address-of-record, the one of a GRUU, or the one that registered exactly this
+// Contact. Nothing else is a target: we relay to nowhere else (RFC 3261 §16.5).
+func (p *Proxy) targets(r *server.Request, then func(registrar.Resolved)) {
+	u := r.Recipient
+	u.Headers = nil
+	if t, ok := p.Locations.ByContact(&u); ok {
+		then(registrar.Resolved{Found: true, Targets: []registrar.Target{t}})
+		return
+	}
+	if !p.serves(u.Host) {
+		then(registrar.Resolved{})
+		return
+	}
+	if found, ok := p.Locations.Resolve(&u, then); ok {
+		then(found)
+	}
+}
+
+// candidate is a target with its place in the order of trying.
+type candidate struct {
+	hop
+	instance string
+	q        int
+	group    int // of equal q, 0 is the best
+	after    int // index of the better flow of the same device that must fail first, or -1
+}
+
+// targetSet puts what was found in the order of trying. Who is disabled does
+// not exist (DESIGN.md law 5).
+func targetSet(r *server.Request, found registrar.Resolved) ([]candidate, *server.Error) {
+	if !found.Found || found.Disabled {
+		return nil, &server.Error{Status: sip.StatusNotFound}
+	}
+	set := make([]candidate, 0, len(found.Targets))
+	for _, t := range found.Targets {
+		if !reachable(t) || isSender(r, t) || (r.Recipient.Scheme == "sips" && !t.Flow.Secure()) {
+			continue
+		}
+		set = append(set, place(set, t))
+	}
+	if len(set) == 0 {
+		return nil, &server.Error{Status: sip.StatusTemporarilyUnavailable}
+	}
+	return set, nil
+}
+
+// place finds the place of t behind those of a better or equal q. A further flow
+// of a device stands where its first one does (RFC 5626 §6).
+func place(set []candidate, t registrar.Target) candidate {
+	next := candidate{hop: hopTo(t), instance: t.Instance, q: t.Q, after: -1}
+	if len(set) == 0 {
+		return next
+	}
+	last := set[len(set)-1]
+	next.group = last.group
+	for i := len(set) - 1; i >= 0 && t.Instance != ""; i-- {
+		if set[i].instance == t.Instance {
+			next.q, next.group, next.after = set[i].q, set[i].group, i
+			return next
+		}
+	}
+	if t.Q != last.q {
+		next.group++
+	}
+	return next
+}
+
+// isSender keeps a request to one's own address away from the device that sent
+// it: it goes to the user's other devices.
+func isSender(r *server.Request, t registrar.Target) bool {
+	return t.User == r.Sender.User && t.Flow.ID == r.Flow.ID
+}
