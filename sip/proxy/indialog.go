@@ -16,12 +16,11 @@ func (p *Proxy) Claims(r *server.Request) bool {
 	if _, ok := p.tokens.open(r.Recipient.User, r.CallID); ok {
 		return true // from a strict router
 	}
-	first := wire.Values(r.Request, "Route")
-	if len(first) == 0 {
-		return false
+	for first := range wire.All(r.Request, "Route") {
+		_, ok, _ := p.readRoute(r, first)
+		return ok
 	}
-	_, ok, _ := p.readRoute(r, first[0])
-	return ok
+	return false
 }
 
 // serveDialog forwards a request that has a To tag.
@@ -124,7 +123,7 @@ func (p *Proxy) follow(r *server.Request, d dialogRoute) {
 		if !ok {
 			// RFC 5626 §5.3.1; unlike 481 it leaves the dialog alive for a
 			// device that comes back
-			p.refuse(r, deviceGone, &server.Error{Status: statusFlowFailed, Reason: "Flow Failed"})
+			p.refuse(r, deviceGone, &server.Error{Status: statusFlowFailed})
 			return
 		}
 		c := p.newContext(r, tx, 1)

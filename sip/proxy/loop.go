@@ -10,7 +10,7 @@ import (
 )
 
 func errBreadth() *server.Error {
-	return &server.Error{Status: 440, Reason: "Max-Breadth Exceeded"}
+	return &server.Error{Status: 440}
 }
 
 // loopHash is the second part of our branches (RFC 5393 §4.2.2): equal for a
@@ -42,7 +42,7 @@ func newBranch(hash string) string { return wire.NewBranch() + "." + hash }
 // looped tells whether r passed here before with the same Request-URI
 // (RFC 5393 §4.2.1): one of its Via values carries its hash.
 func (p *Proxy) looped(r *server.Request, hash string) bool {
-	for _, via := range wire.Values(r.Request, "Via") {
+	for via := range wire.All(r.Request, "Via") {
 		at := strings.Index(via, "."+hash)
 		if at < 0 {
 			continue

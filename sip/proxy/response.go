@@ -115,7 +115,7 @@ func (c *responseContext) perform(a action, res *sip.Response) {
 	case relayBest:
 		c.forwardResponse(c.withChallenges(b.final))
 	case reply:
-		c.r.Reply(a.status, flowFailedReason(a.status))
+		c.r.Reply(a.status, "")
 	}
 }
 
@@ -163,15 +163,6 @@ func copyResponse(res *sip.Response) *sip.Response {
 
 func isChallenge(status int) bool {
 	return status == sip.StatusUnauthorized || status == sip.StatusProxyAuthRequired
-}
-
-// flowFailedReason is the phrase of a status that has no standard one in the
-// core specification.
-func flowFailedReason(status int) string {
-	if status == statusFlowFailed {
-		return "Flow Failed"
-	}
-	return ""
 }
 
 // cancelReason is the Reason of a CANCEL (RFC 3326): phones show no missed call
