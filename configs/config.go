@@ -1,0 +1,123 @@
+package configs
+
+import "time"
+
+// Config is everything that an administrator decides before the server starts.
+// At most 60 keys: what can be found out is not asked for.
+type Config struct {
+	Domains  []string `toml:"domains" doc:"The SIP domains of this server: alice@DOMAIN. The first one is used where nobody names one."`
+	Host     string   `toml:"host" doc:"The name under which softphones reach this server; it stands in Record-Route and Contact and must be in the certificate. Empty: the first domain."`
+	DataDir  string   `toml:"data_dir" doc:"Directory of the database, its secrets and the administration socket. Only the user who runs the server may read it. Relative paths in this file start at its own directory."`
+	Node     int      `toml:"node" doc:"Number of this server among those that share a store, 0 to 255."`
+	Language string   `toml:"language" doc:"Language of the help that commands print for users: \"en\" or \"zh\"."`
+
+	Listen       Listen       `toml:"listen"`
+	TLS          TLS          `toml:"tls"`
+	Auth         Auth         `toml:"auth"`
+	Registration Registration `toml:"registration"`
+	Messages     Messages     `toml:"messages"`
+	Limits       Limits       `toml:"limits"`
+	Log          Log          `toml:"log"`
+
+	source source
+}
+
+// Listen says on which addresses the server listens. An address is IP:port;
+// [::] means every address of the host, IPv6 and IPv4.
+type Listen struct {
+	TLS     []string `toml:"tls" doc:"SIP over TLS: the way for softphones. At least one address."`
+	HTTPS   []string `toml:"https" doc:"HTTPS: SIP over WebSocket at /sip, the administration API at /v1 (bearer tokens), its description at /docs."`
+	UDP     []string `toml:"udp" doc:"SIP over UDP without encryption: only for desk phones and trunks inside a network that you trust."`
+	TCP     []string `toml:"tcp" doc:"SIP over TCP without encryption: as for udp."`
+	Metrics string   `toml:"metrics" doc:"Plain HTTP with /metrics, /healthz and /readyz and nothing else, without authentication. Empty: none."`
+}
+
+// TLS names the certificates.
+type TLS struct {
+	Certificate   string `toml:"certificate" doc:"PEM file with the certificate of this server and its chain; it must name host and every domain. Read again on SIGHUP."`
+	Key           string `toml:"key" doc:"PEM file with the private key of the certificate."`
+	DevelopmentCA bool   `toml:"development_ca" doc:"Make a certificate authority and a certificate under data_dir/certs instead. For trials: every softphone must be told to trust data_dir/certs/ca.pem."`
+	ClientCA      string `toml:"client_ca" doc:"PEM file with the authorities whose client certificates are accepted instead of a password. Empty: none."`
+}
+
+// Auth says how users prove who they are.
+type Auth struct {
+	Algorithms    []string      `toml:"algorithms" doc:"Digest algorithms offered, the preferred one first: \"SHA-256\", \"MD5\". Most softphones still need MD5. A password that was set while MD5 was not offered must be set again to work with it."`
+	NonceLifetime time.Duration `toml:"nonce_lifetime" doc:"How long a challenge can be answered, 10s to 1h."`
+	BanFailures   int           `toml:"ban_failures" doc:"Failed attempts from one address within ban_window after which the address is ignored. 0: never."`
+	BanWindow     time.Duration `toml:"ban_window" doc:"The time in which failures are counted."`
+	BanTime       time.Duration `toml:"ban_time" doc:"How long an address is ignored. Devices that have already proved who they are stay connected."`
+}
+
+// Registration bounds what devices may ask of the registrar.
+type Registration struct {
+	MinExpires     time.Duration `toml:"min_expires" doc:"Shortest registration; devices that ask for less are told so (423)."`
+	DefaultExpires time.Duration `toml:"default_expires" doc:"For devices that ask for nothing."`
+	MaxExpires     time.Duration `toml:"max_expires" doc:"Longest registration; who asks for more gets this."`
+	MaxContacts    int           `toml:"max_contacts" doc:"Contacts that one user may have at the same time."`
+}
+
+// Messages says what chat accepts and keeps.
+type Messages struct {
+	MaxSize    int  `toml:"max_size" doc:"Largest body of a message, in bytes, 1300 to 60000."`
+	KeepDays   int  `toml:"keep_days" doc:"How many days a message waits for a device that is away. The archive keeps it in any case."`
+	OwnDevices bool `toml:"own_devices" doc:"Show what a user wrote on one device on the user's other devices too."`
+}
+
+// Limits bound what the outside can make the server spend.
+type Limits struct {
+	Connections           int           `toml:"connections" doc:"Connections at the same time; about 35 kB of memory each. The limit of open files (LimitNOFILE) must be higher."`
+	ConnectionsPerAddress int           `toml:"connections_per_address" doc:"Connections from one IP address. A whole office behind one NAT shares an address."`
+	Transactions          int           `toml:"transactions" doc:"Requests in progress at the same time; more are answered 503 with Retry-After."`
+	Handshake             time.Duration `toml:"handshake" doc:"Time to finish the TLS handshake and to send a first message."`
+	Idle                  time.Duration `toml:"idle" doc:"A connection on which nothing arrived for so long is closed. Softphones send keep-alives every 30 s to 2 min."`
+}
+
+// Log says what is written to standard error.
+type Log struct {
+	Level  string `toml:"level" doc:"\"debug\", \"info\", \"warn\" or \"error\". No level shows passwords or the text of messages."`
+	Format string `toml:"format" doc:"\"text\" or \"json\"."`
+}
+
+// Default returns the settings that hold for every key that a file leaves out.
+func Default() Config {
+	return Config{
+		DataDir:  "/var/lib/sparkle",
+		Language: "en",
+		Listen: Listen{
+			TLS:     []string{"[::]:5061"},
+			HTTPS:   []string{"[::]:443"},
+			Metrics: "127.0.0.1:9090",
+		},
+		Auth: Auth{
+			Algorithms:    []string{"SHA-256", "MD5"},
+			NonceLifetime: 5 * time.Minute,
+			BanFailures:   20,
+			BanWindow:     5 * time.Minute,
+			BanTime:       15 * time.Minute,
+		},
+		Registration: Registration{
+			MinExpires:     time.Minute,
+			DefaultExpires: time.Hour,
+			MaxExpires:     2 * time.Hour,
+			MaxContacts:    10,
+		},
+		Messages: Messages{MaxSize: 60000, KeepDays: 30, OwnDevices: true},
+		Limits: Limits{
+			Connections:           50000,
+			ConnectionsPerAddress: 1000,
+			Transactions:          100000,
+			Handshake:             10 * time.Second,
+			Idle:                  15 * time.Minute,
+		},
+		Log: Log{Level: "info", Format: "text"},
+	}
+}
+
+// ServerName is the name of this server in Record-Route and Contact.
+func (c *Config) ServerName() string {
+	if c.Host != "" {
+		return c.Host
+	}
+	return c.Domains[0]
+}
