@@ -1,0 +1,338 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sparkleim/sparkle/store"
+)
+
+// routes is every route with a request that succeeds. Changes name the audit
+// entry that they must leave.
+var routes = []struct {
+	method, path, body string
+	status             int
+	audit              string // action and object
+}{
+	{"GET", "/v1/users", "", 200, ""},
+	{"POST", "/v1/users", `{"username":"bob"}`, 201, "user.add bob@example.com"},
+	{"GET", "/v1/users/alice", "", 200, ""},
+	{"GET", "/v1/users/1003", "", 200, ""},
+	{"PATCH", "/v1/users/alice@example.com", `{"disabled":true}`, 200, "user.change alice@example.com"},
+	{"DELETE", "/v1/users/alice", "", 204, "user.remove alice@example.com"},
+	{"PUT", "/v1/users/alice/password", `{"password":"correct horse"}`, 200, "user.password alice@example.com"},
+	{"POST", "/v1/users/import?domain=example.com", "carol,correct horse,Carol,1009\n", 200, "user.import example.com"},
+	{"GET", "/v1/devices?user=zhangsan", "", 200, ""},
+	{"DELETE", "/v1/devices/7", "", 200, "device.revoke urn:uuid:7"},
+	{"GET", "/v1/messages/search?text=%E4%BD%A0&user=alice", "", 200, "message.search alice"},
+	{"GET", "/v1/messages/0000000000000001/trace", "", 200, "message.trace 0000000000000001"},
+	{"GET", "/v1/messages/export", "", 200, "message.export "},
+	{"GET", "/v1/messages/export?format=csv", "", 200, "message.export "},
+	{"GET", "/v1/trace?user=alice&seconds=1", "", 200, "trace alice"},
+	{"GET", "/v1/status", "", 200, ""},
+	{"POST", "/v1/backup", "", 200, "backup "},
+	{"POST", "/v1/verify", "", 200, "verify "},
+	{"GET", "/v1/tokens", "", 200, ""},
+	{"POST", "/v1/tokens", `{"name":"ci","days":30}`, 201, "token.add ci"},
+	{"DELETE", "/v1/tokens/1", "", 204, "token.revoke 1"},
+	{"GET", "/v1/audit", "", 200, ""},
+	{"GET", "/metrics", "", 200, ""},
+}
+
+// do sends a request through a door as who.
+func (f *fixture) do(t *testing.T, door http.Handler, who, token, method, path, body string) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	if strings.HasSuffix(r.URL.Path, "/import") {
+		r.Header.Set("Content-Type", "text/csv")
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	if who != "" {
+		r = r.WithContext(context.WithValue(r.Context(), actorKey{}, who))
+	}
+	w := httptest.NewRecorder()
+	door.ServeHTTP(w, r)
+	return w
+}
+
+// unix sends a request as root over the Unix socket.
+func (f *fixture) unix(t *testing.T, method, path, body string) *httptest.ResponseRecorder {
+	t.Helper()
+	return f.do(t, f.Local(), "unix:root", "", method, path, body)
+}
+
+func TestEveryRouteByUnixSocket(t *testing.T) {
+	for _, route := range routes {
+		t.Run(route.method+" "+route.path, func(t *testing.T) {
+			f := newFixture(t)
+			f.tokens.all = []store.Token{{ID: 1, Name: "old"}}
+			w := f.unix(t, route.method, route.path, route.body)
+			if w.Code != route.status {
+				t.Fatalf("status %d, want %d: %s", w.Code, route.status, w.Body)
+			}
+			f.wantAudit(t, "unix:root", route.audit)
+		})
+	}
+}
+
+func TestEveryRouteByToken(t *testing.T) {
+	for _, route := range routes {
+		t.Run(route.method+" "+route.path, func(t *testing.T) {
+			f := newFixture(t)
+			f.tokens.all = []store.Token{{ID: 1, Name: "ci", Hash: hashToken("sparkle_secret")}}
+			if w := f.do(t, f.Remote(), "", "sparkle_secret", route.method, route.path, route.body); w.Code != route.status {
+				t.Fatalf("status %d, want %d: %s", w.Code, route.status, w.Body)
+			}
+			f.wantAudit(t, "token:ci", route.audit)
+		})
+	}
+}
+
+func TestEveryRouteIsClosedWithoutToken(t *testing.T) {
+	for _, route := range routes {
+		f := newFixture(t)
+		f.tokens.all = []store.Token{{ID: 1, Name: "gone", Hash: hashToken("sparkle_gone"), Revoked: &noon}}
+		for _, token := range []string{"", "sparkle_wrong", "sparkle_gone"} {
+			w := f.do(t, f.Remote(), "", token, route.method, route.path, route.body)
+			if w.Code != http.StatusUnauthorized || !strings.HasPrefix(w.Header().Get("WWW-Authenticate"), "Bearer") {
+				t.Errorf("%s %s with token %q: status %d", route.method, route.path, token, w.Code)
+			}
+		}
+		if w := f.do(t, f.Local(), "", "", route.method, route.path, route.body); w.Code != http.StatusForbidden {
+			t.Errorf("%s %s by an unknown peer: status %d", route.method, route.path, w.Code)
+		}
+		f.wantAudit(t, "", "")
+	}
+}
+
+// wantAudit wants exactly one entry ("action object"), or none for "".
+func (f *fixture) wantAudit(t *testing.T, actor, want string) {
+	t.Helper()
+	if want == "" {
+		if len(f.audit.entries) > 0 {
+			t.Errorf("audit has %+v, want nothing", f.audit.entries)
+		}
+		return
+	}
+	if len(f.audit.entries) != 1 {
+		t.Fatalf("audit has %d entries, want one: %+v", len(f.audit.entries), f.audit.entries)
+	}
+	e := f.audit.entries[0]
+	if got := e.Action + " " + e.Object; got != want || e.Actor != actor || !e.At.Equal(noon) {
+		t.Errorf("audit has %+v, want %q by %q", e, want, actor)
+	}
+	for _, secret := range []string{"correct horse", "sparkle_"} {
+		if strings.Contains(e.Detail, secret) {
+			t.Errorf("audit shows a secret: %s", e.Detail)
+		}
+	}
+}
+
+func TestOpenToEverybody(t *testing.T) {
+	f := newFixture(t)
+	for _, path := range []string{"/healthz", "/readyz", "/docs", "/openapi.json"} {
+		if w := f.do(t, f.Remote(), "", "", "GET", path, ""); w.Code != http.StatusOK {
+			t.Errorf("%s: status %d", path, w.Code)
+		}
+	}
+	f.ready = errors.New("draining")
+	if w := f.do(t, f.Probe(), "", "", "GET", "/readyz", ""); w.Code != http.StatusServiceUnavailable || w.Body.String() != "draining\n" {
+		t.Errorf("/readyz of a server that drains: %d %q", w.Code, w.Body)
+	}
+	if w := f.do(t, f.Probe(), "", "", "GET", "/v1/users", ""); w.Code != http.StatusNotFound {
+		t.Errorf("the probe port serves /v1/users: status %d", w.Code)
+	}
+}
+
+// TestDocsNeedNoNetwork looks for anything that the page would load from elsewhere.
+func TestDocsNeedNoNetwork(t *testing.T) {
+	page := string(docsPage)
+	for _, foreign := range []string{"http://", "https://", "src="} {
+		if strings.Contains(page, foreign) {
+			t.Errorf("docs.html contains %q", foreign)
+		}
+	}
+}
+
+// TestDescriptionListsEveryRoute keeps the table above complete.
+func TestDescriptionListsEveryRoute(t *testing.T) {
+	f := newFixture(t)
+	var spec struct {
+		Paths map[string]map[string]any `json:"paths"`
+	}
+	if err := json.Unmarshal(f.unix(t, "GET", "/openapi.json", "").Body.Bytes(), &spec); err != nil {
+		t.Fatal(err)
+	}
+	described := 0
+	for _, methods := range spec.Paths {
+		described += len(methods)
+	}
+	const twice, undescribed = 2, 1 // get-user and export are in the table twice; /metrics is no operation
+	if want := len(routes) - twice - undescribed; described != want {
+		t.Errorf("%d operations are described, the table has %d", described, want)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	f := newFixture(t)
+	for _, test := range []struct {
+		method, path, body string
+		err                error // what the services answer
+		status             int
+		text               string
+	}{
+		{"GET", "/v1/users/nobody", "", nil, 404, `user "nobody": not found`},
+		{"POST", "/v1/users", `{"username":"alice"}`, nil, 409, `username "alice": already exists`},
+		{"POST", "/v1/users", `{"username":"Bob Smith"}`, nil, 422, `invalid: username "Bob Smith": use 1 to 64 of a-z 0-9 . _ - and begin with a letter or digit`},
+		{"POST", "/v1/users", `{"username":"bob","password":"short"}`, nil, 422, "invalid: password: use 8 to 128 characters"},
+		{"POST", "/v1/users", `{"username":"bob","numbers":["12x"]}`, nil, 422, `invalid: number "12x": use digits, * and #, with + in front of an international number`},
+		{"POST", "/v1/users", `{"username":"bob","colour":1}`, nil, 422, "validation failed"},
+		{"POST", "/v1/users", `{"username":`, nil, 400, "validation failed"},
+		{"POST", "/v1/users", `{"username":"bob"}`, store.ErrUnavailable, 503, "the store cannot write now: try again in some seconds; nothing was changed"},
+		{"POST", "/v1/users", `{"username":"bob"}`, store.ErrUnknown, 500, "the store did not confirm the change: look whether it was made before you try again"},
+		{"POST", "/v1/users", `{"username":"bob"}`, fmt.Errorf("secret path"), 500, "internal error: the server's log says more"},
+		{"GET", "/v1/messages/12/trace", "", nil, 422, "invalid: \"12\" is not the id of a message: it has 16 hex digits (`sparkle message search` shows them)"},
+		{"GET", "/v1/messages/00000000000000ff/trace", "", nil, 404, "message 00000000000000ff: not found"},
+		{"GET", "/v1/trace?address=nowhere", "", nil, 422, `invalid: address "nowhere": write an IP address without a port`},
+		{"DELETE", "/v1/devices/9", "", nil, 404, "device 9: not found"},
+		{"DELETE", "/v1/tokens/9", "", nil, 404, "token 9: not found"},
+		{"POST", "/v1/users", `{"username":"` + strings.Repeat("b", 2<<20) + `"}`, nil, 413, "request body is too large limit=1048576 bytes"},
+	} {
+		f.accounts.err = test.err
+		w := f.unix(t, test.method, test.path, test.body)
+		var got struct{ Detail string }
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+			t.Errorf("%s %s: %v", test.method, test.path, err)
+		}
+		if w.Code != test.status || got.Detail != test.text {
+			t.Errorf("%s %s: %d %q, want %d %q", test.method, test.path, w.Code, got.Detail, test.status, test.text)
+		}
+		if ct := w.Header().Get("Content-Type"); ct != "application/problem+json" {
+			t.Errorf("%s %s: Content-Type %s", test.method, test.path, ct)
+		}
+	}
+	f.wantAudit(t, "", "")
+}
+
+func TestLostAuditEntryIsAnError(t *testing.T) {
+	f := newFixture(t)
+	f.audit.err = store.ErrUnavailable
+	w := f.unix(t, "DELETE", "/v1/users/alice", "")
+	if w.Code != http.StatusInternalServerError || !strings.Contains(w.Body.String(), "could not be written to the audit log") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+func TestPages(t *testing.T) {
+	for _, path := range []string{"/v1/users?limit=1", "/v1/messages/search?limit=1", "/v1/audit?limit=1"} {
+		t.Run(path, func(t *testing.T) {
+			f := newFixture(t)
+			f.audit.entries = []store.AuditEntry{{ID: 1}, {ID: 2}}
+			seen, cursor := 0, ""
+			for range 5 {
+				var page struct {
+					Items []any
+					Next  string
+				}
+				w := f.unix(t, "GET", path+cursor, "")
+				if err := json.Unmarshal(w.Body.Bytes(), &page); err != nil {
+					t.Fatal(err)
+				}
+				seen += len(page.Items)
+				if page.Next == "" {
+					break
+				}
+				cursor = "&cursor=" + page.Next
+			}
+			if want := map[bool]int{true: 3, false: 2}[strings.Contains(path, "messages")]; seen != want {
+				t.Errorf("%d items on all pages, want %d", seen, want)
+			}
+		})
+	}
+}
+
+func TestMadePasswordIsShownOnce(t *testing.T) {
+	f := newFixture(t)
+	var added AddedUser
+	if err := json.Unmarshal(f.unix(t, "POST", "/v1/users", `{"username":"bob"}`).Body.Bytes(), &added); err != nil {
+		t.Fatal(err)
+	}
+	if len(added.Password) != 20 || f.accounts.passwords[added.User.ID] != added.Password {
+		t.Errorf("password %q is shown, %q is set", added.Password, f.accounts.passwords[added.User.ID])
+	}
+	if w := f.unix(t, "GET", "/v1/users/bob", ""); strings.Contains(w.Body.String(), added.Password) {
+		t.Error("the password is shown again")
+	}
+}
+
+func TestExport(t *testing.T) {
+	f := newFixture(t)
+	csv := f.unix(t, "GET", "/v1/messages/export?format=csv", "").Body.String()
+	if !strings.HasPrefix(csv, "\xef\xbb\xbfid,at,kind,") {
+		t.Errorf("no byte order mark and heading: %q", csv[:20])
+	}
+	if !strings.Contains(csv, ",'=1+1,") {
+		t.Errorf("a formula is not disarmed: %s", csv)
+	}
+	lines := strings.Split(strings.TrimSpace(f.unix(t, "GET", "/v1/messages/export", "").Body.String()), "\n")
+	if len(lines) != 3 {
+		t.Fatalf("%d lines, want 3", len(lines))
+	}
+	var first, last Message
+	json.Unmarshal([]byte(lines[0]), &first)
+	json.Unmarshal([]byte(lines[2]), &last)
+	if first.Text != "你好" || first.From != "alice@example.com" || first.To != "zhangsan@example.com" {
+		t.Errorf("first line: %+v", first)
+	}
+	if last.Kind != "receipt" || last.From != "user 9 (removed)" {
+		t.Errorf("last line: %+v", last)
+	}
+}
+
+func TestMessageTrace(t *testing.T) {
+	f := newFixture(t)
+	var trace MessageTrace
+	json.Unmarshal(f.unix(t, "GET", "/v1/messages/0000000000000001/trace", "").Body.Bytes(), &trace)
+	if len(trace.Deliveries) != 1 {
+		t.Fatalf("%+v", trace)
+	}
+	d := trace.Deliveries[0]
+	if d.User != "zhangsan@example.com" || d.UserAgent != "Linphone" || d.Status != 200 || d.Rendering != "text" {
+		t.Errorf("delivery: %+v", d)
+	}
+}
+
+// TestPeerOfUnixSocket asks over a real socket who we are.
+func TestPeerOfUnixSocket(t *testing.T) {
+	f := newFixture(t)
+	path := filepath.Join(t.TempDir(), "admin.sock")
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: f.Local(), ConnContext: PeerContext}
+	go server.Serve(listener)
+	defer server.Close()
+	client := &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", path)
+	}}}
+	response, err := client.Post("http://sparkle/v1/verify", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusOK || !strings.HasPrefix(f.audit.entries[0].Actor, "unix:") {
+		t.Errorf("status %d, audit %+v", response.StatusCode, f.audit.entries)
+	}
+}

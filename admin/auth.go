@@ -1,0 +1,149 @@
+package admin
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"fmt"
+	"net"
+	"net/http"
+	"os/user"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// tokenPrefix marks our tokens, so that scanners find one that leaked.
+const tokenPrefix = "sparkle_"
+
+type actorKey struct{}
+
+// actor is who asked, as the audit log names it.
+func actor(ctx context.Context) string {
+	name, _ := ctx.Value(actorKey{}).(string)
+	return name
+}
+
+// PeerContext is the ConnContext of an http.Server on a Unix socket: it
+// remembers who the peer is, as the kernel tells.
+func PeerContext(ctx context.Context, conn net.Conn) context.Context {
+	if uid, ok := peerUID(conn); ok {
+		return context.WithValue(ctx, actorKey{}, "unix:"+loginName(uid))
+	}
+	return ctx
+}
+
+func peerUID(conn net.Conn) (uid uint32, ok bool) {
+	c, isUnix := conn.(*net.UnixConn)
+	if !isUnix {
+		return 0, false
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return 0, false
+	}
+	err = raw.Control(func(fd uintptr) {
+		cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+		if err == nil {
+			uid, ok = cred.Uid, true
+		}
+	})
+	return uid, ok && err == nil
+}
+
+func loginName(uid uint32) string {
+	id := strconv.FormatUint(uint64(uid), 10)
+	u, err := user.LookupId(id)
+	if err != nil {
+		return id
+	}
+	return u.Username
+}
+
+// Local serves the Unix socket. Its server must use PeerContext.
+func (a *API) Local() http.Handler {
+	probe := a.Probe()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case isProbe(r.URL.Path):
+			probe.ServeHTTP(w, r)
+		case actor(r.Context()) == "":
+			writeProblem(w, http.StatusForbidden, "the system did not tell who connects to this socket")
+		default:
+			a.mux.ServeHTTP(w, r)
+		}
+	})
+}
+
+// Remote serves HTTPS: a bearer token opens it.
+func (a *API) Remote() http.Handler {
+	probe := a.Probe()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case isProbe(r.URL.Path):
+			probe.ServeHTTP(w, r)
+		case isDescription(r.URL.Path):
+			a.mux.ServeHTTP(w, r)
+		default:
+			a.serveToken(w, r)
+		}
+	})
+}
+
+func isProbe(path string) bool {
+	return path == "/healthz" || path == "/readyz"
+}
+
+func isDescription(path string) bool {
+	return path == "/docs" || strings.HasPrefix(path, "/openapi") || strings.HasPrefix(path, "/schemas/")
+}
+
+// serveToken lets a request with a valid token pass.
+func (a *API) serveToken(w http.ResponseWriter, r *http.Request) {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="sparkle"`)
+		writeProblem(w, http.StatusUnauthorized, "send Authorization: Bearer TOKEN; an administrator makes one with `sparkle token add NAME`")
+		return
+	}
+	hash := hashToken(strings.TrimSpace(token))
+	known, err := a.Tokens.TokenByHash(r.Context(), hash)
+	if err == nil && subtle.ConstantTimeCompare(known.Hash, hash) != 1 {
+		err = errTokenUnknown
+	}
+	if err != nil {
+		a.refuseToken(w, err)
+		return
+	}
+	ctx := context.WithValue(r.Context(), actorKey{}, "token:"+known.Name)
+	a.mux.ServeHTTP(w, r.WithContext(ctx))
+}
+
+// refuseToken tells a bad token from a store that cannot say.
+func (a *API) refuseToken(w http.ResponseWriter, err error) {
+	status, text := explain(err)
+	if status == http.StatusNotFound {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="sparkle", error="invalid_token"`)
+		status, text = http.StatusUnauthorized, "the token is unknown, expired or revoked: ask an administrator for a new one"
+	}
+	writeProblem(w, status, text)
+}
+
+// newToken makes a token of 256 random bits.
+func newToken() string {
+	var b [32]byte
+	rand.Read(b[:])
+	return tokenPrefix + base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// hashToken is what is kept of a token. A plain hash will do: a token is
+// random, there is nothing to guess.
+func hashToken(token string) []byte {
+	sum := sha256.Sum256([]byte(token))
+	return sum[:]
+}
+
+var errTokenUnknown = fmt.Errorf("token: %w", errNotFound)

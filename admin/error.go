@@ -1,0 +1,65 @@
+package admin
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/sparkleim/sparkle/store"
+)
+
+var errNotFound = store.ErrNotFound
+
+// verdicts maps the errors that callers can do something about. The text of an
+// error that is not here never leaves the process.
+var verdicts = []struct {
+	err    error
+	status int
+	remedy string // "" when the error's own text says what is wrong
+}{
+	{store.ErrNotFound, http.StatusNotFound, ""},
+	{store.ErrConflict, http.StatusConflict, ""},
+	{store.ErrInvalid, http.StatusUnprocessableEntity, ""},
+	{store.ErrUnavailable, http.StatusServiceUnavailable, "the store cannot write now: try again in some seconds; nothing was changed"},
+	{store.ErrUnknown, http.StatusInternalServerError, "the store did not confirm the change: look whether it was made before you try again"},
+	{context.DeadlineExceeded, http.StatusGatewayTimeout, "this took too long: ask for less"},
+}
+
+// explain gives the status and the text for an error.
+func explain(err error) (status int, text string) {
+	for _, v := range verdicts {
+		if !errors.Is(err, v.err) {
+			continue
+		}
+		if v.remedy != "" {
+			return v.status, v.remedy
+		}
+		return v.status, err.Error()
+	}
+	return http.StatusInternalServerError, "internal error: the server's log says more"
+}
+
+// problem turns an error of a service into the answer.
+func (a *API) problem(err error) error {
+	status, text := explain(err)
+	if status == http.StatusInternalServerError {
+		a.Log.Error("administration failed", "error", err)
+	}
+	answer := huma.NewError(status, text)
+	if status == http.StatusServiceUnavailable {
+		return huma.ErrorWithHeaders(answer, http.Header{"Retry-After": {"5"}})
+	}
+	return answer
+}
+
+// writeProblem answers outside of an operation.
+func writeProblem(w http.ResponseWriter, status int, text string) {
+	w.Header().Set("Content-Type", "application/problem+json")
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "5")
+	}
+	w.WriteHeader(status)
+	json.NewEncoder(w).Encode(huma.ErrorModel{Status: status, Title: http.StatusText(status), Detail: text})
+}

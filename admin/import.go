@@ -1,0 +1,174 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/sparkleim/sparkle/store"
+	"golang.org/x/text/encoding/simplifiedchinese"
+)
+
+// maxImport bounds the CSV file of an import, in bytes.
+const maxImport = 16 << 20
+
+// ImportReport says what an import did, row by row. With a problem in any row,
+// nothing was changed.
+type ImportReport struct {
+	Added    int         `json:"added"`
+	Updated  int         `json:"updated"`
+	Encoding string      `json:"encoding" doc:"UTF-8 or GB18030, as recognised."`
+	Problems []ImportRow `json:"problems,omitempty"`
+}
+
+// ImportRow is a row that cannot be imported.
+type ImportRow struct {
+	Line     int    `json:"line"`
+	Username string `json:"username"`
+	Problem  string `json:"problem"`
+}
+
+func (a *API) importUsers(ctx context.Context, in *struct {
+	Domain  string `query:"domain" doc:"Domain of the users; absent: the first domain of the server."`
+	RawBody []byte `contentType:"text/csv"`
+}) (*reply[ImportReport], error) {
+	users, passwords, report, err := parseImport(in.RawBody)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	for i := range users {
+		users[i].Domain = in.Domain
+	}
+	if len(report.Problems) == 0 {
+		report.Added, report.Updated, err = a.Accounts.Import(ctx, users, passwords)
+	}
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	if len(report.Problems) > 0 {
+		return nil, importProblem(report)
+	}
+	if err := a.audit(ctx, "user.import", in.Domain, report); err != nil {
+		return nil, err
+	}
+	return &reply[ImportReport]{report}, nil
+}
+
+// importProblem is the answer to a file with bad rows: each is one detail.
+func importProblem(r ImportReport) error {
+	details := make([]error, len(r.Problems))
+	for i, row := range r.Problems {
+		details[i] = &huma.ErrorDetail{Location: fmt.Sprintf("line %d", row.Line), Message: row.Problem, Value: row.Username}
+	}
+	return huma.Error422UnprocessableEntity(fmt.Sprintf("nothing was imported: correct %d rows and try again", len(details)), details...)
+}
+
+// parseImport reads rows of user,password,display name,numbers (numbers
+// separated by spaces or semicolons). A first row that begins with "user" is a
+// heading. Rows that break a rule are in the report.
+func parseImport(file []byte) (users []store.User, passwords []string, report ImportReport, err error) {
+	text, encoding, err := decodeText(file)
+	if err != nil {
+		return nil, nil, report, err
+	}
+	report.Encoding = encoding
+	r := csv.NewReader(strings.NewReader(text))
+	r.FieldsPerRecord = -1
+	r.TrimLeadingSpace = true
+	taken := map[string]int{} // user part → line
+	for {
+		row, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		var syntax *csv.ParseError
+		if errors.As(err, &syntax) {
+			return nil, nil, report, invalid("line %d: %v: put texts with commas or quotes in double quotes", syntax.Line, syntax.Err)
+		}
+		line, _ := r.FieldPos(0)
+		if line == 1 && isHeading(row[0]) {
+			continue
+		}
+		u, password := readRow(row)
+		if err := errors.Join(checkRow(row, u, password), claim(taken, u, line)); err != nil {
+			report.Problems = append(report.Problems, ImportRow{line, u.Username, rowText(err)})
+			continue
+		}
+		users = append(users, u)
+		passwords = append(passwords, password)
+	}
+	if len(users) == 0 && len(report.Problems) == 0 {
+		return nil, nil, report, invalid("the file has no rows: each is user,password,display name,numbers")
+	}
+	return users, passwords, report, nil
+}
+
+func isHeading(first string) bool {
+	first = strings.ToLower(strings.TrimSpace(first))
+	return slices.Contains([]string{"user", "username", "用户", "用户名", "账号", "帐号"}, first)
+}
+
+func readRow(row []string) (u store.User, password string) {
+	field := func(i int) string {
+		if i < len(row) {
+			return strings.TrimSpace(row[i])
+		}
+		return ""
+	}
+	u = store.User{Username: strings.ToLower(field(0)), DisplayName: field(2)}
+	u.Numbers = strings.FieldsFunc(field(3), func(r rune) bool { return r == ' ' || r == ';' || r == '；' || r == '、' })
+	return u, field(1)
+}
+
+func checkRow(row []string, u store.User, password string) error {
+	if len(row) > 4 {
+		return invalid("%d columns: want user,password,display name,numbers (several numbers are separated by spaces)", len(row))
+	}
+	if err := checkUser(u); err != nil {
+		return err
+	}
+	if password == "" {
+		return nil // keeps that of a user who exists
+	}
+	return checkPassword(password)
+}
+
+// claim notes the names of a row and refuses those that an earlier row has.
+func claim(taken map[string]int, u store.User, line int) error {
+	for _, name := range append([]string{u.Username}, u.Numbers...) {
+		if first, ok := taken[name]; ok && name != "" {
+			return invalid("%s is also in line %d", name, first)
+		}
+	}
+	for _, name := range append([]string{u.Username}, u.Numbers...) {
+		taken[name] = line
+	}
+	return nil
+}
+
+// rowText is the text of a row's errors on one line.
+func rowText(err error) string {
+	text := strings.ReplaceAll(err.Error(), store.ErrInvalid.Error()+": ", "")
+	return strings.ReplaceAll(text, "\n", "; ")
+}
+
+// decodeText turns a file into UTF-8. Spreadsheets write UTF-8 with a byte
+// order mark or, with Chinese settings, GB18030.
+func decodeText(file []byte) (text, encoding string, err error) {
+	file = bytes.TrimPrefix(file, []byte("\xef\xbb\xbf"))
+	if utf8.Valid(file) {
+		return string(file), "UTF-8", nil
+	}
+	decoded, err := simplifiedchinese.GB18030.NewDecoder().Bytes(file)
+	if err != nil || bytes.ContainsRune(decoded, utf8.RuneError) {
+		return "", "", invalid("the file is neither UTF-8 nor GB18030: save it as CSV UTF-8")
+	}
+	return string(decoded), "GB18030", nil
+}

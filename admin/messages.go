@@ -1,0 +1,222 @@
+package admin
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/sparkleim/sparkle/store"
+)
+
+// Message is an archived message as administrators see it.
+type Message struct {
+	ID           string    `json:"id"`
+	At           time.Time `json:"at"`
+	Kind         string    `json:"kind" enum:"text,receipt"`
+	From         string    `json:"from"`
+	To           string    `json:"to"`
+	Text         string    `json:"text,omitempty"`
+	ContentType  string    `json:"content_type"`
+	Size         int       `json:"size" doc:"Bytes of the body as received."`
+	Conversation int64     `json:"conversation"`
+	Seq          int64     `json:"seq" doc:"Place in the conversation, from 1 without gaps."`
+	CallID       string    `json:"call_id"`
+	MessageID    string    `json:"message_id,omitempty"`
+	TraceID      string    `json:"trace_id" doc:"The same as in the server's log."`
+	Source       string    `json:"source" doc:"Transport and address it came from, and the sender's program."`
+}
+
+// MessageTrace is everything that is known of one message.
+type MessageTrace struct {
+	Message    Message    `json:"message"`
+	Deliveries []Delivery `json:"deliveries"`
+}
+
+// Delivery is what became of a message at one device.
+type Delivery struct {
+	Device    store.DeviceID `json:"device"`
+	User      string         `json:"user"`
+	UserAgent string         `json:"user_agent"`
+	Status    int            `json:"status" doc:"SIP status of the device; 0 when it was not asked."`
+	Rendering string         `json:"rendering" doc:"What the device was sent."`
+	At        time.Time      `json:"at"`
+}
+
+// MessagePage is a page of messages, newest first.
+type MessagePage struct {
+	Page[Message]
+	Partial bool `json:"partial,omitempty" doc:"The search ended early: the full-text index is missing."`
+}
+
+// MessageQuery selects messages.
+type MessageQuery struct {
+	Text      string    `query:"text" doc:"Words that must occur; Chinese from one character."`
+	User      string    `query:"user" doc:"Sender or recipient."`
+	Peer      string    `query:"peer" doc:"The other one."`
+	Since     time.Time `query:"since"`
+	Until     time.Time `query:"until"`
+	CallID    string    `query:"call_id"`
+	MessageID string    `query:"message_id"`
+}
+
+// resolve turns names into what the store searches by.
+func (a *API) resolve(ctx context.Context, in MessageQuery) (store.SearchQuery, error) {
+	q := store.SearchQuery{Text: in.Text, Since: in.Since, Until: in.Until, CallID: in.CallID, MessageID: in.MessageID}
+	for _, name := range []struct {
+		address string
+		id      *store.UserID
+	}{{in.User, &q.User}, {in.Peer, &q.Peer}} {
+		if name.address == "" {
+			continue
+		}
+		u, err := a.Accounts.Find(ctx, name.address)
+		if err != nil {
+			return q, err
+		}
+		*name.id = u.ID
+	}
+	return q, nil
+}
+
+func (a *API) registerMessages(api huma.API) {
+	huma.Register(api, operation(http.MethodGet, "/v1/messages/search", "search-messages", "Search the archive, newest first"), a.searchMessages)
+	huma.Register(api, operation(http.MethodGet, "/v1/messages/{id}/trace", "trace-message", "Show where a message came from and what became of it at each device"), a.traceMessage)
+	huma.Register(api, operation(http.MethodGet, "/v1/messages/export", "export-messages", "Export messages as JSON lines or CSV"), a.exportMessages)
+}
+
+func (a *API) searchMessages(ctx context.Context, in *struct {
+	MessageQuery
+	Cursor string `query:"cursor"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"50"`
+}) (*reply[MessagePage], error) {
+	q, err := a.resolve(ctx, in.MessageQuery)
+	if err == nil && in.Cursor != "" {
+		q.Before, err = parseGID(in.Cursor)
+	}
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	q.Limit = in.Limit
+	found, err := a.Messages.Search(ctx, q)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	if err := a.audit(ctx, "message.search", in.User, in.MessageQuery); err != nil {
+		return nil, err
+	}
+	page := MessagePage{Partial: found.Partial, Page: Page[Message]{Items: make([]Message, len(found.Messages))}}
+	names := a.newNames()
+	for i := range found.Messages {
+		page.Items[i] = names.message(ctx, &found.Messages[i])
+	}
+	if len(found.Messages) == q.Limit {
+		page.Next = page.Items[q.Limit-1].ID
+	}
+	return &reply[MessagePage]{page}, nil
+}
+
+func (a *API) traceMessage(ctx context.Context, in *struct {
+	ID string `path:"id"`
+}) (*reply[MessageTrace], error) {
+	gid, err := parseGID(in.ID)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	m, err := a.Messages.Message(ctx, gid)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	deliveries, err := a.Messages.Deliveries(ctx, gid)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	names := a.newNames()
+	trace := MessageTrace{Message: names.message(ctx, &m)}
+	devices, err := a.devicesOf(ctx, m.From, m.To)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	for _, d := range deliveries {
+		device := devices[d.Device]
+		trace.Deliveries = append(trace.Deliveries, Delivery{
+			Device: d.Device, User: names.of(ctx, device.User), UserAgent: device.UserAgent,
+			Status: d.Status, Rendering: d.Rendering, At: d.At,
+		})
+	}
+	if err := a.audit(ctx, "message.trace", in.ID, nil); err != nil {
+		return nil, err
+	}
+	return &reply[MessageTrace]{trace}, nil
+}
+
+func (a *API) devicesOf(ctx context.Context, users ...store.UserID) (map[store.DeviceID]store.Device, error) {
+	all := map[store.DeviceID]store.Device{}
+	for _, u := range users {
+		devices, err := a.Accounts.Devices(ctx, u)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range devices {
+			all[d.ID] = d
+		}
+	}
+	return all, nil
+}
+
+// names remembers the addresses of users while one answer is made.
+type names struct {
+	accounts Accounts
+	known    map[store.UserID]string
+}
+
+func (a *API) newNames() *names {
+	return &names{a.Accounts, map[store.UserID]string{}}
+}
+
+// of is the address of a user; the number of one who was removed.
+func (n *names) of(ctx context.Context, id store.UserID) string {
+	if name, ok := n.known[id]; ok {
+		return name
+	}
+	name := fmt.Sprintf("user %d (removed)", id)
+	u, err := n.accounts.ByID(ctx, id)
+	switch {
+	case err == nil:
+		name = u.AOR()
+	case !errors.Is(err, store.ErrNotFound):
+		return fmt.Sprintf("user %d", id)
+	}
+	n.known[id] = name
+	return name
+}
+
+func (n *names) message(ctx context.Context, m *store.Message) Message {
+	kind := "text"
+	if m.Kind == store.KindReceipt {
+		kind = "receipt"
+	}
+	return Message{
+		ID: store.GIDString(m.GID), At: m.At, Kind: kind,
+		From: n.of(ctx, m.From), To: n.of(ctx, m.To),
+		Text: m.Text, ContentType: m.ContentType, Size: len(m.Body),
+		Conversation: int64(m.Conversation), Seq: m.Seq,
+		CallID: m.CallID, MessageID: m.MessageID, TraceID: m.TraceID, Source: m.Source,
+	}
+}
+
+// parseGID reads what store.GIDString wrote.
+func parseGID(s string) (int64, error) {
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != 8 {
+		return 0, invalid("%q is not the id of a message: it has 16 hex digits (`sparkle message search` shows them)", s)
+	}
+	var gid int64
+	for _, x := range b {
+		gid = gid<<8 | int64(x)
+	}
+	return gid, nil
+}

@@ -1,0 +1,65 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/sparkleim/sparkle/store"
+)
+
+// NewToken is a token to be made.
+type NewToken struct {
+	Name string `json:"name" minLength:"1" maxLength:"64" pattern:"^[a-zA-Z0-9._-]+$" doc:"Stands in the audit log."`
+	Days int    `json:"days,omitempty" minimum:"0" maximum:"3650" doc:"Days until it expires; absent: never."`
+}
+
+// AddedToken is a token with its secret.
+type AddedToken struct {
+	store.Token
+	Secret string `json:"secret" doc:"Shown this once."`
+}
+
+func (a *API) registerTokens(api huma.API) {
+	huma.Register(api, operation(http.MethodGet, "/v1/tokens", "list-tokens", "List API tokens"), a.listTokens)
+	add := operation(http.MethodPost, "/v1/tokens", "add-token", "Make an API token")
+	add.DefaultStatus = http.StatusCreated
+	huma.Register(api, add, a.addToken)
+	huma.Register(api, operation(http.MethodDelete, "/v1/tokens/{id}", "revoke-token", "Revoke an API token"), a.revokeToken)
+}
+
+func (a *API) listTokens(ctx context.Context, _ *struct{}) (*reply[Page[store.Token]], error) {
+	tokens, err := a.Tokens.ListTokens(ctx)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	return &reply[Page[store.Token]]{Page[store.Token]{Items: tokens}}, nil
+}
+
+func (a *API) addToken(ctx context.Context, in *struct{ Body NewToken }) (*reply[AddedToken], error) {
+	secret := newToken()
+	t := store.Token{Name: in.Body.Name, Hash: hashToken(secret), Created: a.Now()}
+	if in.Body.Days > 0 {
+		expires := t.Created.Add(time.Duration(in.Body.Days) * 24 * time.Hour)
+		t.Expires = &expires
+	}
+	t, err := a.Tokens.AddToken(ctx, t)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	if err := a.audit(ctx, "token.add", t.Name, t); err != nil {
+		return nil, err
+	}
+	return &reply[AddedToken]{AddedToken{t, secret}}, nil
+}
+
+func (a *API) revokeToken(ctx context.Context, in *struct {
+	ID int64 `path:"id"`
+}) (*struct{}, error) {
+	if err := a.Tokens.RevokeToken(ctx, in.ID); err != nil {
+		return nil, a.problem(err)
+	}
+	return nil, a.audit(ctx, "token.revoke", strconv.FormatInt(in.ID, 10), nil)
+}
