@@ -174,11 +174,8 @@ func (a *Authenticator) credentialsOf(t *attempt) (found bool, err error) {
 	if t.proxy {
 		name = "Proxy-Authorization"
 	}
-	for _, h := range t.req.Headers() {
-		if !strings.EqualFold(h.Name(), name) {
-			continue
-		}
-		c, err := parseCredentials(h.Value())
+	for v := range wire.All(t.req, name) {
+		c, err := parseCredentials(v)
 		if errors.Is(err, errNotDigest) {
 			continue
 		}

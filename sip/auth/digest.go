@@ -142,7 +142,7 @@ func (c *credentials) usable(req *sip.Request) bool {
 		sameTarget(c.uri, req)
 }
 
-// algorithmOr is the algorithm that the response was computed with; MD5 when
+// algorithmName is the algorithm that the response was computed with; MD5 when
 // it is not named (RFC 7616 §3.4).
 func (c *credentials) algorithmName() string {
 	switch {

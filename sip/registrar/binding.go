@@ -1,0 +1,105 @@
+package registrar
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+	"github.com/sparkleim/sparkle/sip/transport"
+	"github.com/sparkleim/sparkle/store"
+)
+
+// binding is a Contact bound to an address-of-record. There is one for every
+// device that is registered, so it is kept small: text that many share is
+// interned, the URI is parsed when somebody asks, and nothing points into a
+// message. Its fields are guarded by the shard of its user.
+type binding struct {
+	user    store.UserID
+	device  *store.Device // never changed, only replaced; shared by the bindings of the device
+	contact string        // the URI as registered
+	params  string        // other header parameters (";+org.linphone.specs=…"), interned
+	path    []string
+	callID  string
+
+	flow *transport.Flow // nil when the connection it came by is gone, and for UDP after a restart
+	from origin
+
+	registered int64 // unix nanoseconds of the last REGISTER
+	expires    int64 // unix nanoseconds
+	saved      int64 // until when the store keeps it, unix nanoseconds
+
+	cseq      uint32
+	regID     int32 // RFC 5626; 0 without outbound
+	q         int16 // 0 … 1000
+	instanced bool  // it came with +sip.instance
+
+	place       uint64 // key in table.contacts
+	nextFlow    *binding
+	nextContact *binding
+}
+
+// origin is where the last REGISTER came from and on which of our addresses.
+type origin struct {
+	transport     string
+	remote, local netip.AddrPort
+}
+
+func originOf(f *transport.Flow) origin {
+	return origin{transport: f.Transport, remote: f.Remote, local: f.Local}
+}
+
+// live tells whether the binding has not expired.
+func (b *binding) live(now time.Time) bool { return b.expires > now.UnixNano() }
+
+// reachable tells whether the device can be sent something now.
+func (b *binding) reachable() bool {
+	return b.flow != nil || b.from.transport == "UDP"
+}
+
+// record is what the location table keeps of a user.
+type record struct {
+	user     store.UserID
+	username string
+	domain   string
+	bindings []*binding // oldest first
+}
+
+// Target is one way to one device of a user.
+type Target struct {
+	User     store.UserID
+	Device   store.Device
+	Contact  sip.Uri // becomes the Request-URI
+	Path     []string
+	Q        int             // 0 … 1000
+	Flow     *transport.Flow // nil when the device is known but not reachable now
+	Instance string
+	RegID    int
+	GRUU     string // public GRUU, "" without an instance
+}
+
+// target makes the Target of b, all but Contact.
+func (g *Registrar) target(rec *record, b *binding) Target {
+	t := Target{
+		User: b.user, Device: *b.device, Path: b.path, Q: int(b.q),
+		Instance: b.device.Instance, RegID: int(b.regID),
+	}
+	if b.flow == nil && b.from.transport == "UDP" {
+		g.reopen(b)
+	}
+	t.Flow = b.flow
+	if b.instanced {
+		t.GRUU = publicGRUU(rec, b.device.Instance)
+	}
+	return t
+}
+
+// reopen makes the flow of a binding that came by UDP before a restart.
+func (g *Registrar) reopen(b *binding) {
+	f, err := g.cfg.Flows.UDPFlow(b.from.local, b.from.remote)
+	if err != nil {
+		g.log.Warn("no UDP listener for a binding from before the restart", "local", b.from.local, "error", err)
+		return
+	}
+	b.flow = f
+	g.table.flows.add(f.ID, b)
+}

@@ -1,0 +1,226 @@
+package registrar
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/sparkleim/sparkle/sip/server"
+	"github.com/sparkleim/sparkle/sip/wire"
+	"github.com/sparkleim/sparkle/store"
+)
+
+// plan is what a REGISTER will change, worked out before anything changes, so
+// that it happens as a whole or not at all (RFC 3261 §10.3 step 7).
+type plan struct {
+	steps   []step
+	drop    []*binding // beside those that steps replace or remove
+	unknown bool       // a device must be asked of the store first
+}
+
+// step is what becomes of one contact: a new binding (old nil), an update of
+// old, or its end (contact.expires 0).
+type step struct {
+	contact *contact
+	old     *binding
+}
+
+// tooMany refuses more bindings than a user may have.
+func tooMany(limit int) error {
+	return &server.Error{Status: 403, Warning: fmt.Sprintf("at most %d devices may be registered: remove one first", limit)}
+}
+
+// outOfOrder refuses a request that is older than the last one with its Call-ID.
+func outOfOrder() error {
+	return &server.Error{Status: 500, Reason: "CSeq Out of Order"}
+}
+
+// plan works out what reg changes in rec. It changes neither.
+func (g *Registrar) plan(rec *record, reg *registration) (plan, error) {
+	var p plan
+	if reg.all {
+		p.drop = slices.Clone(rec.bindings)
+		for _, b := range p.drop {
+			if b.late(reg) {
+				return p, outOfOrder()
+			}
+		}
+		return p, nil
+	}
+	p.steps = make([]step, 0, len(reg.contacts))
+	for i := range reg.contacts {
+		c := &reg.contacts[i]
+		old := rec.match(reg, c, p.taken)
+		if old == nil && c.expires == 0 {
+			continue
+		}
+		if old != nil && old.late(reg) {
+			return p, outOfOrder()
+		}
+		p.steps = append(p.steps, step{contact: c, old: old})
+		if c.expires > 0 {
+			p.replaceOthers(rec, c, old)
+			p.unknown = p.unknown || !rec.identify(c, old)
+		}
+	}
+	return p, p.makeRoom(rec, reg, g.cfg.MaxContacts)
+}
+
+// late tells whether reg was sent before the REGISTER that made b.
+func (b *binding) late(reg *registration) bool {
+	return b.callID == reg.callID && reg.cseq <= b.cseq
+}
+
+// taken tells whether the plan already decides about b.
+func (p *plan) taken(b *binding) bool {
+	return slices.Contains(p.drop, b) || slices.ContainsFunc(p.steps, func(s step) bool { return s.old == b })
+}
+
+// match finds the binding that c refreshes, replaces or removes:
+//
+//  1. the same flow of the same instance (RFC 5626 §6),
+//  2. an equal URI (RFC 3261 §10.3 step 7), unless it is another instance's,
+//  3. without reg-id, whatever the instance registered before: a softphone that
+//     comes back has a new port,
+//  4. without instance, the unreachable binding of the same kind of phone at the
+//     same address: it has a new connection.
+func (rec *record) match(reg *registration, c *contact, taken func(*binding) bool) *binding {
+	var sameInstance, sameHost *binding
+	for _, b := range rec.bindings {
+		switch {
+		case taken(b):
+		case c.instance != "" && b.instanced && b.device.Instance == c.instance:
+			if int(b.regID) == c.regID && (c.regID > 0 || sameURI(b, c)) {
+				return b
+			}
+			if c.regID == 0 && sameInstance == nil {
+				sameInstance = b
+			}
+		case c.instance != "" && b.instanced:
+		case sameURI(b, c):
+			return b
+		case c.instance == "" && !b.instanced && b.abandoned(reg, c):
+			sameHost = b
+		}
+	}
+	if sameInstance != nil {
+		return sameInstance
+	}
+	return sameHost
+}
+
+// abandoned tells whether b is what the phone that sends c left behind when
+// its connection broke.
+func (b *binding) abandoned(reg *registration, c *contact) bool {
+	if c.expires == 0 || b.from.transport == "UDP" || b.reachable() {
+		return false
+	}
+	if b.from.remote.Addr() != reg.flow.Remote.Addr() || b.device.UserAgent != reg.userAgent {
+		return false
+	}
+	u, err := wire.ParseURI(b.contact)
+	return err == nil && u.User == c.uri.User
+}
+
+// sameURI compares as RFC 3261 §19.1.4 says; most of the time text is enough.
+func sameURI(b *binding, c *contact) bool {
+	if b.contact == c.text {
+		return true
+	}
+	// Equal URIs have their user part in common; that saves parsing the rest.
+	if !strings.Contains(b.contact, c.uri.User) {
+		return false
+	}
+	u, err := wire.ParseURI(b.contact)
+	return err == nil && wire.EqualURI(&u, &c.uri)
+}
+
+// replaceOthers ends what else the instance registered: everything when it does
+// not use outbound (any more), what it registered without reg-id when it does.
+// Contacts of this very request stay side by side.
+func (p *plan) replaceOthers(rec *record, c *contact, old *binding) {
+	if c.instance == "" {
+		return
+	}
+	for _, b := range rec.bindings {
+		if b == old || !b.instanced || b.device.Instance != c.instance || p.taken(b) {
+			continue
+		}
+		if c.regID == 0 || b.regID == 0 {
+			p.drop = append(p.drop, b)
+		}
+	}
+}
+
+// identify finds the device of c among those that have a binding.
+func (rec *record) identify(c *contact, old *binding) bool {
+	if c.device != nil {
+		return true
+	}
+	if old != nil && (c.instance == "" || old.device.Instance == c.instance) {
+		c.device = old.device
+		return true
+	}
+	instance := c.deviceInstance()
+	for _, b := range rec.bindings {
+		if b.device.Instance == instance {
+			c.device = b.device
+			return true
+		}
+	}
+	return false
+}
+
+// makeRoom applies the limit on bindings. Expired ones do not count. Too many
+// cost the oldest of the same device its place, or else the oldest that is
+// unreachable; a user whose devices are all there is refused.
+func (p *plan) makeRoom(rec *record, reg *registration, limit int) error {
+	count := 0
+	for _, b := range rec.bindings {
+		if b.live(reg.now) && !slices.Contains(p.drop, b) {
+			count++
+		}
+	}
+	for _, s := range p.steps {
+		switch {
+		case s.contact.expires == 0 && s.old.live(reg.now):
+			count--
+		case s.contact.expires > 0 && (s.old == nil || !s.old.live(reg.now)):
+			count++
+		}
+	}
+	for ; count > limit; count-- {
+		victim := p.victim(rec, reg)
+		if victim == nil {
+			return tooMany(limit)
+		}
+		p.drop = append(p.drop, victim)
+	}
+	return nil
+}
+
+// victim is the binding to give up; rec.bindings are oldest first.
+func (p *plan) victim(rec *record, reg *registration) (unreachable *binding) {
+	for _, b := range rec.bindings {
+		if !b.live(reg.now) || p.taken(b) {
+			continue
+		}
+		if slices.ContainsFunc(p.steps, func(s step) bool { return s.contact.device != nil && sameDevice(s.contact.device, b) }) {
+			return b
+		}
+		if unreachable == nil && !b.reachable() {
+			unreachable = b
+		}
+	}
+	return unreachable
+}
+
+func sameDevice(d *store.Device, b *binding) bool { return d.ID == b.device.ID }
+
+// deviceInstance is how the store knows the device of c.
+func (c *contact) deviceInstance() string {
+	if c.instance != "" {
+		return c.instance
+	}
+	return "contact:" + c.uri.Endpoint()
+}

@@ -1,0 +1,165 @@
+package registrar
+
+import (
+	"crypto/cipher"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sparkleim/sparkle/sip/server"
+	"github.com/sparkleim/sparkle/sip/transport"
+	"github.com/sparkleim/sparkle/store"
+)
+
+// Config of a Registrar. Zero durations and numbers mean the defaults.
+type Config struct {
+	// Domain is the domain of the addresses-of-record; Aliases are other names
+	// and addresses that mean the same domain in a URI.
+	Domain  string
+	Aliases []string
+	// Own tells whether host and port (0 for none given) are a listener of this
+	// server, which is no place for a Contact to point to.
+	Own func(host string, port int) bool
+
+	MinExpires     time.Duration // shorter is refused with 423; 60 s
+	DefaultExpires time.Duration // for who does not ask; 1 h
+	MaxExpires     time.Duration // longer is cut to this; 24 h
+	MaxContacts    int           // bindings a user; 10
+	FlowTimer      time.Duration // how often clients with outbound are told to send keep-alives (RFC 5626 §5.4); 120 s
+
+	// Secret seals temporary GRUUs, 32 bytes, the same over restarts.
+	Secret []byte
+
+	Users    Users
+	Devices  Devices
+	Bindings store.Bindings
+	Flows    Flows
+	Log      *slog.Logger          // nil for none
+	Metrics  prometheus.Registerer // nil for none
+}
+
+// Flows are the ways to peers (transport.Stack).
+type Flows interface {
+	Flow(id uint64) (*transport.Flow, bool)
+	UDPFlow(local, remote netip.AddrPort) (*transport.Flow, error)
+}
+
+// Registrar serves REGISTER and answers where users are.
+type Registrar struct {
+	cfg     Config
+	log     *slog.Logger
+	table   *table
+	users   *users
+	serial  *serial
+	intern  *interner
+	gruus   cipher.AEAD
+	metrics *metrics
+
+	onReachable atomic.Pointer[[]func(Target)]
+}
+
+// New makes an empty Registrar; Restore fills it and Run keeps it clean.
+func New(cfg Config) (*Registrar, error) {
+	if cfg.Domain == "" {
+		return nil, errors.New("registrar: no domain is configured")
+	}
+	gruus, err := newGRUUSeal(cfg.Secret)
+	if err != nil {
+		return nil, fmt.Errorf("registrar: secret of temporary GRUUs: %w", err)
+	}
+	cfg.setDefaults()
+	g := &Registrar{
+		cfg: cfg, log: cfg.Log,
+		table:  newTable(),
+		users:  newUsers(cfg.Users),
+		serial: newSerial(touchesAtATime, touchesWaiting),
+		intern: newInterner(),
+		gruus:  gruus,
+	}
+	g.metrics = newMetrics(cfg.Metrics, g.table)
+	if g.log == nil {
+		g.log = slog.New(slog.DiscardHandler)
+	}
+	return g, nil
+}
+
+func (c *Config) setDefaults() {
+	set := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	set(&c.MinExpires, time.Minute)
+	set(&c.DefaultExpires, time.Hour)
+	set(&c.MaxExpires, 24*time.Hour)
+	set(&c.FlowTimer, 120*time.Second)
+	if c.MaxContacts == 0 {
+		c.MaxContacts = 10
+	}
+	if c.Own == nil {
+		c.Own = func(string, int) bool { return false }
+	}
+}
+
+// ServeSIP handles REGISTER.
+func (g *Registrar) ServeSIP(r *server.Request) {
+	g.register(r.Incoming, r.Sender, func(hs []sip.Header, err error) {
+		if err != nil {
+			r.ReplyError(err)
+			return
+		}
+		r.Reply(200, "", hs...)
+	})
+}
+
+// OnReachable adds a function that is called after each REGISTER that made a
+// device reachable (new flow, new binding or refresh), outside all locks and
+// after the 200 was sent. It must not block.
+func (g *Registrar) OnReachable(fn func(Target)) {
+	for {
+		old := g.onReachable.Load()
+		var fns []func(Target)
+		if old != nil {
+			fns = append(fns, *old...)
+		}
+		fns = append(fns, fn)
+		if g.onReachable.CompareAndSwap(old, &fns) {
+			return
+		}
+	}
+}
+
+// reachable tells everybody who asked.
+func (g *Registrar) reachable(targets []Target) {
+	fns := g.onReachable.Load()
+	if fns == nil {
+		return
+	}
+	for _, t := range targets {
+		for _, fn := range *fns {
+			fn(t)
+		}
+	}
+}
+
+// ForgetUser drops what is remembered of an account that changed.
+func (g *Registrar) ForgetUser(u store.UserID) { g.users.forget(u) }
+
+// serves tells whether host is our domain.
+func (g *Registrar) serves(host string) bool {
+	if strings.EqualFold(host, g.cfg.Domain) {
+		return true
+	}
+	for _, alias := range g.cfg.Aliases {
+		if strings.EqualFold(host, alias) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,75 @@
+package registrar
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/sparkleim/sparkle/store"
+)
+
+// How much longer than promised the store keeps a binding, so that a refresh
+// need not be written. A binding over a connection is unreachable after a
+// restart whatever its row says; one over UDP may be tried for this much too
+// long.
+const (
+	slackConnection = 7 * 24 * time.Hour
+	slackUDP        = 5 * time.Minute
+)
+
+// worthSaving tells whether the store must be told of b now: when something
+// but the time changed, or its row would end too early. It notes that it was.
+func (b *binding) worthSaving(changed bool, now time.Time) bool {
+	if !changed && b.saved >= b.expires {
+		return false
+	}
+	slack := slackConnection
+	if b.from.transport == "UDP" {
+		slack = slackUDP
+	}
+	b.saved = b.expires + int64(slack)
+	return true
+}
+
+// row is b as the store keeps it.
+func (b *binding) row() store.Binding {
+	return store.Binding{
+		User: b.user, Device: b.device.ID, Instance: b.device.Instance, RegID: int(b.regID),
+		Contact: b.contact, Params: b.params, Path: b.path, Q: int(b.q),
+		CallID: b.callID, CSeq: b.cseq, Expires: time.Unix(0, max(b.saved, b.expires)),
+		Received: strings.ToLower(b.from.transport) + " " + b.from.remote.String(),
+		Local:    b.from.local.String(), UserAgent: b.device.UserAgent,
+	}
+}
+
+// save hands changes to the store, which writes them behind.
+func (g *Registrar) save(done outcome) {
+	if len(done.saved) > 0 || len(done.removed) > 0 {
+		g.cfg.Bindings.SaveBindings(done.saved, done.removed)
+	}
+}
+
+// parseOrigin undoes what row made of an origin.
+func parseOrigin(received, local string) (o origin, ok bool) {
+	name, remote, ok := strings.Cut(received, " ")
+	if !ok {
+		return o, false
+	}
+	var err error
+	if o.remote, err = netip.ParseAddrPort(remote); err != nil {
+		return o, false
+	}
+	o.local, err = netip.ParseAddrPort(local)
+	o.transport = transportName(name)
+	return o, o.transport != "" && (err == nil || o.transport != "UDP")
+}
+
+// transportName returns the constant for a transport in lower case, "" for none.
+func transportName(lower string) string {
+	for _, name := range [...]string{"UDP", "TCP", "TLS", "WS", "WSS"} {
+		if strings.EqualFold(name, lower) {
+			return name
+		}
+	}
+	return ""
+}

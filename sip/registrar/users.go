@@ -1,0 +1,62 @@
+package registrar
+
+import (
+	"context"
+	"time"
+
+	"github.com/sparkleim/sparkle/store"
+	"github.com/sparkleim/sparkle/store/cache"
+)
+
+// Users finds accounts by username or number.
+type Users interface {
+	UserByAddress(ctx context.Context, user, domain string) (store.User, error)
+	ListUsers(ctx context.Context, match string, after store.UserID, limit int) ([]store.User, error)
+}
+
+// Bounds of the user cache. A change of an account is told by ForgetUser; that
+// an address begins to exist is noticed after missing at the latest.
+const (
+	cachedAddresses = 200_000
+	keepUser        = 10 * time.Minute
+	missing         = 5 * time.Second
+)
+
+// address is the user part and the domain of an address-of-record.
+type address struct{ user, domain string }
+
+// users answers from memory who an address belongs to.
+type users struct {
+	cache *cache.Cache[address, *store.User]
+}
+
+func newUsers(from Users) *users {
+	load := func(ctx context.Context, a address) (*store.User, error) {
+		u, err := from.UserByAddress(ctx, a.user, a.domain)
+		if err != nil {
+			return nil, err
+		}
+		return &u, nil
+	}
+	return &users{cache: cache.New(cache.Config[address, *store.User]{
+		Load: load, Size: cachedAddresses, Keep: keepUser, KeepNone: missing,
+		Loads: 4, Queue: 4096, Timeout: 5 * time.Second,
+	})}
+}
+
+// get returns the user of an address, nil when there is none; ok is false when
+// the store must be asked.
+func (us *users) get(a address) (u *store.User, ok bool) {
+	e, ok := us.cache.Get(a)
+	return e.Value, ok
+}
+
+// fetch asks the store; then gets what get would have returned, or an error
+// that is not store.ErrNotFound.
+func (us *users) fetch(a address, then func(*store.User, error)) error {
+	return us.cache.Fetch(a, then)
+}
+
+func (us *users) forget(id store.UserID) {
+	us.cache.Forget(func(_ address, u *store.User) bool { return u == nil || u.ID == id })
+}
