@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/sparkleim/sparkle/sip/server"
-	"github.com/sparkleim/sparkle/sip/transport"
 	"github.com/sparkleim/sparkle/sip/wire"
 	"github.com/sparkleim/sparkle/store"
 )
