@@ -15,12 +15,12 @@ type Core struct {
 	CallID      string
 	CSeq        uint32
 	CSeqMethod  string
-	MaxForwards int // 70 when the header is absent (RFC 2543 peers)
+	MaxForwards int // of a request; 70 when the header is absent (RFC 2543 peers)
 }
 
 const (
 	maxCSeq     = 1<<31 - 1 // RFC 3261 §8.1.1.5
-	maxForwards = 255       // RFC 3261 §20.22
+	maxHops     = 255       // RFC 3261 §20.22
 	hopsDefault = 70        // RFC 3261 §16.6 step 3
 	magicCookie = "z9hG4bK" // RFC 3261 §8.1.1.7
 )
@@ -53,6 +53,9 @@ func Examine(req *sip.Request) (Core, *Error) {
 		return refuse(sip.StatusBadRequest, err.Error())
 	}
 	core, err := f.core()
+	if err == nil {
+		core.MaxForwards, err = f.maxForwards()
+	}
 	if err != nil {
 		return refuse(sip.StatusBadRequest, err.Error())
 	}
@@ -212,13 +215,19 @@ func (f *fields) core() (Core, error) {
 	if c.CSeq, c.CSeqMethod, ok = parseCSeq(f.cseq); !ok {
 		return Core{}, badCSeq
 	}
-	c.MaxForwards = hopsDefault
-	if f.hops != "" {
-		if c.MaxForwards, ok = digits(f.hops, maxForwards); !ok {
-			return Core{}, badHops
-		}
-	}
 	return c, nil
+}
+
+// maxForwards is 70 for the RFC 2543 peers that do not send it.
+func (f *fields) maxForwards() (int, error) {
+	if f.hops == "" {
+		return hopsDefault, nil
+	}
+	hops, ok := digits(f.hops, maxHops)
+	if !ok {
+		return 0, badHops
+	}
+	return hops, nil
 }
 
 // missing names the first field that every message must have (RFC 3261 §8.1.1).

@@ -74,7 +74,7 @@ func (e *Edit) drops(name string) bool {
 
 // fewerHops returns Max-Forwards decremented.
 func fewerHops(h sip.Header) sip.Header {
-	n, ok := digits(h.Value(), maxForwards)
+	n, ok := digits(h.Value(), maxHops)
 	if !ok {
 		n = hopsDefault + 1
 	}

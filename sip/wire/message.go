@@ -195,13 +195,35 @@ func isValue(s string) bool {
 	if strings.IndexByte(s, '\n') >= 0 || strings.IndexByte(s, '\r') >= 0 {
 		return false
 	}
-	for nul := strings.IndexByte(s, 0); nul >= 0; nul = strings.IndexByte(s, 0) {
-		if nul == 0 || s[nul-1] != '\\' {
+	if strings.IndexByte(s, 0) < 0 {
+		return true
+	}
+	for i := 0; i < len(s); i++ {
+		switch s[i] {
+		case 0:
 			return false
+		case '"':
+			end := quotedEnd(s[i:])
+			if end < 0 || hasBareNUL(s[i:i+end]) {
+				return false
+			}
+			i += end - 1
 		}
-		s = s[nul+1:]
 	}
 	return true
+}
+
+// hasBareNUL looks for a NUL without backslash in a quoted string.
+func hasBareNUL(quoted string) bool {
+	for i := 0; i < len(quoted); i++ {
+		switch quoted[i] {
+		case '\\':
+			i++
+		case 0:
+			return true
+		}
+	}
+	return false
 }
 
 // setLength reads Content-Length. Two that differ, or one that is no number,

@@ -60,16 +60,16 @@ func stamped(list string, remote netip.AddrPort) (value string, ok bool) {
 
 // copyWithout copies a value without two of its parameters.
 func copyWithout(b *strings.Builder, s, name1, name2 string) {
-	for first := true; s != ""; first = false {
-		end, _ := indexOutside(s[min(1, len(s)):], ';', ';')
-		part := s[:min(1, len(s))+end]
-		s = s[len(part):]
-		if !first {
-			name, _, _ := strings.Cut(part[1:], "=")
-			if name = trim(name); equalFold(name, name1) || equalFold(name, name2) {
-				continue
-			}
+	end, _ := indexOutside(s, ';', ';')
+	b.WriteString(s[:end])
+	for s = s[end:]; s != ""; {
+		end, _ = indexOutside(s[1:], ';', ';')
+		param := s[:1+end]
+		s = s[1+end:]
+		name, _, _ := strings.Cut(param[1:], "=")
+		if name = trim(name); name == "" || equalFold(name, name1) || equalFold(name, name2) {
+			continue
 		}
-		b.WriteString(part)
+		b.WriteString(param)
 	}
 }

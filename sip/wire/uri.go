@@ -56,8 +56,9 @@ func ParseURI(s string) (sip.Uri, error) {
 
 func parseSIP(u *sip.Uri, s string) error {
 	if at := strings.IndexByte(s, '@'); at >= 0 {
+		// Carriers write sip:@host for a caller without a number.
 		u.User, u.Password, _ = strings.Cut(s[:at], ":")
-		if u.User == "" {
+		if u.User == "" && u.Password != "" {
 			return errURIEmpty
 		}
 		s = s[at+1:]
@@ -186,8 +187,11 @@ func URIParam(u *sip.Uri, name string) (string, bool) {
 
 // AOR returns the canonical address-of-record of a SIP URI: user@host, user
 // unescaped, host lower case, no port, no parameters (RFC 3261 §10.3 step 5).
-// Of a tel URI it is the number.
+// Of a tel URI it is the number without visual separators (RFC 3966 §5.1.1).
 func AOR(u *sip.Uri) string {
+	if u.Scheme == "tel" {
+		return separators.Replace(u.User)
+	}
 	host := strings.ToLower(u.Host)
 	if strings.IndexByte(host, ':') >= 0 {
 		host = "[" + host + "]"
@@ -197,6 +201,8 @@ func AOR(u *sip.Uri) string {
 	}
 	return unescape(u.User) + "@" + host
 }
+
+var separators = strings.NewReplacer("-", "", ".", "", "(", "", ")", "")
 
 // unescape undoes %HH once.
 func unescape(s string) string {
