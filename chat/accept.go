@@ -1,0 +1,238 @@
+package chat
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+	"github.com/sparkleim/sparkle/sip/registrar"
+	"github.com/sparkleim/sparkle/sip/server"
+	"github.com/sparkleim/sparkle/store"
+)
+
+// answerer is the way back to who sent a message; *server.Request is one.
+type answerer interface {
+	Reply(status int, reason string, hs ...sip.Header)
+	ReplyError(err error)
+}
+
+// submission is a message on its way to the archive.
+type submission struct {
+	answerer
+	msg     store.NewMessage // as far as it is known
+	content content
+	uri     sip.Uri // of the recipient
+	sender  sip.Uri // address-of-record
+	flow    uint64
+	request string // CSeq number and From tag
+	now     bool   // Expires: 0, for who is there and nobody else
+	start   time.Time
+
+	to, from           registrar.Resolved
+	knowsTo, knowsFrom bool
+	placed             bool // it has left its lane (owned by lanes)
+}
+
+// receive takes a message that was read.
+func (s *Service) receive(sub *submission) {
+	if err := s.check(sub); err != nil {
+		s.refuse(sub, err)
+		return
+	}
+	if !s.lanes.enter(sub) {
+		s.metrics.overflow.Inc()
+		s.refuse(sub, &server.Error{Status: 503, RetryAfter: 5, Warning: "too many messages wait; send slower"})
+	}
+}
+
+func (s *Service) refuse(sub *submission, err error) {
+	s.metrics.refused.Inc()
+	sub.ReplyError(err)
+}
+
+// check looks at what can be judged without knowing the recipient, and opens
+// the content.
+func (s *Service) check(sub *submission) error {
+	m := &sub.msg
+	switch {
+	case s.closing.Load():
+		return &server.Error{Status: 503, RetryAfter: 10, Warning: "server is going down"}
+	case m.From == 0:
+		return &server.Error{Status: 403, Warning: "sender is not one of our users"}
+	case len(m.Body) > s.cfg.MaxBody:
+		return &server.Error{Status: 413, Warning: "message is too large; send it as a file"}
+	case len(m.Body) == 0:
+		return &server.Error{Status: 400, Warning: "message has no body"}
+	case m.ContentType == "":
+		return &server.Error{Status: 400, Warning: "Content-Type is missing"}
+	}
+	c, err := openContent(m.ContentType, m.Encoding, m.Body)
+	switch {
+	case errors.Is(err, errEncoding): // RFC 3261 §21.4.13
+		return &server.Error{Status: 415, Headers: []sip.Header{sip.NewHeader("Accept-Encoding", "deflate")}}
+	case errors.Is(err, errInflatedSize):
+		return &server.Error{Status: 413, Warning: err.Error()}
+	case err != nil:
+		return &server.Error{Status: 400, Warning: err.Error()}
+	}
+	if c.class == classComposing {
+		if _, err := parseComposing(c.body); err != nil {
+			return &server.Error{Status: 400, Warning: "is-composing document is malformed (RFC 3994)"}
+		}
+	}
+	sub.content = c
+	return nil
+}
+
+// place finds out who sender and recipient are and hands the message on. false
+// while the registrar has to ask the store.
+func (s *Service) place(sub *submission) bool {
+	if !sub.knowsTo {
+		r, ok := s.cfg.Locations.Resolve(&sub.uri, func(r registrar.Resolved) {
+			sub.to, sub.knowsTo = r, true
+			s.lanes.resume(sub)
+		})
+		if !ok {
+			return false
+		}
+		sub.to, sub.knowsTo = r, true
+	}
+	if !sub.knowsFrom {
+		r, ok := s.cfg.Locations.Resolve(&sub.sender, func(r registrar.Resolved) {
+			sub.from, sub.knowsFrom = r, true
+			s.lanes.resume(sub)
+		})
+		if !ok {
+			return false
+		}
+		sub.from, sub.knowsFrom = r, true
+	}
+	s.accept(sub)
+	return true
+}
+
+// accept decides what becomes of a message between two known people.
+func (s *Service) accept(sub *submission) {
+	m := &sub.msg
+	if !sub.to.Found || sub.to.Disabled || !sub.from.Found || sub.from.Disabled {
+		s.refuse(sub, &server.Error{Status: 404})
+		return
+	}
+	m.From, m.To = sub.from.User.ID, sub.to.User.ID
+	m.Kind, m.MessageID = store.KindText, sub.content.messageID()
+	switch sub.content.class {
+	case classReceipt:
+		m.Kind = store.KindReceipt
+		if s.answersCopy(&sub.content) {
+			sub.Reply(200, "")
+			return
+		}
+	case classComposing: // RFC 3994 §3: gone with the moment, nobody waits for it
+		m.Kind = store.KindReceipt
+		s.passOn(sub)
+		sub.Reply(200, "")
+		return
+	}
+	if sub.now {
+		if s.passOn(sub) == 0 {
+			s.refuse(sub, &server.Error{Status: 480})
+			return
+		}
+		sub.Reply(200, "")
+		return
+	}
+	m.Dedup = dedupOf(sub)
+	if m.Kind == store.KindText {
+		m.Text = s.words.text(&sub.content, false)
+	}
+	s.keep(m, &sub.from.User, &sub.to.User, sub.start, func(_ store.Accepted, err error) {
+		if err != nil {
+			s.refuse(sub, err)
+			return
+		}
+		sub.Reply(202, "") // RFC 3428 §7: taken, and not yet delivered
+	})
+}
+
+// passOn gives a message to the devices that are there and keeps nothing.
+func (s *Service) passOn(sub *submission) (reached int) {
+	s.metrics.composing.Inc()
+	it := item{
+		msg:  &store.Message{NewMessage: sub.msg, Accepted: store.Accepted{At: sub.start}},
+		from: &sub.from.User,
+		to:   &sub.to.User,
+	}
+	return s.pass(it.to, sub.to.Targets, it)
+}
+
+// keep commits a message, tells answer, and only then delivers. A repetition
+// was delivered the first time, or waits in the archive since a crash; so does
+// a message of which nobody knows whether it was committed: the devices that
+// are there look into the archive.
+func (s *Service) keep(m *store.NewMessage, from, to *store.User, start time.Time, answer func(store.Accepted, error)) {
+	s.unsaved.add()
+	s.cfg.Archive.Append(m, func(a store.Accepted, err error) {
+		defer s.unsaved.done()
+		if err == nil {
+			s.metrics.accepted(m.Kind, a, start)
+		}
+		answer(a, err)
+		switch {
+		case err == nil && !a.Duplicate:
+			s.dispatch(item{msg: &store.Message{NewMessage: *m, Accepted: a}, from: from, to: to})
+		case err == nil || errors.Is(err, store.ErrUnknown):
+			s.recheck(to.ID)
+			s.recheck(from.ID)
+		}
+	})
+}
+
+// Send accepts a message that the server itself writes for a user, with the
+// same promise as any other. It returns after the commit.
+func (s *Service) Send(ctx context.Context, from, to store.User, contentType string, body []byte) (store.Accepted, error) {
+	c, err := openContent(contentType, "", body)
+	if err != nil {
+		return store.Accepted{}, err
+	}
+	id := newMessageID()
+	m := &store.NewMessage{
+		Kind: store.KindText, From: from.ID, To: to.ID,
+		Dedup:  dedupKey("sent", id),
+		CallID: id + "@" + s.cfg.Domain, MessageID: c.messageID(),
+		ContentType: contentType, Body: body, Text: s.words.text(&c, false),
+		TraceID: id, Source: "sparkle",
+	}
+	type result struct {
+		store.Accepted
+		error
+	}
+	done := make(chan result, 1)
+	s.keep(m, &from, &to, time.Now(), func(a store.Accepted, err error) { done <- result{a, err} })
+	select {
+	case r := <-done:
+		return r.Accepted, r.error
+	case <-ctx.Done():
+		return store.Accepted{}, ctx.Err()
+	}
+}
+
+// dedupOf is the key under which a repetition is known: the sender's own
+// Message-ID, which survives a reconnect, or else what names the request. A
+// MESSAGE that was challenged arrives here once, with its credentials.
+func dedupOf(sub *submission) [16]byte {
+	from, to := decimal(int64(sub.msg.From)), decimal(int64(sub.msg.To))
+	if id := sub.msg.MessageID; id != "" {
+		return dedupKey("imdn", from, to, id)
+	}
+	return dedupKey("sip", from, sub.msg.CallID, sub.request)
+}
+
+// dedupKey hashes the parts, each with its end, to 16 bytes.
+func dedupKey(parts ...string) (key [16]byte) {
+	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+	copy(key[:], sum[:])
+	return key
+}

@@ -1,0 +1,228 @@
+package chat
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+	"github.com/sparkleim/sparkle/sip/registrar"
+	"github.com/sparkleim/sparkle/sip/transaction"
+	"github.com/sparkleim/sparkle/store"
+)
+
+// act does what the queue of d has decided, until something is under way.
+func (s *Service) act(d *device, what action) {
+	for what == actSend {
+		o, underWay := s.try(d)
+		if underWay {
+			return
+		}
+		what = d.settle(o)
+	}
+	switch what {
+	case actDrain:
+		s.drains.add(d)
+	case actWait:
+		s.metrics.retries.Inc()
+		d.pauseThen(func() { s.act(d, d.retry()) })
+	}
+}
+
+// try sends the head of the queue over the next flow of the device. When
+// nothing is under way afterwards it tells what became of it.
+func (s *Service) try(d *device) (o outcome, underWay bool) {
+	a := &d.attempt
+	targets := s.cfg.Locations.Lookup(d.user)
+	target := nextTarget(targets, d.id, a.tried)
+	switch {
+	case target == nil && reachableTarget(targets, d.id) == nil:
+		return away, false
+	case target == nil: // every flow failed
+		return later, false
+	}
+	own := a.msg.From == d.user && a.msg.To != d.user
+	a.how = s.form(d, target, own)
+	if a.how.skip {
+		s.record(d, 0)
+		s.metrics.skipped.Inc()
+		return settled, false
+	}
+	a.flow = target.Flow.ID
+	req := s.outgoing(a, target, own)
+	s.cfg.Transactions.Send(req, target.Flow, func(_ *transaction.Client, res *sip.Response, err error) {
+		s.answered(d, res, err)
+	})
+	return 0, true
+}
+
+// nextTarget is the best flow of the device that was not tried (RFC 5626 §5.3:
+// a device may keep several).
+func nextTarget(targets []registrar.Target, id store.DeviceID, tried []uint64) *registrar.Target {
+	for i := range targets {
+		t := &targets[i]
+		if t.Device.ID == id && t.Flow != nil && !slices.Contains(tried, t.Flow.ID) {
+			return t
+		}
+	}
+	return nil
+}
+
+// form is how the device gets the message under way.
+func (s *Service) form(d *device, t *registrar.Target, own bool) rendering {
+	a := &d.attempt
+	switch {
+	case a.msg.From == d.user && (a.msg.FromDevice == d.id || own && s.cfg.OwnDevices != "thread"):
+		return rendering{name: skipOwn, skip: true}
+	case expired(a.msg, time.Now()):
+		return rendering{name: skipExpired, skip: true}
+	}
+	can := abilityOf(&t.Device)
+	if d.learned != nil {
+		can = *d.learned
+	}
+	return s.words.render(a.msg, can, own, a.text)
+}
+
+// expired applies the sender's Expires (RFC 3428 §5), in seconds from the
+// commit.
+func expired(m *store.Message, now time.Time) bool {
+	v, ok := keptHeader(m.Headers, "Expires")
+	if !ok {
+		return false
+	}
+	seconds, err := strconv.ParseInt(v, 10, 32)
+	return err == nil && now.After(m.At.Add(time.Duration(seconds)*time.Second))
+}
+
+// keptHeader finds a header among the lines kept with a message.
+func keptHeader(lines, name string) (string, bool) {
+	if lines == "" {
+		return "", false
+	}
+	for line := range strings.SplitSeq(lines, "\r\n") {
+		if n, v, ok := strings.Cut(line, ":"); ok && strings.EqualFold(n, name) {
+			return strings.TrimSpace(v), true
+		}
+	}
+	return "", false
+}
+
+// answered is what came back from a device.
+func (s *Service) answered(d *device, res *sip.Response, err error) {
+	a := &d.attempt
+	status, v := 0, flowBroken // also Timer F: nobody is there
+	if err == nil {
+		if status = res.StatusCode; status < 200 {
+			return
+		}
+		v = judge(status)
+	}
+	switch v {
+	case took:
+		s.tookIt(d, status)
+	case flowBroken:
+		a.tried = append(a.tried, a.flow)
+		s.act(d, actSend)
+		return
+	case unreadable:
+		if !a.text && a.how.name != asText && a.how.name != asCopy {
+			s.learn(d, status, res)
+			a.text = true
+			s.act(d, actSend)
+			return
+		}
+		s.gaveUp(d, status)
+	case never:
+		s.gaveUp(d, status)
+	case retryLater:
+		if status < 500 || status > 599 || d.refused < maxRefused {
+			d.refused++
+			s.act(d, d.settle(later))
+			return
+		}
+		s.gaveUp(d, status) // it would stop everything behind it for ever
+	}
+	d.refused = 0
+	s.act(d, d.settle(settled))
+}
+
+// tookIt records a delivery. When a text device took the rendering of a CPIM
+// message whose sender asked for it, we tell him in the device's place.
+func (s *Service) tookIt(d *device, status int) {
+	a := &d.attempt
+	s.record(d, status)
+	s.metrics.delivered.Inc()
+	s.metrics.delivery.Observe(time.Since(a.msg.At).Seconds())
+	if a.how.name == asText && a.how.positive {
+		s.notify(a.item, d.id, "delivered")
+	}
+}
+
+// gaveUp records that the device will never show the message. Its sender is
+// told when he asked for it and no other device is left to show it.
+func (s *Service) gaveUp(d *device, status int) {
+	a := &d.attempt
+	s.record(d, status)
+	s.metrics.failed.Inc()
+	s.log.Info("device refused a message", "gid", store.GIDString(a.msg.GID), "trace", a.msg.TraceID,
+		"device", d.id, "status", status, "rendering", a.how.name)
+	only := true
+	for _, t := range s.cfg.Locations.Lookup(a.msg.To) {
+		only = only && t.Device.ID == d.id
+	}
+	if a.how.negative && a.msg.From != d.user && only {
+		s.notify(a.item, d.id, "failed")
+	}
+}
+
+// record moves the device's cursor and keeps the trace.
+func (s *Service) record(d *device, status int) {
+	a := &d.attempt
+	s.cfg.Archive.Delivered(a.msg.Conversation, a.msg.Seq, store.Delivery{
+		GID: a.msg.GID, Device: d.id, Status: status, Rendering: a.how.name, At: time.Now(),
+	})
+}
+
+// learn remembers what a device said of itself by refusing a type. 488 speaks
+// of one message only.
+func (s *Service) learn(d *device, status int, res *sip.Response) {
+	if status != 415 && status != 406 {
+		return
+	}
+	can := refusing(acceptOf(res))
+	if typ, _ := mediaType(d.attempt.how.contentType); can.shows(typ) {
+		return // it refused something inside
+	}
+	d.learned = &can
+}
+
+// notify archives and delivers a receipt in the name of a device. Its dedup key
+// is the message's: one receipt, however many devices, however often.
+func (s *Service) notify(about item, by store.DeviceID, status string) {
+	c, err := openContent(about.msg.ContentType, about.msg.Encoding, about.msg.Body)
+	if err != nil || c.messageID() == "" {
+		return
+	}
+	r := receipt{MessageID: c.messageID(), About: "delivery", Status: status, At: time.Now()}
+	id := newMessageID()
+	m := &store.NewMessage{
+		Kind:        store.KindReceipt,
+		From:        about.msg.To,
+		To:          about.msg.From,
+		FromDevice:  by,
+		Dedup:       dedupKey("receipt", strconv.FormatInt(about.msg.GID, 16), status),
+		CallID:      id + "@" + s.cfg.Domain,
+		MessageID:   id,
+		ContentType: cpimType,
+		Body:        r.wrap("sip:"+about.to.AOR(), "sip:"+about.from.AOR(), id),
+		TraceID:     about.msg.TraceID,
+		Source:      "sparkle",
+	}
+	s.keep(m, about.to, about.from, time.Now(), func(_ store.Accepted, err error) {
+		if err != nil {
+			s.log.Warn("receipt not kept", "gid", store.GIDString(about.msg.GID), "err", err)
+		}
+	})
+}

@@ -1,0 +1,188 @@
+package chat
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/sparkleim/sparkle/store"
+)
+
+// device is the queue of one device with what it takes to run it. It exists
+// from the first time the device is seen reachable until a while after it is
+// gone; having none means that the archive must be asked first.
+type device struct {
+	user store.UserID
+	id   store.DeviceID
+
+	mu    sync.Mutex
+	queue queue
+	gone  bool // forgotten by the table: not to be used
+	timer *time.Timer
+
+	// Whoever runs the action that the queue has given owns these: the queue
+	// gives one action at a time.
+	attempt attempt
+	learned *ability // what it showed to be able to, against its registration
+	refused int      // times in a row that it refused the head by 5xx
+	started bool     // its cursors exist
+}
+
+// attempt is the delivery of the head of the queue, over one flow after another.
+type attempt struct {
+	item
+	how   rendering
+	flow  uint64   // it went out by
+	tried []uint64 // flows that did not lead to the device
+	text  bool     // the device could not show the original
+}
+
+// The events of queue, under the lock.
+
+func (d *device) arrive(it item, reachable bool) action {
+	return d.step(func(q *queue) action { return q.arrive(it, reachable) })
+}
+
+func (d *device) drained(page []item, err error) action {
+	return d.step(func(q *queue) action { return q.drained(page, err) })
+}
+
+func (d *device) settle(o outcome) action {
+	return d.step(func(q *queue) action { return q.settle(o) })
+}
+
+func (d *device) reachable() action { return d.step((*queue).reachable) }
+func (d *device) recheck() action   { return d.step((*queue).recheck) }
+func (d *device) retry() action     { return d.step((*queue).retry) }
+
+func (d *device) step(event func(*queue) action) action {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.gone {
+		return actNothing
+	}
+	act := event(&d.queue)
+	if act == actSend {
+		d.attempt = attempt{item: d.queue.backlog[0]}
+	}
+	return act
+}
+
+// pauseThen calls retry after the pause the queue has set. One timer a device
+// that waits, none for one that does not.
+func (d *device) pauseThen(retry func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.gone {
+		return
+	}
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+	d.timer = time.AfterFunc(d.queue.pause, retry)
+}
+
+// shards spread the lock of the table.
+const shards = 64
+
+// devices is the table of device queues, by user: a message for a user must
+// find every queue, also that of a device whose binding has ended.
+type devices struct {
+	shard [shards]struct {
+		sync.Mutex
+		users map[store.UserID][]*device // slices are replaced, never changed
+	}
+}
+
+// of returns the queues of a user.
+func (t *devices) of(u store.UserID) []*device {
+	s := &t.shard[uint64(u)%shards]
+	s.Lock()
+	defer s.Unlock()
+	return s.users[u]
+}
+
+// find returns the queue of a device, made when there is none.
+func (t *devices) find(u store.UserID, id store.DeviceID) *device {
+	s := &t.shard[uint64(u)%shards]
+	s.Lock()
+	defer s.Unlock()
+	for _, d := range s.users[u] {
+		if d.id == id {
+			return d
+		}
+	}
+	if s.users == nil {
+		s.users = make(map[store.UserID][]*device)
+	}
+	d := &device{user: u, id: id, queue: queue{more: true}}
+	s.users[u] = append(slices.Clip(s.users[u]), d)
+	return d
+}
+
+// sweep forgets the idle queues of one shard whose device cannot be reached.
+func (t *devices) sweep(i int, reachable func(store.UserID, store.DeviceID) bool) {
+	s := &t.shard[i%shards]
+	s.Lock()
+	defer s.Unlock()
+	for u, list := range s.users {
+		keep := slices.DeleteFunc(slices.Clone(list), func(d *device) bool {
+			return !reachable(u, d.id) && d.forget()
+		})
+		switch len(keep) {
+		case len(list):
+		case 0:
+			delete(s.users, u)
+		default:
+			s.users[u] = keep
+		}
+	}
+}
+
+// forget marks the queue unusable unless something is under way.
+func (d *device) forget() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.queue.idle() {
+		return false
+	}
+	d.gone = true
+	if d.timer != nil {
+		d.timer.Stop()
+	}
+	return true
+}
+
+// stop ends every queue and its timer.
+func (t *devices) stop() {
+	for i := range t.shard {
+		s := &t.shard[i]
+		s.Lock()
+		for _, list := range s.users {
+			for _, d := range list {
+				d.mu.Lock()
+				d.gone = true
+				if d.timer != nil {
+					d.timer.Stop()
+				}
+				d.mu.Unlock()
+			}
+		}
+		s.users = nil
+		s.Unlock()
+	}
+}
+
+// len counts the queues.
+func (t *devices) len() int {
+	n := 0
+	for i := range t.shard {
+		s := &t.shard[i]
+		s.Lock()
+		for _, list := range s.users {
+			n += len(list)
+		}
+		s.Unlock()
+	}
+	return n
+}

@@ -1,0 +1,75 @@
+package chat
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sparkleim/sparkle/store"
+)
+
+// metrics are the counters of the package. They count also when nobody
+// collects them.
+type metrics struct {
+	texts, receipts prometheus.Counter
+	duplicates      prometheus.Counter
+	composing       prometheus.Counter
+	refused         prometheus.Counter
+	delivered       prometheus.Counter
+	failed          prometheus.Counter
+	skipped         prometheus.Counter
+	retries         prometheus.Counter
+	overflow        prometheus.Counter
+	accept          prometheus.Histogram
+	delivery        prometheus.Histogram
+}
+
+// newMetrics makes the metrics and registers them with reg, when not nil.
+// devices counts the device queues in memory.
+func newMetrics(reg prometheus.Registerer, devices func() float64) *metrics {
+	accepted := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sparkle_chat_accepted_total", Help: "Messages committed to the archive.",
+	}, []string{"kind"})
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "sparkle_chat_" + name, Help: help})
+	}
+	seconds := func(name, help string) prometheus.Histogram {
+		return prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "sparkle_chat_" + name, Help: help, Buckets: prometheus.ExponentialBuckets(0.0005, 4, 10),
+		})
+	}
+	m := &metrics{
+		texts:      accepted.WithLabelValues("text"),
+		receipts:   accepted.WithLabelValues("receipt"),
+		duplicates: counter("duplicates_total", "Messages that were in the archive already."),
+		composing:  counter("transient_total", "Messages passed on without being kept."),
+		refused:    counter("refused_total", "Messages that were not accepted."),
+		delivered:  counter("delivered_total", "Messages that a device took."),
+		failed:     counter("failed_total", "Messages that a device will never take."),
+		skipped:    counter("skipped_total", "Messages that a device cannot show or need not see."),
+		retries:    counter("retries_total", "Deliveries put off."),
+		overflow:   counter("overflow_total", "Messages refused because too many of their flow waited."),
+		accept:     seconds("accept_seconds", "From a message's arrival to its 202."),
+		delivery:   seconds("delivery_seconds", "From the commit of a message to the 200 of a device."),
+	}
+	if reg != nil {
+		reg.MustRegister(accepted, m.duplicates, m.composing, m.refused, m.delivered, m.failed,
+			m.skipped, m.retries, m.overflow, m.accept, m.delivery,
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+				Name: "sparkle_chat_device_queues", Help: "Device queues in memory.",
+			}, devices))
+	}
+	return m
+}
+
+// accepted counts a commit that took since start.
+func (m *metrics) accepted(kind store.Kind, a store.Accepted, start time.Time) {
+	m.accept.Observe(time.Since(start).Seconds())
+	switch {
+	case a.Duplicate:
+		m.duplicates.Inc()
+	case kind == store.KindReceipt:
+		m.receipts.Inc()
+	default:
+		m.texts.Inc()
+	}
+}

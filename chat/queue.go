@@ -1,0 +1,198 @@
+package chat
+
+import (
+	"time"
+
+	"github.com/sparkleim/sparkle/store"
+)
+
+// Bounds of a device's queue.
+const (
+	maxBacklog = 64 // messages in memory; beyond them the archive keeps the rest
+	pageSize   = 16 // messages read from the archive at once
+
+	minBackoff = 30 * time.Second
+	maxBackoff = 10 * time.Minute
+	lagBackoff = time.Second // when the archive has not yet written what was delivered
+	maxRefused = 10          // times one message is refused by 5xx before it is passed over
+)
+
+// item is a message on its way to a device, with the people it is between.
+type item struct {
+	msg      *store.Message
+	from, to *store.User
+}
+
+// action is what a queue wants to be done now.
+type action int8
+
+const (
+	actNothing action = iota
+	actSend           // the head of the backlog
+	actDrain          // read a page from the archive
+	actWait           // call retry after pause
+)
+
+// outcome is what became of the head of the backlog.
+type outcome int8
+
+const (
+	settled outcome = iota // delivered, or passed over for good
+	later                  // keep it and try again
+	away                   // the device cannot be reached now
+)
+
+// queue decides the order of things for one device. It is a pure state machine:
+// every method is an event, its result the action to take. It does not lock,
+// send, read or look at a clock.
+//
+// Its invariant: a message for the device that the archive holds is before the
+// cursor, in the backlog, or more is true.
+//
+//	         more                page                 head
+//	actDrain ────→ (draining) ────→ backlog, actSend ────→ (busy) ─→ settled, next
+//	                                                         │
+//	                              (waiting) ←─────── later ──┴─ away ─→ (parked)
+type queue struct {
+	backlog  []item
+	more     bool // the archive may hold messages that are not in the backlog
+	draining bool // a page is being read
+	busy     bool // the head is under way
+	waiting  bool // a retry is due later
+	parked   bool // until the device is reachable again
+	again    bool // the device became reachable while the head was under way
+	failures int  // in a row
+	pause    time.Duration
+
+	seen   int64                          // highest GID that was in the backlog
+	passed map[store.ConversationID]int64 // cursors while the archive is being drained
+}
+
+// next is the action that the state allows.
+func (q *queue) next() action {
+	switch {
+	case q.busy, q.draining, q.waiting, q.parked:
+		return actNothing
+	case len(q.backlog) > 0:
+		q.busy = true
+		return actSend
+	case q.more:
+		q.more, q.draining = false, true
+		return actDrain
+	}
+	clear(q.passed) // up to date: the next message comes from memory
+	return actNothing
+}
+
+// arrive is a message that was just committed; reachable tells whether the
+// device is there.
+func (q *queue) arrive(it item, reachable bool) action {
+	switch {
+	case it.msg.GID <= q.seen: // a page of the archive already held it
+		return q.next()
+	case !reachable && !q.busy:
+		q.park()
+	case !reachable, q.more, q.draining, len(q.backlog) == maxBacklog:
+		q.more = true
+	default:
+		q.backlog = append(q.backlog, it)
+		q.seen = it.msg.GID
+	}
+	if reachable {
+		q.parked = false
+	}
+	return q.next()
+}
+
+// drained is the answer to actDrain: the oldest messages after the cursors, at
+// most a page.
+func (q *queue) drained(page []item, err error) action {
+	q.draining = false
+	if err != nil {
+		return q.wait()
+	}
+	q.more = q.more || len(page) == pageSize
+	fresh := false
+	for _, it := range page {
+		if it.msg.Seq <= q.passed[it.msg.Conversation] {
+			continue // delivered; the cursor is still on its way to the disk
+		}
+		fresh = true
+		q.backlog = append(q.backlog, it)
+		q.seen = max(q.seen, it.msg.GID)
+	}
+	if len(page) > 0 && !fresh && q.more {
+		q.waiting, q.pause = true, lagBackoff
+		return actWait
+	}
+	return q.next()
+}
+
+// settle is what became of the head.
+func (q *queue) settle(o outcome) action {
+	q.busy = false
+	again := q.again
+	q.again = false
+	switch {
+	case o == settled:
+		q.pass()
+	case again:
+		q.failures = 0
+	case o == later:
+		return q.wait()
+	case o == away:
+		q.park()
+	}
+	return q.next()
+}
+
+// pass takes the head off the backlog.
+func (q *queue) pass() {
+	head := q.backlog[0].msg
+	q.backlog[0] = item{}
+	q.backlog = q.backlog[1:]
+	if len(q.backlog) == 0 {
+		q.backlog = nil
+	}
+	q.failures = 0
+	if q.passed == nil {
+		q.passed = make(map[store.ConversationID]int64, 1)
+	}
+	q.passed[head.Conversation] = max(head.Seq, q.passed[head.Conversation])
+}
+
+// reachable is a REGISTER of the device.
+func (q *queue) reachable() action {
+	q.again = q.busy
+	q.waiting, q.parked, q.failures = false, false, 0
+	return q.next()
+}
+
+// recheck is a doubt whether the archive holds something new.
+func (q *queue) recheck() action {
+	q.more = true
+	return q.next()
+}
+
+// retry is the end of a pause.
+func (q *queue) retry() action {
+	q.waiting = false
+	return q.next()
+}
+
+// park leaves everything to the archive until the device registers again.
+func (q *queue) park() {
+	q.backlog, q.more, q.parked, q.waiting = nil, true, true, false
+}
+
+// wait is a pause that grows with the failures in a row.
+func (q *queue) wait() action {
+	q.more = q.more || len(q.backlog) == 0
+	q.pause = min(maxBackoff, minBackoff<<min(q.failures, 5))
+	q.failures++
+	q.waiting = true
+	return actWait
+}
+
+// idle tells whether the queue can be forgotten when the device is not there.
+func (q *queue) idle() bool { return !q.busy && !q.draining }

@@ -1,0 +1,207 @@
+package chat
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+	"github.com/sparkleim/sparkle/sip/registrar"
+	"github.com/sparkleim/sparkle/sip/server"
+	"github.com/sparkleim/sparkle/sip/transaction"
+	"github.com/sparkleim/sparkle/sip/transport"
+	"github.com/sparkleim/sparkle/sip/wire"
+	"github.com/sparkleim/sparkle/store"
+)
+
+// IDHeader names the archived message in what devices get: the GID as the
+// command line and the archive's rows write it ([store.GIDString]).
+const IDHeader = "Sparkle-Id"
+
+// ServeSIP takes a MESSAGE for one of our users.
+func (s *Service) ServeSIP(r *server.Request) {
+	s.receive(s.read(r))
+}
+
+// read takes from a request what is kept of it.
+func (s *Service) read(r *server.Request) *submission {
+	sub := &submission{
+		answerer: r,
+		uri:      r.Recipient,
+		sender:   sip.Uri{Scheme: "sip", User: r.Sender.Username, Host: r.Sender.Domain},
+		flow:     r.Flow.ID,
+		request:  decimal(int64(r.CSeq)) + " " + r.FromTag,
+		now:      wire.Header(r.Request, "Expires") == "0",
+		start:    time.Now(),
+	}
+	sub.msg = store.NewMessage{
+		From:        r.Sender.User,
+		FromDevice:  s.senderDevice(r.Sender.User, r.Flow, wire.Header(r.Request, "User-Agent")),
+		CallID:      r.CallID,
+		ContentType: wire.Header(r.Request, "Content-Type"),
+		Encoding:    wire.Header(r.Request, "Content-Encoding"),
+		Headers:     keptHeaders(r.Request),
+		Body:        r.Body(),
+		TraceID:     r.TraceID,
+		Source:      source(r),
+	}
+	return sub
+}
+
+// source tells where a message came from.
+func source(r *server.Request) string {
+	s := strings.ToLower(r.Flow.Transport) + " " + r.Flow.Remote.String()
+	if ua := wire.Header(r.Request, "User-Agent"); ua != "" {
+		s += " " + ua
+	}
+	return s
+}
+
+// senderDevice finds the device that a message was sent from, so that it does
+// not get its own message: the one registered over the same flow, or one of the
+// same program at the same address (phones send from another port over UDP).
+func (s *Service) senderDevice(u store.UserID, f *transport.Flow, userAgent string) store.DeviceID {
+	for _, t := range s.cfg.Locations.ByFlow(f) {
+		if t.User == u {
+			return t.Device.ID
+		}
+	}
+	for _, t := range s.cfg.Locations.Lookup(u) {
+		if t.Flow != nil && t.Flow.Remote.Addr() == f.Remote.Addr() && t.Device.UserAgent == userAgent {
+			return t.Device.ID
+		}
+	}
+	return 0
+}
+
+// keptHeaders are the lines that mean something to the recipient.
+func keptHeaders(req *sip.Request) string {
+	var b strings.Builder
+	for _, name := range [...]string{
+		"Subject", "Priority", "Expires", "Reply-To", "In-Reply-To",
+		"Content-Disposition", "Content-Language", "X-fs-message-type",
+	} {
+		if v := wire.Header(req, name); v != "" {
+			b.WriteString(name)
+			b.WriteString(": ")
+			b.WriteString(v)
+			b.WriteString("\r\n")
+		}
+	}
+	return b.String()
+}
+
+// outgoing builds the MESSAGE for one device. own marks a copy of what the user
+// sent from elsewhere: it comes from the other person, so that it lands in the
+// conversation with him, and asserts nothing.
+func (s *Service) outgoing(a *attempt, t *registrar.Target, own bool) *sip.Request {
+	from, to, callID := a.from, a.to, a.msg.CallID
+	if own {
+		from, to, callID = a.to, a.from, s.copyCallID(a.msg.GID)
+	}
+	hs := make([]sip.Header, 0, 16)
+	hs = append(hs,
+		wire.H("Via", via(t.Flow)),
+		wire.H("Max-Forwards", "70"),
+		wire.H("From", nameAddr(from)+";tag="+wire.NewTag()),
+		wire.H("To", "<"+sipURI(to)+">"),
+		wire.H("Call-ID", callID),
+		wire.H("CSeq", "1 MESSAGE"),
+	)
+	for _, p := range t.Path { // RFC 3327 §5.3
+		hs = append(hs, wire.H("Route", p))
+	}
+	if !own {
+		hs = append(hs, wire.H("P-Asserted-Identity", "<"+sipURI(from)+">")) // RFC 3325 §9.1
+	}
+	hs = append(hs, wire.H("Date", a.msg.At.UTC().Format(sipDate)))
+	if a.msg.GID != 0 {
+		hs = append(hs, wire.H(IDHeader, store.GIDString(a.msg.GID)))
+	}
+	for line := range strings.SplitSeq(a.msg.Headers, "\r\n") {
+		if name, value, ok := strings.Cut(line, ": "); ok {
+			hs = append(hs, wire.H(name, value))
+		}
+	}
+	hs = append(hs, wire.H("Content-Type", a.how.contentType))
+	if a.how.encoding != "" {
+		hs = append(hs, wire.H("Content-Encoding", a.how.encoding))
+	}
+	return wire.NewRequest("MESSAGE", t.Contact, a.how.body, hs...)
+}
+
+// sipDate is the form of Date (RFC 3261 §20.17).
+const sipDate = "Mon, 02 Jan 2006 15:04:05 GMT"
+
+// via is our Via on a flow (RFC 3261 §18.1.1, RFC 3581 §3).
+func via(f *transport.Flow) string {
+	return "SIP/2.0/" + f.Transport + " " + f.Local.String() + ";rport;branch=" + wire.NewBranch()
+}
+
+// nameAddr writes a user with his display name.
+func nameAddr(u *store.User) string {
+	if u.DisplayName == "" {
+		return "<" + sipURI(u) + ">"
+	}
+	return quoted(u.DisplayName) + " <" + sipURI(u) + ">"
+}
+
+// quoted writes a quoted-string (RFC 3261 §25.1).
+func quoted(s string) string {
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+}
+
+// sipURI writes a user's address-of-record.
+func sipURI(u *store.User) string { return "sip:" + escapeUser(u.Username) + "@" + u.Domain }
+
+// escapeUser escapes what the user part of a URI may not hold (RFC 3261 §25.1).
+func escapeUser(s string) string {
+	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.!~*'()&=+$,;?/"
+	var b strings.Builder
+	for i := range len(s) {
+		if strings.IndexByte(allowed, s[i]) >= 0 {
+			b.WriteByte(s[i])
+			continue
+		}
+		const hex = "0123456789ABCDEF"
+		b.Write([]byte{'%', hex[s[i]>>4], hex[s[i]&15]})
+	}
+	return b.String()
+}
+
+// copyPrefix begins the Call-ID of a copy for the sender's other devices.
+// Linphone's receipt for a bare MESSAGE names its Call-ID, so a receipt for a
+// copy is known by it.
+const copyPrefix = "copy-"
+
+func (s *Service) copyCallID(gid int64) string {
+	return copyPrefix + store.GIDString(gid) + "@" + s.cfg.Domain
+}
+
+// answersCopy tells whether c is a receipt for a copy: it must not reach the
+// other person, who never sent that message.
+func (s *Service) answersCopy(c *content) bool {
+	rs := c.receipts()
+	for _, r := range rs {
+		if !strings.HasPrefix(r.MessageID, copyPrefix) || !strings.HasSuffix(r.MessageID, "@"+s.cfg.Domain) {
+			return false
+		}
+	}
+	return len(rs) > 0
+}
+
+// newMessageID makes an unguessable identifier.
+func newMessageID() string { return wire.NewTag() + wire.NewTag() }
+
+// acceptOf reads the Accept header of a refusal.
+func acceptOf(res *sip.Response) []string {
+	if res == nil {
+		return nil
+	}
+	return wire.Values(res, "Accept")
+}
+
+// ignore is told what became of a message that nobody waits for.
+func ignore(*transaction.Client, *sip.Response, error) {}
+
+func decimal(n int64) string { return strconv.FormatInt(n, 10) }
