@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -113,10 +114,13 @@ func keptHeader(lines, name string) (string, bool) {
 func (s *Service) answered(d *device, res *sip.Response, err error) {
 	a := &d.attempt
 	status, v := 0, flowBroken // also Timer F: nobody is there
-	if err == nil {
-		if status = res.StatusCode; status < 200 {
-			return
-		}
+	switch {
+	case errors.Is(err, transaction.ErrOverload):
+		v = retryLater
+	case err == nil && res.StatusCode < 200:
+		return
+	case err == nil:
+		status = res.StatusCode
 		v = judge(status)
 	}
 	switch v {

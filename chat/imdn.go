@@ -8,6 +8,8 @@ import (
 // imdnType is the media type of receipts (RFC 5438).
 const imdnType = "message/imdn+xml"
 
+const nsReceipt = "urn:ietf:params:xml:ns:imdn" // RFC 5438 §11.1
+
 // What a sender may ask for (RFC 5438 §6.2).
 const (
 	positiveDelivery = "positive-delivery"
@@ -28,13 +30,13 @@ func parseReceipt(b []byte) (receipt, error) {
 	if err != nil {
 		return receipt{}, err
 	}
-	r := receipt{MessageID: root.child(nsIMDN, "message-id").value()}
-	if !root.is(nsIMDN, "imdn") || r.MessageID == "" {
+	r := receipt{MessageID: root.child(nsReceipt, "message-id").value()}
+	if !root.is(nsReceipt, "imdn") || r.MessageID == "" {
 		return receipt{}, errXML
 	}
-	r.At, _ = time.Parse(time.RFC3339, root.child(nsIMDN, "datetime").value()) // zero when it is no time
+	r.At, _ = time.Parse(time.RFC3339, root.child(nsReceipt, "datetime").value()) // zero when it is no time
 	for _, about := range []string{"delivery", "display", "processing"} {
-		status := root.child(nsIMDN, about+"-notification").child(nsIMDN, "status")
+		status := root.child(nsReceipt, about+"-notification").child(nsReceipt, "status")
 		if status == nil || len(status.kids) == 0 {
 			continue
 		}
@@ -47,7 +49,7 @@ func parseReceipt(b []byte) (receipt, error) {
 // bytes writes r as message/imdn+xml.
 func (r receipt) bytes() []byte {
 	var b strings.Builder
-	b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\r\n" + `<imdn xmlns="` + nsIMDN + `"><message-id>`)
+	b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\r\n" + `<imdn xmlns="` + nsReceipt + `"><message-id>`)
 	b.WriteString(escapeXML(r.MessageID))
 	b.WriteString("</message-id><datetime>")
 	b.WriteString(r.At.UTC().Format(time.RFC3339))

@@ -13,8 +13,7 @@ const (
 
 	minBackoff = 30 * time.Second
 	maxBackoff = 10 * time.Minute
-	lagBackoff = time.Second // when the archive has not yet written what was delivered
-	maxRefused = 10          // times one message is refused by 5xx before it is passed over
+	maxRefused = 10 // times one message is refused by 5xx before it is passed over
 )
 
 // item is a message on its way to a device, with the people it is between.
@@ -64,8 +63,7 @@ type queue struct {
 	failures int  // in a row
 	pause    time.Duration
 
-	seen   int64                          // highest GID that was in the backlog
-	passed map[store.ConversationID]int64 // cursors while the archive is being drained
+	seen int64 // highest GID that was in the backlog
 }
 
 // next is the action that the state allows.
@@ -80,8 +78,7 @@ func (q *queue) next() action {
 		q.more, q.draining = false, true
 		return actDrain
 	}
-	clear(q.passed) // up to date: the next message comes from memory
-	return actNothing
+	return actNothing // up to date: the next message comes from memory
 }
 
 // arrive is a message that was just committed; reachable tells whether the
@@ -112,19 +109,10 @@ func (q *queue) drained(page []item, err error) action {
 		return q.wait()
 	}
 	q.more = q.more || len(page) == pageSize
-	fresh := false
 	for _, it := range page {
-		if it.msg.Seq <= q.passed[it.msg.Conversation] {
-			continue // delivered; the cursor is still on its way to the disk
-		}
-		fresh = true
-		q.backlog = append(q.backlog, it)
 		q.seen = max(q.seen, it.msg.GID)
 	}
-	if len(page) > 0 && !fresh && q.more {
-		q.waiting, q.pause = true, lagBackoff
-		return actWait
-	}
+	q.backlog = append(q.backlog, page...)
 	return q.next()
 }
 
@@ -148,17 +136,12 @@ func (q *queue) settle(o outcome) action {
 
 // pass takes the head off the backlog.
 func (q *queue) pass() {
-	head := q.backlog[0].msg
 	q.backlog[0] = item{}
 	q.backlog = q.backlog[1:]
 	if len(q.backlog) == 0 {
 		q.backlog = nil
 	}
 	q.failures = 0
-	if q.passed == nil {
-		q.passed = make(map[store.ConversationID]int64, 1)
-	}
-	q.passed[head.Conversation] = max(head.Seq, q.passed[head.Conversation])
 }
 
 // reachable is a REGISTER of the device.

@@ -48,6 +48,10 @@ type Config struct {
 	Locations    Locations
 	Transactions Transactions
 
+	// Local is the host:port by which the peer of a flow reaches us, for Via;
+	// nil means the flow's local address.
+	Local func(f *transport.Flow) string
+
 	Domain   string // the host of Call-IDs that we make
 	MaxBody  int    // bytes of a message's body as received; 0 means 60 KiB
 	Language string // of the words in text renderings: "zh" (default) or "en"
@@ -90,6 +94,9 @@ func New(cfg Config) *Service {
 	cfg.MaxBody = cmp.Or(cfg.MaxBody, defaultMaxBody)
 	cfg.Workers = cmp.Or(cfg.Workers, defaultWorkers)
 	cfg.OwnDevices = cmp.Or(cfg.OwnDevices, "thread")
+	if cfg.Local == nil {
+		cfg.Local = func(f *transport.Flow) string { return f.Local.String() }
+	}
 	s := &Service{cfg: cfg, words: wordsOf(cfg.Language), log: cfg.Log}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -101,9 +101,9 @@ func (s *Service) outgoing(a *attempt, t *registrar.Target, own bool) *sip.Reque
 	}
 	hs := make([]sip.Header, 0, 16)
 	hs = append(hs,
-		wire.H("Via", via(t.Flow)),
+		wire.H("Via", s.via(t.Flow)),
 		wire.H("Max-Forwards", "70"),
-		wire.H("From", nameAddr(from)+";tag="+wire.NewTag()),
+		wire.H("From", wire.FormatNameAddr(from.DisplayName, sipURI(from))+";tag="+wire.NewTag()),
 		wire.H("To", "<"+sipURI(to)+">"),
 		wire.H("Call-ID", callID),
 		wire.H("CSeq", "1 MESSAGE"),
@@ -134,40 +134,16 @@ func (s *Service) outgoing(a *attempt, t *registrar.Target, own bool) *sip.Reque
 const sipDate = "Mon, 02 Jan 2006 15:04:05 GMT"
 
 // via is our Via on a flow (RFC 3261 §18.1.1, RFC 3581 §3).
-func via(f *transport.Flow) string {
-	return "SIP/2.0/" + f.Transport + " " + f.Local.String() + ";rport;branch=" + wire.NewBranch()
-}
-
-// nameAddr writes a user with his display name.
-func nameAddr(u *store.User) string {
-	if u.DisplayName == "" {
-		return "<" + sipURI(u) + ">"
+func (s *Service) via(f *transport.Flow) string {
+	rport := ""
+	if f.Transport == "UDP" {
+		rport = ";rport"
 	}
-	return quoted(u.DisplayName) + " <" + sipURI(u) + ">"
-}
-
-// quoted writes a quoted-string (RFC 3261 §25.1).
-func quoted(s string) string {
-	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
+	return "SIP/2.0/" + f.Transport + " " + s.cfg.Local(f) + rport + ";branch=" + wire.NewBranch()
 }
 
 // sipURI writes a user's address-of-record.
-func sipURI(u *store.User) string { return "sip:" + escapeUser(u.Username) + "@" + u.Domain }
-
-// escapeUser escapes what the user part of a URI may not hold (RFC 3261 §25.1).
-func escapeUser(s string) string {
-	const allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.!~*'()&=+$,;?/"
-	var b strings.Builder
-	for i := range len(s) {
-		if strings.IndexByte(allowed, s[i]) >= 0 {
-			b.WriteByte(s[i])
-			continue
-		}
-		const hex = "0123456789ABCDEF"
-		b.Write([]byte{'%', hex[s[i]>>4], hex[s[i]&15]})
-	}
-	return b.String()
-}
+func sipURI(u *store.User) string { return "sip:" + wire.EscapeUser(u.Username) + "@" + u.Domain }
 
 // copyPrefix begins the Call-ID of a copy for the sender's other devices.
 // Linphone's receipt for a bare MESSAGE names its Call-ID, so a receipt for a
@@ -191,7 +167,7 @@ func (s *Service) answersCopy(c *content) bool {
 }
 
 // newMessageID makes an unguessable identifier.
-func newMessageID() string { return wire.NewTag() + wire.NewTag() }
+func newMessageID() string { return wire.NewCallID() }
 
 // acceptOf reads the Accept header of a refusal.
 func acceptOf(res *sip.Response) []string {
