@@ -1,0 +1,214 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Spec says where to listen and how others see it.
+type Spec struct {
+	Name      string // for logs and policy; default "transport address"
+	Transport string // "udp", "tcp" or "tls"
+	Address   string // "192.0.2.1:5060", "[::]:5061"; port 0 takes a free one
+	Public    string // host or host:port that goes into Via and Record-Route; default the address
+	Sockets   int    // UDP sockets sharing the address, each with a reader; default 2
+}
+
+// Listener is one address that we listen on.
+type Listener struct {
+	spec    Spec
+	stack   *Stack
+	index   int
+	addr    netip.AddrPort
+	host    string // what we call ourselves
+	port    int
+	tcp     net.Listener
+	sockets []*udpSocket
+}
+
+// Name returns the listener's name.
+func (l *Listener) Name() string { return l.spec.Name }
+
+// Addr returns the address that it is bound to, with the real port.
+func (l *Listener) Addr() netip.AddrPort { return l.addr }
+
+// Listen opens a listener. It is read from once Serve was called.
+func (s *Stack) Listen(spec Spec) (*Listener, error) {
+	spec.Transport = strings.ToUpper(spec.Transport)
+	if spec.Name == "" {
+		spec.Name = strings.ToLower(spec.Transport) + " " + spec.Address
+	}
+	l := &Listener{spec: spec, stack: s}
+	if err := l.bind(); err != nil {
+		return nil, fmt.Errorf("transport: listener %q: %w", spec.Name, err)
+	}
+	l.host, l.port = l.sentBy()
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.index = len(s.heard)
+	s.heard = append(s.heard, l)
+	if s.handler != nil {
+		l.serve(s.handler)
+	}
+	s.log.Info("listening", "listener", spec.Name, "transport", spec.Transport, "address", l.addr)
+	return l, nil
+}
+
+func (l *Listener) bind() error {
+	switch l.spec.Transport {
+	case UDP:
+		n := l.spec.Sockets
+		if n <= 0 {
+			n = 2
+		}
+		return l.stack.listenUDP(l, n)
+	case TLS:
+		if len(l.stack.cfg.TLS.Certificates) == 0 {
+			return errors.New("TLS needs a certificate and a key")
+		}
+		fallthrough
+	case TCP:
+		var err error
+		l.tcp, err = net.Listen(family("tcp", l.spec.Address), l.spec.Address)
+		if err != nil {
+			return err
+		}
+		l.addr = addrPort(l.tcp.Addr())
+		return nil
+	}
+	return fmt.Errorf("the transport is %q; it must be udp, tcp or tls", l.spec.Transport)
+}
+
+// sentBy is the host and port by which peers reach this listener.
+func (l *Listener) sentBy() (string, int) {
+	port := int(l.addr.Port())
+	if l.spec.Public == "" {
+		return reachable(l.addr.Addr()).String(), port
+	}
+	host, p, err := net.SplitHostPort(l.spec.Public)
+	if err != nil {
+		return strings.Trim(l.spec.Public, "[]"), port
+	}
+	if n, err := strconv.Atoi(p); err == nil {
+		port = n
+	}
+	return host, port
+}
+
+// reachable turns the unspecified address into the one that this computer uses
+// towards others, loopback when there is none. No packet is sent for that.
+func reachable(addr netip.Addr) netip.Addr {
+	if !addr.IsUnspecified() {
+		return addr
+	}
+	conn, err := net.Dial("udp4", "192.0.2.1:9") // RFC 5737: an address of nobody
+	if err != nil {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	defer conn.Close()
+	return addrPort(conn.LocalAddr()).Addr()
+}
+
+// Local returns the host (IPv6 without brackets) and port by which the peer of
+// f reaches us: what goes into Via (RFC 3261 §18.1.1) and Record-Route.
+func (s *Stack) Local(f *Flow) (host string, port int) {
+	if l := s.listenerFor(f); l != nil {
+		return l.host, l.port
+	}
+	return f.Local.Addr().String(), int(f.Local.Port())
+}
+
+// listenerFor is the listener that a flow came from, or for one that we dialled
+// and for a WebSocket the first of the same transport.
+func (s *Stack) listenerFor(f *Flow) *Listener {
+	var similar *Listener
+	for _, l := range s.listeners() {
+		if l.spec.Transport != f.Transport {
+			continue
+		}
+		if l.spec.Name == f.Listener {
+			return l
+		}
+		if similar == nil && (l.addr.Addr().Is4() == f.Local.Addr().Is4() || l.spec.Public != "") {
+			similar = l
+		}
+	}
+	return similar
+}
+
+// serve starts the goroutines of a listener.
+func (l *Listener) serve(h Handler) {
+	for _, u := range l.sockets {
+		l.stack.running.Go(func() { u.serve(h) })
+	}
+	if l.tcp != nil {
+		l.stack.running.Go(l.accept)
+	}
+}
+
+// accept takes connections until the listener is closed.
+func (l *Listener) accept() {
+	for {
+		raw, err := l.tcp.Accept()
+		switch {
+		case errors.Is(err, net.ErrClosed):
+			return
+		case err != nil:
+			// Out of file descriptors, most likely: others will end.
+			l.stack.warn("cannot accept connections; raise the limit of open files (ulimit -n)", "listener", l.spec.Name, "error", err)
+			time.Sleep(50 * time.Millisecond)
+		default:
+			l.adopt(raw)
+		}
+	}
+}
+
+// adopt makes a flow of an accepted connection, or refuses it.
+func (l *Listener) adopt(raw net.Conn) {
+	s := l.stack
+	if refused := s.refuses(addrPort(raw.RemoteAddr()).Addr()); refused != "" {
+		raw.Close()
+		return
+	}
+	phase := int32(phaseFirst)
+	if l.spec.Transport == TLS {
+		phase = phaseHandshake
+	}
+	c := s.newConn(l.spec.Transport, l.spec.Name, raw, phase)
+	s.admit(c)
+	if phase == phaseHandshake {
+		go c.serveTLS()
+	} else {
+		go c.serveStream()
+	}
+}
+
+// refuses takes a place in the census for a new connection, or says (and
+// counts) why it may not be.
+func (s *Stack) refuses(from netip.Addr) (reason string) {
+	if !s.admits(from) {
+		reason = refusedBanned
+	} else {
+		reason = s.census.enter(from, &s.cfg.Limits)
+	}
+	if reason != "" {
+		s.metrics.refused.WithLabelValues(reason).Inc()
+		s.warn("connection refused", "peer", from, "reason", reason)
+	}
+	return reason
+}
+
+// admit enters an accepted connection, which has its place, into the books.
+func (s *Stack) admit(c *conn) {
+	c.guest = true
+	s.running.Add(1)
+	s.conns.put(c)
+	c.counters.open.Inc()
+	s.metrics.accepted.WithLabelValues(c.flow.Transport).Inc()
+}

@@ -1,0 +1,34 @@
+package transport
+
+import (
+	"errors"
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// reusePort lets several sockets share one address, so that the kernel spreads
+// the load over their readers.
+func reusePort(_, _ string, rc syscall.RawConn) error {
+	var failed error
+	err := rc.Control(func(fd uintptr) {
+		failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	})
+	return errors.Join(err, failed)
+}
+
+// bigBuffers asks for n bytes each way: past the system's limit where we may,
+// else up to it. A refusal only means more loss in a burst.
+func bigBuffers(conn *net.UDPConn, n int) {
+	_ = conn.SetReadBuffer(n)
+	_ = conn.SetWriteBuffer(n)
+	rc, err := conn.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = rc.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, n)
+		_ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, n)
+	})
+}

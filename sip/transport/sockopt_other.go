@@ -1,0 +1,17 @@
+//go:build !linux
+
+package transport
+
+import (
+	"net"
+	"syscall"
+)
+
+// reusePort does nothing here: one socket has to do.
+func reusePort(_, _ string, _ syscall.RawConn) error { return nil }
+
+// bigBuffers asks for n bytes each way, as far as the system allows.
+func bigBuffers(conn *net.UDPConn, n int) {
+	_ = conn.SetReadBuffer(n)
+	_ = conn.SetWriteBuffer(n)
+}

@@ -1,0 +1,162 @@
+package transport
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/coder/websocket"
+	"github.com/sparkleim/sparkle/sip/wire"
+)
+
+// subprotocol is what both sides must speak (RFC 7118 §4.1).
+const subprotocol = "sip"
+
+// WebSocket returns the handler that makes a flow of each WebSocket with the
+// sub-protocol sip (RFC 7118). Mounted on an HTTPS server it serves WSS, on a
+// plain one WS. name is the listener's name for the flows.
+func (s *Stack) WebSocket(name string) http.Handler {
+	options := &websocket.AcceptOptions{
+		Subprotocols:       []string{subprotocol},
+		OriginPatterns:     s.cfg.Origins,
+		InsecureSkipVerify: slices.Contains(s.cfg.Origins, "*"),
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		from, err := netip.ParseAddrPort(r.RemoteAddr)
+		if err != nil {
+			http.Error(w, "the connection has no IP address", http.StatusBadRequest)
+			return
+		}
+		if reason := s.refusesWebSocket(from.Addr()); reason != "" {
+			w.Header().Set("Retry-After", "10")
+			http.Error(w, "too many connections, or not welcome", http.StatusServiceUnavailable)
+			return
+		}
+		if c := s.upgrade(w, r, name, options); c == nil {
+			s.census.leave(from.Addr())
+		} else {
+			s.admit(c)
+			go c.serveFrames()
+		}
+	})
+}
+
+// refusesWebSocket is refuses, and a refusal of everything while draining.
+func (s *Stack) refusesWebSocket(from netip.Addr) string {
+	s.mu.Lock()
+	draining := s.stopped || s.handler == nil
+	s.mu.Unlock()
+	if draining {
+		s.metrics.refused.WithLabelValues(refusedDraining).Inc()
+		return refusedDraining
+	}
+	return s.refuses(from)
+}
+
+// upgrade makes the WebSocket handshake. It returns nil after answering a
+// request that is none.
+func (s *Stack) upgrade(w http.ResponseWriter, r *http.Request, name string, options *websocket.AcceptOptions) *conn {
+	keeper := &hijackKeeper{ResponseWriter: w}
+	ws, err := websocket.Accept(keeper, r, options)
+	if err != nil {
+		s.warn("WebSocket refused", "peer", r.RemoteAddr, "origin", r.Header.Get("Origin"), "error", err)
+		return nil
+	}
+	if ws.Subprotocol() != subprotocol {
+		_ = ws.Close(websocket.StatusPolicyViolation, "the sub-protocol must be sip")
+		return nil
+	}
+	ws.SetReadLimit(wire.MaxMessage)
+	transport := WS
+	if r.TLS != nil {
+		transport = WSS
+	}
+	c := s.newConn(transport, name, keeper.conn, phaseFirst)
+	c.ws, c.wsTLS = ws, r.TLS
+	return c
+}
+
+// hijackKeeper keeps the socket below a WebSocket, so that the reaper can close
+// it without waiting for anybody.
+type hijackKeeper struct {
+	http.ResponseWriter
+	conn net.Conn
+}
+
+func (k *hijackKeeper) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(k.ResponseWriter).Hijack()
+	k.conn = conn
+	return conn, rw, err
+}
+
+// serveFrames reads a WebSocket to its end: one message a WebSocket message,
+// text or binary (RFC 7118 §5).
+func (c *conn) serveFrames() {
+	defer c.ended()
+	for {
+		_, r, err := c.ws.Reader(context.Background())
+		if err != nil {
+			return
+		}
+		b, err := c.readFrame(r)
+		if err != nil || !c.takeFrame(b) {
+			return
+		}
+	}
+}
+
+// readFrame reads one WebSocket message, however many frames it comes in. A
+// frame that has begun must be complete in time like any message.
+func (c *conn) readFrame(r io.Reader) ([]byte, error) {
+	c.begun.Store(nanotime())
+	defer c.begun.Store(0)
+	return io.ReadAll(r)
+}
+
+// takeFrame hands on the message in b. It returns false when nothing more is to
+// be read.
+func (c *conn) takeFrame(b []byte) bool {
+	c.noteBytes(len(b))
+	if !c.open() {
+		return false
+	}
+	if !hasText(b) {
+		c.answerPings(bytes.Count(b, []byte(ping)))
+		return true
+	}
+	m, err := wire.Parse(b)
+	if err != nil {
+		c.malformed(err)
+		return true
+	}
+	c.received(m)
+	return c.open()
+}
+
+// writeFrames puts each message of a batch into a frame of its own: text when it
+// is UTF-8, else binary (RFC 7118 §5.1).
+func (c *conn) writeFrames(batch *chunk) error {
+	begin := 0
+	for _, end := range batch.ends {
+		b := batch.bytes[begin:end]
+		begin = end
+		kind := websocket.MessageBinary
+		if utf8.Valid(b) {
+			kind = websocket.MessageText
+		}
+		c.writing.Store(nanotime())
+		err := c.ws.Write(context.Background(), kind, b)
+		c.writing.Store(0)
+		if err != nil {
+			return err
+		}
+		c.counters.bytesOut.Add(float64(len(b)))
+	}
+	return nil
+}
