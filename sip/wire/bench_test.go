@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"net/netip"
 	"testing"
 
 	"github.com/emiago/sipgo/sip"
@@ -40,6 +41,25 @@ func BenchmarkParse(b *testing.B) {
 		if _, err := Parse(text); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func BenchmarkParseBody(b *testing.B) {
+	text := []byte(options("Content-Type: text/plain", "Content-Length: 11") + "hello world")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Parse(text); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkStamp(b *testing.B) {
+	req := parsed(b, register)
+	remote := netip.MustParseAddrPort("192.0.2.1:5060")
+	b.ReportAllocs()
+	for b.Loop() {
+		Stamp(req, remote)
 	}
 }
 

@@ -115,6 +115,8 @@ func TestParseStartLine(t *testing.T) {
 		{"SIP/2.0 20 Short", drop},
 		{"SIP/3.0 200 OK", drop},
 		{"SIP/2.0", drop},
+		{"SIP/2.0200 OK", drop},
+		{"SIP/2.0  200 OK", drop},
 	}
 	for _, test := range tests {
 		if _, got := verdict([]byte(test.line + rest)); got != test.want {

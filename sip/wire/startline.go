@@ -29,9 +29,10 @@ func (h *head) notSIP() {
 // parseStatusLine reads SIP/2.0 200 OK. The blank before an empty reason may be
 // missing.
 func (h *head) parseStatusLine(line string) {
-	code, reason, _ := strings.Cut(strings.TrimPrefix(line[len(version):], " "), " ")
-	status, ok := digits(code, 699)
-	if !ok || len(code) != 3 || status < 100 || !equalFold(line[:len(version)], version) {
+	rest, ok := strings.CutPrefix(line[len(version):], " ")
+	code, reason, _ := strings.Cut(rest, " ")
+	status, numeric := digits(code, 699)
+	if !ok || !numeric || len(code) != 3 || status < 100 || !equalFold(line[:len(version)], version) {
 		// RFC 4475 §3.1.2.19: an absurd status is dropped with its message.
 		h.refuse(sip.StatusBadRequest, "Bad Status Line")
 		status, reason = 0, ""

@@ -9,11 +9,15 @@ import (
 	"github.com/emiago/sipgo/sip"
 )
 
+// maxURIParams bounds the time that comparing URIs takes.
+const maxURIParams = 64
+
 var (
 	errURIScheme = errors.New("the URI has no scheme")
 	errURIChar   = errors.New("the URI has a blank, an angle bracket or a control character")
 	errURIEmpty  = errors.New("the URI is empty behind its scheme")
 	errURIHost   = errors.New("the host is empty or malformed (IPv6 needs brackets)")
+	errURIParams = errors.New("the URI has more than 64 parameters or headers")
 	errURIPort   = errors.New("the port is not a number from 1 to 65535")
 )
 
@@ -51,6 +55,9 @@ func ParseURI(s string) (sip.Uri, error) {
 	if err != nil {
 		return sip.Uri{}, err
 	}
+	if len(u.UriParams) > maxURIParams || len(u.Headers) > maxURIParams {
+		return sip.Uri{}, errURIParams
+	}
 	return u, nil
 }
 
@@ -63,15 +70,12 @@ func parseSIP(u *sip.Uri, s string) error {
 		}
 		s = s[at+1:]
 	}
-	end := strings.IndexAny(s, ";?")
-	if end < 0 {
-		end = len(s)
-	}
+	hostPort, s := cutAt(s, ';', '?')
 	var err error
-	if u.Host, u.Port, err = parseHostPort(s[:end]); err != nil {
+	if u.Host, u.Port, err = parseHostPort(hostPort); err != nil {
 		return err
 	}
-	u.UriParams, s = parseURIParams(s[end:])
+	u.UriParams, s = parseURIParams(s)
 	u.Headers = parseURIHeaders(s)
 	return nil
 }

@@ -49,6 +49,18 @@ func TestParseURIParts(t *testing.T) {
 	}
 }
 
+func TestParseURIRefuses(t *testing.T) {
+	for _, s := range []string{
+		"", "sip", "sip:", ":a", "1sip:a", "s p:a", "sip:a b", "sip:<a>", "sip:a\x00", "sip:a\"b", "sip::pw@a", "sip:a@b@c", "sip://a",
+		"sip:a@[::1", "sip:a@[1.2.3.4]", "sip:a@[fe80::1%25eth0]", "sip:a@::1", "sip:a:", "sip:a:70000", "sip:a:5x", "tel:", "tel:;x", "x:",
+		"sip:a" + strings.Repeat(";x", maxURIParams+1),
+	} {
+		if u, err := ParseURI(s); err == nil {
+			t.Errorf("%q: read as %+v", s, u)
+		}
+	}
+}
+
 func TestAOR(t *testing.T) {
 	for s, want := range map[string]string{
 		"sip:Alice@EXAMPLE.com:5061;transport=tls": "Alice@example.com",
@@ -94,6 +106,7 @@ func TestEqualURI(t *testing.T) {
 		{"sip:alice@atlanta.com?subject=project%20x&priority=urgent", "sip:alice@atlanta.com?priority=urgent&subject=project%20x"},
 		{"sip:a%3bb@h", "sip:a%3Bb@h"},
 		{"urn:service:sos", "urn:service:sos"},
+		{"sip:a;x=1;X", "sip:a;x=1;y"},
 	}
 	different := [][2]string{
 		{"SIP:ALICE@AtLanTa.CoM;Transport=udp", "sip:alice@AtLanTa.CoM;Transport=UDP"},

@@ -19,12 +19,13 @@ func EqualURI(a, b *sip.Uri) bool {
 }
 
 // paramsMatch tells whether each parameter of a is equal in b or may be absent
-// there.
+// there. Of parameters with one name, which must not be, the first counts.
 func paramsMatch(a, b sip.HeaderParams) bool {
 	for _, p := range a {
 		name := unescape(p.K)
+		own, _ := findFold(a, name)
 		v, ok := findFold(b, name)
-		if ok && !equalFold(normalize(p.V), normalize(v)) {
+		if ok && !equalFold(normalize(own), normalize(v)) {
 			return false
 		}
 		if !ok && mustMatch(name) {
@@ -46,8 +47,9 @@ func mustMatch(name string) bool {
 
 func headersMatch(a, b sip.HeaderParams) bool {
 	for _, h := range a {
+		own, _ := findFold(a, unescape(h.K))
 		v, ok := findFold(b, unescape(h.K))
-		if !ok || !equalEscaped(h.V, v) {
+		if !ok || !equalEscaped(own, v) {
 			return false
 		}
 	}
