@@ -90,7 +90,7 @@ type NewMessage struct {
 	Kind        Kind
 	From, To    UserID // a conversation of two; From == To is a note to oneself
 	FromDevice  DeviceID
-	Dedup       [16]byte // the same key within 7 days is the same message
+	Dedup       [16]byte // the same key of the same sender within 7 days is the same message; zero: never
 	CallID      string   // of the MESSAGE, kept in every delivery
 	MessageID   string   // imdn.Message-ID, "" without CPIM
 	ContentType string

@@ -25,6 +25,9 @@ type Users interface {
 	UpdateUser(ctx context.Context, u User) (User, error)
 	RemoveUser(ctx context.Context, id UserID) error // with its credentials, devices and bindings; the archive keeps its messages and its name
 	User(ctx context.Context, id UserID) (User, error)
+	// AddressOf returns the address-of-record of a user, also of one who was
+	// removed: the archive names them.
+	AddressOf(ctx context.Context, id UserID) (string, error)
 	// UserByAddress finds by username or number.
 	UserByAddress(ctx context.Context, user, domain string) (User, error)
 	// ListUsers returns up to limit users with ID > after whose name, number or
@@ -60,10 +63,11 @@ type Bindings interface {
 
 // Archive keeps messages.
 type Archive interface {
-	// Append accepts m durably. done is called once, from a goroutine of the
-	// store, after the commit; it must not block. It is called with
-	// ErrUnavailable at once when the queue is full. Calls of done for messages
-	// of one caller come in the order of the Append calls.
+	// Append accepts m durably; m may not change until done is called. done is
+	// called once, from a goroutine of the store, after the commit; it must not
+	// block. When the queue is full, Append itself calls it with ErrUnavailable
+	// before it returns. All other calls of done come in the order of the Append
+	// calls.
 	Append(m *NewMessage, done func(Accepted, error))
 	// Pending returns messages for the device after its cursors, oldest first,
 	// over all its conversations: at most limit.
@@ -93,6 +97,7 @@ type SearchQuery struct {
 	User         UserID // sender or recipient
 	Peer         UserID // and the other one
 	Since, Until time.Time
+	Kind         Kind // 0: all
 	CallID       string
 	MessageID    string
 	Before       int64 // GID to continue below, 0 for the newest

@@ -1,0 +1,49 @@
+// Package sqldb keeps the store in an SQL database: SQLite in one directory.
+//
+// The directory holds main.db (everything), search.db (the full-text index,
+// rebuilt when it is lost), master.key (the key of the sealed columns; keep a
+// copy elsewhere) and lock (held while a process has the store open).
+//
+// # Writing
+//
+// One goroutine, the writer, owns the only connection that writes. Whatever
+// waits for it, up to 128 operations, becomes one transaction; each operation
+// is answered after the commit has reached the disk. Under load the cost of a
+// commit is shared, without load nothing waits for company. A bounded queue
+// stands before it: when it is full, callers get store.ErrUnavailable at once.
+//
+// Relaxed operations (delivery cursors and traces, bindings, last use of
+// tokens) are merged in memory, the last one of a key wins, and ride in a
+// durable batch or are written after a fifth of a second without waiting for
+// the disk. What the store answers already counts those that still wait.
+//
+// An operation that breaks a rule fails alone. A full disk, a lock held by
+// another process or an I/O error undoes the whole batch: everybody in it gets
+// store.ErrUnavailable, or store.ErrUnknown when the disk failed during the
+// commit itself. The writer then tries once a second whether it can write
+// again, and Healthy tells.
+//
+// # Order
+//
+// A conversation of two has one sequence for each kind of message. The row key
+// of a message is conversation<<32|seq, so that a page of a conversation lies
+// side by side. Its gid (milliseconds, node, counter) grows with time over all
+// conversations, also when the clock steps back. The last seq of a
+// conversation is not written for each message: it is known in memory, derived
+// from the messages when the store opens, and saved now and then.
+//
+// # Delivery
+//
+// There are no queue rows. What is pending for a device follows from its
+// cursor in each conversation, from the mark below which nothing is owed to it
+// (device_start), and from what the conversations hold. A device that has
+// everything is answered from memory.
+//
+// # Search
+//
+// Messages are indexed in the background, when the writer is idle or the index
+// falls behind: every character of a Chinese text and every pair of
+// neighbours, and words of other scripts, as tokens of an FTS5 table. What is
+// not indexed yet is scanned. FTS5 needs the build tag sqlite_fts5; without
+// it, search scans a bounded number of messages and says so.
+package sqldb

@@ -1,0 +1,99 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/sparkleim/sparkle/store"
+)
+
+const messageColumns = `pos, gid, kind, from_user, to_user, from_device, dedup, call_id, message_id, content_type, encoding, headers, text, trace_id, source, body`
+
+func scanMessage(row scanner) (store.Message, error) {
+	var (
+		m     store.Message
+		pos   int64
+		dedup []byte
+		text  sql.NullString
+	)
+	err := row.Scan(&pos, &m.GID, &m.Kind, &m.From, &m.To, &m.FromDevice, &dedup, &m.CallID, &m.MessageID, &m.ContentType,
+		&m.Encoding, &m.Headers, &text, &m.TraceID, &m.Source, &m.Body)
+	m.Conversation, m.Seq = splitPosition(pos)
+	m.At = gidTime(m.GID)
+	copy(m.NewMessage.Dedup[:], dedup)
+	m.Text = text.String
+	if !text.Valid {
+		m.Text = string(m.Body)
+	}
+	return m, err
+}
+
+// messages runs a query over messageColumns.
+func (db *DB) messages(ctx context.Context, query string, args ...any) ([]store.Message, error) {
+	rows, err := db.reader.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []store.Message
+	for rows.Next() {
+		m, err := scanMessage(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, m)
+	}
+	return out, rows.Err()
+}
+
+// Message implements store.Archive.
+func (db *DB) Message(ctx context.Context, gid int64) (store.Message, error) {
+	m, err := scanMessage(db.reader.QueryRowContext(ctx, `SELECT `+messageColumns+` FROM message WHERE gid = $1`, gid))
+	return m, notFound(err, "message %s", store.GIDString(gid))
+}
+
+// Deliveries implements store.Archive.
+func (db *DB) Deliveries(ctx context.Context, gid int64) ([]store.Delivery, error) {
+	rows, err := db.reader.QueryContext(ctx, `SELECT gid, device_id, status, rendering, at FROM delivery WHERE gid = $1 ORDER BY at, device_id`, gid)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []store.Delivery
+	for rows.Next() {
+		var d store.Delivery
+		var at int64
+		if err := rows.Scan(&d.GID, &d.Device, &d.Status, &d.Rendering, &at); err != nil {
+			return nil, err
+		}
+		d.At = timeOf(at)
+		out = append(out, d)
+	}
+	return out, rows.Err()
+}
+
+// Page implements store.Archive.
+func (db *DB) Page(ctx context.Context, a, b store.UserID, before int64, limit int) ([]store.Message, error) {
+	conv, err := db.conversation(ctx, pairOf(store.KindText, a, b))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("page: %w", err)
+	}
+	if before <= 0 || before > seqMask {
+		before = seqMask
+	}
+	return db.messages(ctx, `SELECT `+messageColumns+` FROM message WHERE pos > $1 AND pos < $2 ORDER BY pos DESC LIMIT $3`,
+		position(conv, 0), position(conv, before), limit)
+}
+
+// conversation finds the conversation of a pair; sql.ErrNoRows when they have none.
+func (db *DB) conversation(ctx context.Context, key pairKey) (store.ConversationID, error) {
+	var conv store.ConversationID
+	err := db.reader.QueryRowContext(ctx, `SELECT id FROM conversation WHERE kind = $1 AND user_a = $2 AND user_b = $3`,
+		int64(key.kind), int64(key.a), int64(key.b)).Scan(&conv)
+	return conv, err
+}

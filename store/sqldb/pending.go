@@ -1,0 +1,227 @@
+package sqldb
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"time"
+
+	"github.com/sparkleim/sparkle/store"
+)
+
+// fewEnds is up to how many conversations the cursors are looked up one by one.
+const fewEnds = 8
+
+// longTail is the number of messages after a cursor from which the first one
+// that is owed is found by bisection.
+const longTail = 256
+
+// saveMarkAfter is how far the mark of a device moves before it is saved. A
+// saved mark only spares work after a restart.
+const saveMarkAfter = int64(time.Hour/time.Millisecond) << gidShift
+
+// Delivered implements store.Archive.
+func (db *DB) Delivered(c store.ConversationID, seq int64, d store.Delivery) {
+	key := cursorKey{d.Device, c}
+	db.relax(func(s *relaxedSet) {
+		s.cursors[key] = max(s.cursors[key], seq)
+		if len(s.traces) >= maxRelaxed {
+			db.writer.metrics.dropped.Inc()
+			return
+		}
+		s.traces = append(s.traces, d)
+	})
+}
+
+// Pending implements store.Archive.
+func (db *DB) Pending(ctx context.Context, u store.UserID, d store.DeviceID, limit int) ([]store.Message, error) {
+	ctx, err := pointRead(ctx)
+	if err != nil {
+		return nil, err
+	}
+	floor, err := db.owedAfter(ctx, d)
+	if err != nil {
+		return nil, fmt.Errorf("pending of device %d: %w", d, err)
+	}
+	ends, complete, newest := db.activity.after(u, floor)
+	if complete && len(ends) == 0 {
+		return nil, nil
+	}
+	due, err := db.pendingPositions(ctx, u, d, pendingRange{floor, ends, complete}, limit)
+	if err != nil {
+		return nil, fmt.Errorf("pending of device %d: %w", d, err)
+	}
+	if len(due) == 0 {
+		db.nothingOwed(d, newest)
+		return nil, nil
+	}
+	db.activity.raise(d, due[0].gid-1)
+	out := make([]store.Message, 0, len(due))
+	for _, p := range due {
+		m, err := scanMessage(db.reader.QueryRowContext(ctx, `SELECT `+messageColumns+` FROM message WHERE pos = $1`, p.pos))
+		if err != nil {
+			return nil, fmt.Errorf("pending of device %d: %w", d, err)
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+// owedAfter returns the gid at or below which nothing is owed to a device.
+func (db *DB) owedAfter(ctx context.Context, d store.DeviceID) (int64, error) {
+	expired := gidAt(db.cfg.Now().Add(-db.cfg.Keep)) - 1
+	mark, ok := db.activity.mark(d)
+	if !ok {
+		err := db.reader.QueryRowContext(ctx, `SELECT gid FROM device_start WHERE device_id = $1`, int64(d)).Scan(&mark)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return 0, err
+		}
+		db.activity.raise(d, mark)
+	}
+	return max(mark, expired), nil
+}
+
+// nothingOwed remembers that the device has everything up to newest.
+func (db *DB) nothingOwed(d store.DeviceID, newest int64) {
+	before, _ := db.activity.mark(d)
+	db.activity.raise(d, newest)
+	if newest-before > saveMarkAfter {
+		db.relax(func(s *relaxedSet) { s.starts[d] = max(s.starts[d], newest) })
+	}
+}
+
+func saveStart(t tx, d store.DeviceID, gid int64) error {
+	_, err := t.exec(`INSERT INTO device_start (device_id, gid) VALUES ($1, $2)
+		ON CONFLICT (device_id) DO UPDATE SET gid = excluded.gid WHERE excluded.gid > device_start.gid`, int64(d), gid)
+	return err
+}
+
+// pendingRange is where to look for what is pending: after floor, in ends, which
+// are all the conversations with something new when complete.
+type pendingRange struct {
+	floor    int64
+	ends     []convEnd
+	complete bool
+}
+
+// place is a message by both its keys.
+type place struct{ pos, gid int64 }
+
+// pendingPositions returns the places of what is pending, oldest first.
+func (db *DB) pendingPositions(ctx context.Context, u store.UserID, d store.DeviceID, r pendingRange, limit int) ([]place, error) {
+	ends := r.ends
+	if !r.complete || len(ends) > fewEnds {
+		var err error
+		if ends, err = db.unfinished(ctx, u, d, r); err != nil {
+			return nil, err
+		}
+	}
+	var due []place
+	for _, end := range ends {
+		cursor, err := db.cursor(ctx, d, end.conv)
+		if err != nil {
+			return nil, err
+		}
+		if cursor >= end.seq {
+			continue
+		}
+		found, err := db.owed(ctx, u, d, end, cursor, r.floor, limit)
+		if err != nil {
+			return nil, err
+		}
+		due = append(due, found...)
+	}
+	slices.SortFunc(due, func(a, b place) int { return cmp.Compare(a.gid, b.gid) })
+	return due[:min(limit, len(due))], nil
+}
+
+// unfinished returns all conversations of the user that go on after the floor
+// and after the device's cursor as it was saved. What was already known of them
+// is newer than the table.
+func (db *DB) unfinished(ctx context.Context, u store.UserID, d store.DeviceID, r pendingRange) ([]convEnd, error) {
+	known := make(map[store.ConversationID]convEnd, len(r.ends))
+	for _, end := range r.ends {
+		known[end.conv] = end
+	}
+	rows, err := db.reader.QueryContext(ctx, `SELECT c.id, c.last_seq, c.last_gid, coalesce(k.seq, 0)
+		FROM conv_member m JOIN conversation c ON c.id = m.conv_id
+		LEFT JOIN device_cursor k ON k.device_id = $1 AND k.conv_id = m.conv_id
+		WHERE m.user_id = $2`, int64(d), int64(u))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []convEnd
+	for rows.Next() {
+		var end convEnd
+		var cursor int64
+		if err := rows.Scan(&end.conv, &end.seq, &end.gid, &cursor); err != nil {
+			return nil, err
+		}
+		if newer, ok := known[end.conv]; ok {
+			end = newer
+		}
+		if end.gid > r.floor && end.seq > cursor {
+			out = append(out, end)
+		}
+	}
+	return out, rows.Err()
+}
+
+// cursor returns how far the device is. What waits for the writer is read
+// first: a moment later it may be in the table instead.
+func (db *DB) cursor(ctx context.Context, d store.DeviceID, c store.ConversationID) (int64, error) {
+	waiting := db.relaxed.cursor(cursorKey{d, c})
+	var seq int64
+	err := db.reader.QueryRowContext(ctx, `SELECT seq FROM device_cursor WHERE device_id = $1 AND conv_id = $2`, int64(d), int64(c)).Scan(&seq)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	return max(waiting, seq), err
+}
+
+// owed returns the places of what the conversation owes to the device after
+// cursor: not what it sent itself, and of receipts only those to its user.
+func (db *DB) owed(ctx context.Context, u store.UserID, d store.DeviceID, end convEnd, cursor, floor int64, limit int) ([]place, error) {
+	if end.seq-cursor > longTail {
+		var err error
+		if cursor, err = db.lastBelow(ctx, end.conv, cursor, end.seq, floor); err != nil {
+			return nil, err
+		}
+	}
+	rows, err := db.reader.QueryContext(ctx, `SELECT pos, gid FROM message
+		WHERE pos > $1 AND pos <= $2 AND gid > $3 AND (from_device <> $4 OR from_device = 0) AND (kind <> $5 OR to_user = $6)
+		ORDER BY pos LIMIT $7`,
+		position(end.conv, cursor), position(end.conv, end.seq), floor, int64(d), int64(store.KindReceipt), int64(u), limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []place
+	for rows.Next() {
+		var p place
+		if err := rows.Scan(&p.pos, &p.gid); err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+	return out, rows.Err()
+}
+
+// lastBelow returns the last seq from cursor to end whose gid is not above
+// floor; gids grow with seq.
+func (db *DB) lastBelow(ctx context.Context, conv store.ConversationID, cursor, end, floor int64) (int64, error) {
+	var failed error
+	n := sort.Search(int(end-cursor), func(i int) bool {
+		var gid int64
+		err := db.reader.QueryRowContext(ctx, `SELECT gid FROM message WHERE pos > $1 ORDER BY pos LIMIT 1`,
+			position(conv, cursor+int64(i))).Scan(&gid)
+		failed = errors.Join(failed, err)
+		return gid > floor
+	})
+	return cursor + int64(n), failed
+}

@@ -1,0 +1,223 @@
+package sqldb
+
+import (
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sparkleim/sparkle/store"
+)
+
+// maxRelaxed bounds what waits: beyond it, new traces and bindings are dropped
+// (and counted). Cursors are never dropped: there is one a device and
+// conversation, and losing one sends messages again.
+const maxRelaxed = 1 << 17
+
+type cursorKey struct {
+	device store.DeviceID
+	conv   store.ConversationID
+}
+
+// bindingKey is the primary key of a binding.
+type bindingKey struct {
+	user     store.UserID
+	instance string
+	regID    int
+	contact  string // only without an instance
+}
+
+func keyOf(b *store.Binding) bindingKey {
+	k := bindingKey{user: b.User, instance: b.Instance, regID: b.RegID}
+	if b.Instance == "" {
+		k.contact = b.Contact
+	}
+	return k
+}
+
+// relaxedSet holds relaxed operations, merged.
+type relaxedSet struct {
+	cursors  map[cursorKey]int64
+	traces   []store.Delivery
+	bindings map[bindingKey]*store.Binding // nil: remove
+	starts   map[store.DeviceID]int64
+	tokens   map[int64]time.Time // last use
+}
+
+func newRelaxedSet() *relaxedSet {
+	return &relaxedSet{
+		cursors:  make(map[cursorKey]int64),
+		bindings: make(map[bindingKey]*store.Binding),
+		starts:   make(map[store.DeviceID]int64),
+		tokens:   make(map[int64]time.Time),
+	}
+}
+
+func (s *relaxedSet) len() int {
+	return len(s.cursors) + len(s.traces) + len(s.bindings) + len(s.starts) + len(s.tokens)
+}
+
+// move takes up to n entries from s into a set of their own.
+func (s *relaxedSet) move(n int) *relaxedSet {
+	if s.len() <= n {
+		out := *s
+		*s = *newRelaxedSet()
+		return &out
+	}
+	out := newRelaxedSet()
+	room := func() bool { return out.len() < n }
+	moveSome(out.cursors, s.cursors, room)
+	moveSome(out.bindings, s.bindings, room)
+	moveSome(out.starts, s.starts, room)
+	moveSome(out.tokens, s.tokens, room)
+	k := min(len(s.traces), n-out.len())
+	out.traces = s.traces[:k:k]
+	s.traces = s.traces[k:]
+	return out
+}
+
+func moveSome[K comparable, V any](to, from map[K]V, room func() bool) {
+	for k, v := range from {
+		if !room() {
+			return
+		}
+		to[k] = v
+		delete(from, k)
+	}
+}
+
+// giveBack merges a set that could not be written under what has come since.
+func (s *relaxedSet) giveBack(old *relaxedSet) {
+	for k, seq := range old.cursors {
+		s.cursors[k] = max(s.cursors[k], seq)
+	}
+	for d, gid := range old.starts {
+		s.starts[d] = max(s.starts[d], gid)
+	}
+	keepNewer(s.bindings, old.bindings)
+	keepNewer(s.tokens, old.tokens)
+	s.traces = append(old.traces, s.traces...)
+}
+
+func keepNewer[K comparable, V any](newer, older map[K]V) {
+	for k, v := range older {
+		if _, ok := newer[k]; !ok {
+			newer[k] = v
+		}
+	}
+}
+
+// relaxed is where relaxed operations wait for the writer.
+type relaxed struct {
+	mu      sync.Mutex
+	waiting *relaxedSet
+	writing *relaxedSet // in the transaction of the moment, nil without one
+	since   time.Time   // when the oldest of waiting came; zero when it is empty
+}
+
+func newRelaxed() *relaxed { return &relaxed{waiting: newRelaxedSet()} }
+
+// add runs put on the waiting set and tells whether it was empty before: then
+// the writer must be woken to set its clock.
+func (r *relaxed) add(put func(*relaxedSet)) (first bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	put(r.waiting)
+	if !r.since.IsZero() {
+		return false
+	}
+	r.since = time.Now()
+	return true
+}
+
+// due returns when the oldest operation has waited for d.
+func (r *relaxed) due(d time.Duration) (time.Time, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.since.Add(d), !r.since.IsZero()
+}
+
+// take moves up to n operations to the transaction of the moment; nil when none
+// wait.
+func (r *relaxed) take(n int) *relaxedSet {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.waiting.len() == 0 {
+		return nil
+	}
+	r.writing = r.waiting.move(n)
+	if r.waiting.len() == 0 {
+		r.since = time.Time{}
+	}
+	return r.writing
+}
+
+// finish ends the transaction of the moment.
+func (r *relaxed) finish(ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !ok {
+		r.waiting.giveBack(r.writing)
+		r.since = time.Now()
+	}
+	r.writing = nil
+}
+
+// cursor returns the seq that waits for a device in a conversation, 0 for none.
+func (r *relaxed) cursor(k cursorKey) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	seq := r.waiting.cursors[k]
+	if r.writing != nil {
+		seq = max(seq, r.writing.cursors[k])
+	}
+	return seq
+}
+
+// relax adds relaxed operations and wakes the writer when it has none to think
+// of.
+func (db *DB) relax(put func(*relaxedSet)) {
+	if db.relaxed.add(put) {
+		db.writer.signal()
+	}
+}
+
+// applyRelaxed writes a set.
+func (w *writer) applyRelaxed(s *relaxedSet) error {
+	for k, seq := range s.cursors {
+		if _, err := w.hot.cursor.exec(int64(k.device), int64(k.conv), seq); err != nil {
+			return err
+		}
+	}
+	for _, d := range s.traces {
+		if _, err := w.hot.delivery.exec(d.GID, int64(d.Device), int64(d.Status), d.Rendering, d.At.UnixMilli()); err != nil {
+			return err
+		}
+	}
+	for k, b := range s.bindings {
+		if err := w.applyBinding(k, b); err != nil {
+			return err
+		}
+	}
+	for device, gid := range s.starts {
+		if err := saveStart(w.tx, device, gid); err != nil {
+			return err
+		}
+	}
+	for id, at := range s.tokens {
+		if _, err := w.tx.exec(`UPDATE token SET last_used = $1 WHERE id = $2`, at.UnixMilli(), id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *writer) applyBinding(k bindingKey, b *store.Binding) error {
+	if b == nil {
+		_, err := w.hot.unbind.exec(int64(k.user), k.instance, int64(k.regID), k.contact)
+		return err
+	}
+	_, err := w.hot.binding.exec(int64(k.user), k.instance, int64(k.regID), k.contact, int64(b.Device), b.Contact, b.Params,
+		strings.Join(b.Path, "\n"), int64(b.Q), b.CallID, int64(b.CSeq), b.Expires.UnixMilli(), b.Received, b.Local,
+		int64(b.TempGRUU), b.UserAgent)
+	return err
+}

@@ -1,0 +1,172 @@
+-- Times are milliseconds since 1970 in UTC; identifiers are 64 bit integers.
+
+CREATE TABLE users (
+  id INTEGER PRIMARY KEY,
+  username TEXT NOT NULL,
+  domain TEXT NOT NULL,
+  display_name TEXT NOT NULL,
+  folded TEXT NOT NULL, -- what a search in the list of users looks through, see foldUser
+  disabled INTEGER NOT NULL,
+  admin INTEGER NOT NULL,
+  created INTEGER NOT NULL,
+  removed INTEGER NOT NULL DEFAULT 0, -- when; the row stays, because the archive keeps the name
+  version INTEGER NOT NULL
+);
+
+-- User names and numbers share one name space, so one key keeps both unique.
+CREATE TABLE address (
+  domain TEXT NOT NULL,
+  name TEXT NOT NULL,
+  user_id INTEGER NOT NULL,
+  ordinal INTEGER NOT NULL, -- 0 the user name, from 1 the numbers in their order
+  PRIMARY KEY (domain, name)
+) WITHOUT ROWID;
+CREATE INDEX address_user ON address (user_id, ordinal);
+
+CREATE TABLE credential (
+  realm TEXT NOT NULL,
+  username TEXT NOT NULL,
+  user_id INTEGER NOT NULL,
+  md5 BLOB,    -- HA1, sealed
+  sha256 BLOB, -- HA1, sealed
+  disabled INTEGER NOT NULL,
+  version INTEGER NOT NULL,
+  PRIMARY KEY (realm, username)
+) WITHOUT ROWID;
+CREATE INDEX credential_user ON credential (user_id);
+
+-- Device numbers are never used again: cursors and traces name them.
+CREATE TABLE device (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  user_id INTEGER NOT NULL,
+  instance TEXT NOT NULL,
+  user_agent TEXT NOT NULL,
+  accept TEXT NOT NULL, -- one media type a line
+  specs TEXT NOT NULL,
+  first_seen INTEGER NOT NULL,
+  last_seen INTEGER NOT NULL,
+  revoked INTEGER,
+  UNIQUE (user_id, instance)
+);
+
+CREATE TABLE binding (
+  user_id INTEGER NOT NULL,
+  instance TEXT NOT NULL,
+  reg_id INTEGER NOT NULL,
+  contact_key TEXT NOT NULL, -- the Contact where there is no instance, else ''
+  device_id INTEGER NOT NULL,
+  contact TEXT NOT NULL,
+  params TEXT NOT NULL,
+  path TEXT NOT NULL, -- one value a line
+  q INTEGER NOT NULL,
+  call_id TEXT NOT NULL,
+  cseq INTEGER NOT NULL,
+  expires INTEGER NOT NULL,
+  received TEXT NOT NULL,
+  local TEXT NOT NULL,
+  temp_gruu INTEGER NOT NULL,
+  user_agent TEXT NOT NULL,
+  PRIMARY KEY (user_id, instance, reg_id, contact_key)
+) WITHOUT ROWID;
+
+-- last_seq and last_gid trail behind the messages: they are written now and
+-- then, and brought up to date from message_gid when the store opens.
+CREATE TABLE conversation (
+  id INTEGER PRIMARY KEY, -- dense, below 2^31
+  kind INTEGER NOT NULL,
+  user_a INTEGER NOT NULL, -- the smaller one
+  user_b INTEGER NOT NULL,
+  last_seq INTEGER NOT NULL,
+  last_gid INTEGER NOT NULL,
+  first_kept_seq INTEGER NOT NULL DEFAULT 1,
+  UNIQUE (kind, user_a, user_b)
+);
+
+CREATE TABLE conv_member (
+  user_id INTEGER NOT NULL,
+  conv_id INTEGER NOT NULL,
+  PRIMARY KEY (user_id, conv_id)
+) WITHOUT ROWID;
+
+-- pos is conv_id<<32 | seq: a page of a conversation lies side by side.
+CREATE TABLE message (
+  pos INTEGER PRIMARY KEY,
+  gid INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  from_user INTEGER NOT NULL,
+  to_user INTEGER NOT NULL,
+  from_device INTEGER NOT NULL,
+  dedup BLOB,
+  call_id TEXT NOT NULL,
+  message_id TEXT NOT NULL,
+  content_type TEXT NOT NULL,
+  encoding TEXT NOT NULL,
+  headers TEXT NOT NULL,
+  text TEXT, -- NULL: the same as body
+  trace_id TEXT NOT NULL,
+  source TEXT NOT NULL,
+  body BLOB NOT NULL
+);
+CREATE UNIQUE INDEX message_gid ON message (gid);
+
+CREATE TABLE dedup (
+  sender INTEGER NOT NULL,
+  key BLOB NOT NULL,
+  pos INTEGER NOT NULL,
+  PRIMARY KEY (sender, key)
+) WITHOUT ROWID;
+
+CREATE TABLE device_cursor (
+  device_id INTEGER NOT NULL,
+  conv_id INTEGER NOT NULL,
+  seq INTEGER NOT NULL,
+  PRIMARY KEY (device_id, conv_id)
+) WITHOUT ROWID;
+
+-- Nothing at or below gid is owed to the device.
+CREATE TABLE device_start (
+  device_id INTEGER PRIMARY KEY,
+  gid INTEGER NOT NULL
+);
+
+CREATE TABLE delivery (
+  gid INTEGER NOT NULL,
+  device_id INTEGER NOT NULL,
+  status INTEGER NOT NULL,
+  rendering TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (gid, device_id)
+) WITHOUT ROWID;
+
+CREATE TABLE audit (
+  id INTEGER PRIMARY KEY,
+  at INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  action TEXT NOT NULL,
+  object TEXT NOT NULL,
+  detail TEXT NOT NULL,
+  prev_hash BLOB NOT NULL,
+  hash BLOB NOT NULL
+);
+
+CREATE TABLE token (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL,
+  hash BLOB NOT NULL UNIQUE,
+  created INTEGER NOT NULL,
+  expires INTEGER,
+  last_used INTEGER,
+  revoked INTEGER
+);
+
+CREATE TABLE setting (
+  name TEXT PRIMARY KEY,
+  value BLOB NOT NULL -- sealed
+) WITHOUT ROWID;
+
+-- Marks of the store itself.
+CREATE TABLE mark (
+  name TEXT PRIMARY KEY,
+  value INTEGER NOT NULL
+) WITHOUT ROWID;
+INSERT INTO mark (name, value) VALUES ('heads', 0), ('dedup', 0), ('probe', 0);

@@ -1,0 +1,122 @@
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+)
+
+// tx is the open transaction of the writer.
+type tx struct{ conn *sql.Conn }
+
+// exec returns the number of rows that changed.
+func (t tx) exec(query string, args ...any) (int64, error) {
+	r, err := t.conn.ExecContext(context.Background(), query, args...)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+func (t tx) queryRow(query string, args ...any) *sql.Row {
+	return t.conn.QueryRowContext(context.Background(), query, args...)
+}
+
+func (t tx) query(query string, args ...any) (*sql.Rows, error) {
+	return t.conn.QueryContext(context.Background(), query, args...)
+}
+
+// statement is prepared on the connection of the writer and run without the
+// bookkeeping of database/sql, which costs as much as a small insert.
+type statement struct {
+	prepared driver.Stmt
+	run      driver.StmtExecContext
+	args     []driver.NamedValue
+}
+
+// exec returns the number of rows that changed. Arguments are int64, string,
+// []byte or nil.
+func (s *statement) exec(args ...driver.Value) (int64, error) {
+	for i, a := range args {
+		s.args[i].Value = a
+	}
+	r, err := s.run.ExecContext(context.Background(), s.args)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
+}
+
+// hotStatements are those that run for every message.
+type hotStatements struct {
+	dedup, message, cursor, delivery, binding, unbind *statement
+}
+
+const (
+	insertDedup   = `INSERT INTO dedup (sender, key, pos) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
+	insertMessage = `INSERT INTO message (pos, gid, kind, from_user, to_user, from_device, dedup, call_id, message_id,
+		content_type, encoding, headers, text, trace_id, source, body)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
+	upsertCursor = `INSERT INTO device_cursor (device_id, conv_id, seq) VALUES ($1, $2, $3)
+		ON CONFLICT (device_id, conv_id) DO UPDATE SET seq = excluded.seq WHERE excluded.seq > device_cursor.seq`
+	upsertDelivery = `INSERT INTO delivery (gid, device_id, status, rendering, at) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (gid, device_id) DO UPDATE SET status = excluded.status, rendering = excluded.rendering, at = excluded.at`
+	upsertBinding = `INSERT INTO binding (user_id, instance, reg_id, contact_key, device_id, contact, params, path, q,
+		call_id, cseq, expires, received, local, temp_gruu, user_agent)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+		ON CONFLICT (user_id, instance, reg_id, contact_key) DO UPDATE SET
+		device_id = excluded.device_id, contact = excluded.contact, params = excluded.params, path = excluded.path, q = excluded.q,
+		call_id = excluded.call_id, cseq = excluded.cseq, expires = excluded.expires, received = excluded.received,
+		local = excluded.local, temp_gruu = excluded.temp_gruu, user_agent = excluded.user_agent`
+	deleteBinding = `DELETE FROM binding WHERE user_id = $1 AND instance = $2 AND reg_id = $3 AND contact_key = $4`
+)
+
+func prepareHot(conn *sql.Conn) (*hotStatements, error) {
+	h := new(hotStatements)
+	// The statements outlive the call of Raw; that is sound because the
+	// connection is never handed to anybody but the writer.
+	err := conn.Raw(func(raw any) error {
+		for _, s := range []struct {
+			to    **statement
+			query string
+		}{
+			{&h.dedup, insertDedup}, {&h.message, insertMessage}, {&h.cursor, upsertCursor},
+			{&h.delivery, upsertDelivery}, {&h.binding, upsertBinding}, {&h.unbind, deleteBinding},
+		} {
+			var err error
+			if *s.to, err = prepare(raw, s.query); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return h, err
+}
+
+func prepare(raw any, query string) (*statement, error) {
+	conn, ok := raw.(driver.Conn)
+	if !ok {
+		return nil, fmt.Errorf("%T is not a connection", raw)
+	}
+	prepared, err := conn.Prepare(query)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", query, err)
+	}
+	run, ok := prepared.(driver.StmtExecContext)
+	if !ok {
+		return nil, errors.New("the driver cannot run prepared statements with a context")
+	}
+	s := &statement{prepared: prepared, run: run, args: make([]driver.NamedValue, prepared.NumInput())}
+	for i := range s.args {
+		s.args[i].Ordinal = i + 1
+	}
+	return s, nil
+}
+
+func (h *hotStatements) close() {
+	for _, s := range []*statement{h.dedup, h.message, h.cursor, h.delivery, h.binding, h.unbind} {
+		s.prepared.Close()
+	}
+}

@@ -1,0 +1,146 @@
+package sqldb
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/sparkleim/sparkle/store"
+)
+
+// check is one rule of the database: its query returns a line for each place
+// where it is broken.
+type check struct {
+	rule  string
+	query string
+}
+
+func checks() []check {
+	return []check{
+		{"the file is sound", `SELECT integrity_check FROM pragma_integrity_check WHERE integrity_check <> 'ok'`},
+		{"each conversation has its messages without a gap", `SELECT 'conversation ' || conv || ': ' || n || ' messages from seq ' || low || ' to ' || high
+			FROM (SELECT pos >> 32 AS conv, count(*) AS n, min(pos & 4294967295) AS low, max(pos & 4294967295) AS high FROM message GROUP BY pos >> 32)
+			LEFT JOIN conversation c ON c.id = conv
+			WHERE c.id IS NULL OR low <> c.first_kept_seq OR n <> high - low + 1 OR high < c.last_seq`},
+		{"no saved end lies behind the messages", `SELECT 'conversation ' || c.id || ': last seq ' || c.last_seq || ' without that message'
+			FROM conversation c WHERE c.last_seq >= c.first_kept_seq AND NOT EXISTS (SELECT 1 FROM message m WHERE m.pos = c.id << 32 | c.last_seq)`},
+		{"messages of a conversation are in the order of time", `SELECT 'message at ' || pos || ' is older than the one before it'
+			FROM (SELECT pos, gid, lag(gid) OVER (PARTITION BY pos >> 32 ORDER BY pos) AS before FROM message) WHERE gid <= before`},
+		{"each message is between the users of its conversation", `SELECT 'message at ' || m.pos || ' is not of its conversation'
+			FROM message m JOIN conversation c ON c.id = m.pos >> 32
+			WHERE m.kind <> c.kind OR min(m.from_user, m.to_user) <> c.user_a OR max(m.from_user, m.to_user) <> c.user_b`},
+		{"each deduplication key means its message", `SELECT 'key ' || hex(d.key) || ' of user ' || d.sender || ' means another message'
+			FROM dedup d JOIN message m ON m.pos = d.pos WHERE m.from_user <> d.sender OR m.dedup IS NOT d.key`},
+		{"cursors lie within their conversations", `SELECT 'device ' || k.device_id || ' is at ' || k.seq || ' in conversation ' || k.conv_id
+			FROM device_cursor k LEFT JOIN conversation c ON c.id = k.conv_id
+			WHERE c.id IS NULL OR k.seq < 0 OR k.seq > c.last_seq
+			AND k.seq > coalesce((SELECT max(m.pos & 4294967295) FROM message m WHERE m.pos > c.id << 32 AND m.pos < (c.id + 1) << 32), 0)`},
+		{"members know their conversations", `SELECT 'conversation ' || c.id || ' is unknown to user ' || u FROM
+			(SELECT id, user_a AS u FROM conversation UNION SELECT id, user_b FROM conversation) c
+			WHERE NOT EXISTS (SELECT 1 FROM conv_member m WHERE m.user_id = c.u AND m.conv_id = c.id)`},
+		{"addresses belong to users", `SELECT a.name || '@' || a.domain || ' belongs to nobody'
+			FROM address a LEFT JOIN users u ON u.id = a.user_id WHERE u.id IS NULL OR u.removed <> 0`},
+	}
+}
+
+// Verify implements store.Maintenance. It reads everything: minutes for
+// millions of messages.
+func (db *DB) Verify(ctx context.Context, w io.Writer) (problems int, err error) {
+	for _, c := range checks() {
+		n, err := db.runCheck(ctx, w, c)
+		if err != nil {
+			return problems, fmt.Errorf("verify that %s: %w", c.rule, err)
+		}
+		problems += n
+	}
+	n, err := db.verifyAudit(ctx, w)
+	if err != nil {
+		return problems, fmt.Errorf("verify the audit log: %w", err)
+	}
+	problems += n
+	n, err = db.verifySecrets(ctx, w)
+	if err != nil {
+		return problems, fmt.Errorf("verify the secrets: %w", err)
+	}
+	return problems + n, nil
+}
+
+func (db *DB) runCheck(ctx context.Context, w io.Writer, c check) (problems int, err error) {
+	rows, err := db.reader.QueryContext(ctx, c.query)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			return problems, err
+		}
+		problems++
+		fmt.Fprintf(w, "broken: %s: %s\n", c.rule, line)
+	}
+	if err := rows.Err(); err != nil {
+		return problems, err
+	}
+	if problems == 0 {
+		fmt.Fprintf(w, "ok: %s\n", c.rule)
+	}
+	return problems, nil
+}
+
+// verifyAudit computes the chain of hashes again.
+func (db *DB) verifyAudit(ctx context.Context, w io.Writer) (problems int, err error) {
+	const rule = "the audit log is as it was written"
+	rows, err := db.reader.QueryContext(ctx, `SELECT id, at, actor, action, object, detail, prev_hash, hash FROM audit ORDER BY id`)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	prev, last := []byte{}, int64(0)
+	for rows.Next() {
+		var e store.AuditEntry
+		var at int64
+		var told, hash []byte
+		if err := rows.Scan(&e.ID, &at, &e.Actor, &e.Action, &e.Object, &e.Detail, &told, &hash); err != nil {
+			return problems, err
+		}
+		e.At = timeOf(at)
+		if e.ID != last+1 || !bytes.Equal(told, prev) || !bytes.Equal(hash, auditHash(told, e)) {
+			problems++
+			fmt.Fprintf(w, "broken: %s: entry %d was changed, or entries before it are gone\n", rule, e.ID)
+		}
+		prev, last = hash, e.ID
+	}
+	if problems == 0 && rows.Err() == nil {
+		fmt.Fprintf(w, "ok: %s\n", rule)
+	}
+	return problems, rows.Err()
+}
+
+// verifySecrets opens what is sealed.
+func (db *DB) verifySecrets(ctx context.Context, w io.Writer) (problems int, err error) {
+	const rule = "secrets can be opened"
+	rows, err := db.reader.QueryContext(ctx, `SELECT 'credential', realm || '|' || username, 'md5', md5 FROM credential
+		UNION ALL SELECT 'credential', realm || '|' || username, 'sha256', sha256 FROM credential
+		UNION ALL SELECT 'setting', name, 'value', value FROM setting`)
+	if err != nil {
+		return 0, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var table, key, column string
+		var sealed []byte
+		if err := rows.Scan(&table, &key, &column, &sealed); err != nil {
+			return problems, err
+		}
+		if _, err := db.sealer.open(sealed, table, key, column); err != nil {
+			problems++
+			fmt.Fprintf(w, "broken: %s: %s %s: %v\n", rule, table, key, err)
+		}
+	}
+	if problems == 0 && rows.Err() == nil {
+		fmt.Fprintf(w, "ok: %s\n", rule)
+	}
+	return problems, rows.Err()
+}
