@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"net"
 	"strconv"
 	"strings"
 
@@ -103,11 +104,17 @@ func (p *Proxy) via(f *transport.Flow, branch string) string {
 	if !f.Reliable() {
 		rport = ";rport" // RFC 3581
 	}
-	return "SIP/2.0/" + f.Transport + " " + p.Flows.Local(f) + rport + ";branch=" + branch
+	return "SIP/2.0/" + f.Transport + " " + p.sentBy(f) + rport + ";branch=" + branch
 }
 
 // recordRoute is our Record-Route value for the side at the end of f.
 func (p *Proxy) recordRoute(f *transport.Flow, u store.UserID, callID string) string {
-	return "<sip:" + p.tokens.seal(f, u, callID) + "@" + p.Flows.Local(f) +
+	return "<sip:" + p.tokens.seal(f, u, callID) + "@" + p.sentBy(f) +
 		";transport=" + strings.ToLower(f.Transport) + ";lr>"
+}
+
+// sentBy is the host:port by which the peer of f reaches us.
+func (p *Proxy) sentBy(f *transport.Flow) string {
+	host, port := p.Flows.Local(f)
+	return net.JoinHostPort(host, strconv.Itoa(port))
 }

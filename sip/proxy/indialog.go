@@ -101,7 +101,8 @@ func (p *Proxy) readRoute(r *server.Request, value string) (t token, ok, forged 
 
 // isUs tells whether a URI names this server as the sender of r knows it.
 func (p *Proxy) isUs(r *server.Request, u *sip.Uri) bool {
-	return p.serves(u.Host) || hostPort(u, r.Flow) == p.Flows.Local(r.Flow)
+	host, port := p.Flows.Local(r.Flow)
+	return p.serves(u.Host) || u.Host == host && (u.Port == port || u.Port == 0)
 }
 
 // follow sends a request of a dialog to the other side: an ACK without state

@@ -1,9 +1,6 @@
 package proxy
 
 import (
-	"net"
-	"strconv"
-
 	"github.com/emiago/sipgo/sip"
 	"github.com/sparkleim/sparkle/sip/registrar"
 	"github.com/sparkleim/sparkle/sip/transport"
@@ -114,14 +111,3 @@ func (p *Proxy) isGRUU(u *sip.Uri) bool {
 
 func reachable(t registrar.Target) bool { return t.Flow != nil && t.Flow.Alive() }
 
-// hostPort is the host:port that a URI names to a peer at the other end of f.
-func hostPort(u *sip.Uri, f *transport.Flow) string {
-	port := u.Port
-	if port == 0 {
-		port = 5060
-		if f.Secure() {
-			port = 5061
-		}
-	}
-	return net.JoinHostPort(u.Host, strconv.Itoa(port))
-}

@@ -28,8 +28,8 @@ type Flows interface {
 	Flow(id uint64) (*transport.Flow, bool)
 	// UDPFlow returns a flow from the UDP socket that serves local.
 	UDPFlow(local, remote netip.AddrPort) (*transport.Flow, error)
-	// Local is the host:port by which the peer of a flow reaches us.
-	Local(f *transport.Flow) string
+	// Local returns the host and port by which the peer of a flow reaches us.
+	Local(f *transport.Flow) (host string, port int)
 }
 
 // Locations is what the proxy needs of [registrar.Registrar].
