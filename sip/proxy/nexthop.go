@@ -110,4 +110,3 @@ func (p *Proxy) isGRUU(u *sip.Uri) bool {
 }
 
 func reachable(t registrar.Target) bool { return t.Flow != nil && t.Flow.Alive() }
-
