@@ -7,7 +7,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"hash"
-	"io"
 	"net/netip"
 	"sync"
 
@@ -31,48 +30,61 @@ const (
 	overUDP4       = '4' // local address and port (6), remote (6)
 	overUDP6       = '6' // the same with 18 each
 
+	tokenHead    = 1 + 8
 	sealSize     = 10 // 80 bits
-	maxTokenSize = 1 + 8 + 18 + 18 + sealSize
+	maxTokenSize = tokenHead + 18 + 18 + sealSize
 )
 
 // sealer makes and opens tokens.
 type sealer struct {
 	run  uint64    // of this process: flow ids of another run mean nothing
-	macs sync.Pool // hash.Hash keyed with the secret
+	pads sync.Pool // *pad
+}
+
+// pad is what one sealing needs, kept for the next: the keyed hash, and room for
+// what goes through it.
+type pad struct {
+	mac  hash.Hash
+	text []byte // of a token
+	in   []byte // sealed: a token and the Call-ID
+	sum  []byte
 }
 
 func newSealer(secret []byte) *sealer {
 	var run [8]byte
 	rand.Read(run[:])
-	return &sealer{
-		run:  binary.BigEndian.Uint64(run[:]),
-		macs: sync.Pool{New: func() any { return hmac.New(sha256.New, secret) }},
-	}
+	s := &sealer{run: binary.BigEndian.Uint64(run[:])}
+	s.pads.New = func() any { return &pad{mac: hmac.New(sha256.New, secret)} }
+	return s
 }
 
 // seal returns the token of the device of user u at the end of f.
 func (s *sealer) seal(f *transport.Flow, u store.UserID, callID string) string {
-	b := make([]byte, 0, maxTokenSize+sha256.Size-sealSize)
-	switch {
-	case f.Reliable():
+	p := s.pads.Get().(*pad)
+	defer s.pads.Put(p)
+	b := s.write(p.text[:0], f, u)
+	b = append(b, p.seal(b, callID)...)
+	p.text = b
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// write appends the fields of a token to b.
+func (s *sealer) write(b []byte, f *transport.Flow, u store.UserID) []byte {
+	if f.Reliable() {
 		b = append(b, overConnection)
 		b = binary.BigEndian.AppendUint64(b, uint64(u))
 		b = binary.BigEndian.AppendUint64(b, s.run)
-		b = binary.BigEndian.AppendUint64(b, f.ID)
-	default:
-		local, remote := f.Local.Addr().Unmap(), f.Remote.Addr().Unmap()
-		kind := byte(overUDP4)
-		if !local.Is4() || !remote.Is4() {
-			kind = overUDP6
-		}
-		b = append(b, kind)
-		b = binary.BigEndian.AppendUint64(b, uint64(u))
-		b = appendAddrPort(b, kind, local, f.Local.Port())
-		b = appendAddrPort(b, kind, remote, f.Remote.Port())
+		return binary.BigEndian.AppendUint64(b, f.ID)
 	}
-	n := len(b)
-	b = s.sum(b, b, callID)[:n+sealSize]
-	return base64.RawURLEncoding.EncodeToString(b)
+	local, remote := f.Local.Addr().Unmap(), f.Remote.Addr().Unmap()
+	kind := byte(overUDP4)
+	if !local.Is4() || !remote.Is4() {
+		kind = overUDP6
+	}
+	b = append(b, kind)
+	b = binary.BigEndian.AppendUint64(b, uint64(u))
+	b = appendAddrPort(b, kind, local, f.Local.Port())
+	return appendAddrPort(b, kind, remote, f.Remote.Port())
 }
 
 // open returns what a token says; ok is false when it is not ours or belongs to
@@ -81,21 +93,34 @@ func (s *sealer) open(text, callID string) (t token, ok bool) {
 	if len(text) > base64.RawURLEncoding.EncodedLen(maxTokenSize) {
 		return token{}, false
 	}
-	var room [maxTokenSize]byte
-	n, err := base64.RawURLEncoding.Strict().Decode(room[:], []byte(text))
-	if err != nil || n <= 9+sealSize {
+	p := s.pads.Get().(*pad)
+	defer s.pads.Put(p)
+	p.in = append(p.in[:0], text...)
+	b, err := base64.RawURLEncoding.Strict().AppendDecode(p.text[:0], p.in)
+	p.text = b
+	if err != nil || len(b) <= tokenHead+sealSize {
 		return token{}, false
 	}
-	b, seal := room[:n-sealSize], room[n-sealSize:n]
-	if !hmac.Equal(seal, s.sum(nil, b, callID)[:sealSize]) {
+	fields := len(b) - sealSize
+	if !hmac.Equal(b[fields:], p.seal(b[:fields], callID)) {
 		return token{}, false
 	}
-	return s.read(b)
+	return s.read(b[:fields])
+}
+
+// seal returns the seal of a token's fields, valid until the next one. Their
+// length follows from the first of them, so no two pairs are sealed alike.
+func (p *pad) seal(fields []byte, callID string) []byte {
+	p.in = append(append(p.in[:0], fields...), callID...)
+	p.mac.Reset()
+	p.mac.Write(p.in)
+	p.sum = p.mac.Sum(p.sum[:0])
+	return p.sum[:sealSize]
 }
 
 // read takes the fields out of a token whose seal is right.
 func (s *sealer) read(b []byte) (t token, ok bool) {
-	kind, rest := b[0], b[9:]
+	kind, rest := b[0], b[tokenHead:]
 	t.user = store.UserID(binary.BigEndian.Uint64(b[1:]))
 	switch {
 	case kind == overConnection && len(rest) == 16:
@@ -109,18 +134,6 @@ func (s *sealer) read(b []byte) (t token, ok bool) {
 		return token{}, false
 	}
 	return t, true
-}
-
-// sum appends the seal of a token to dst. The Call-ID comes last and the token
-// has a known length for each kind, so no two pairs are sealed alike.
-func (s *sealer) sum(dst, token []byte, callID string) []byte {
-	mac := s.macs.Get().(hash.Hash)
-	mac.Reset()
-	mac.Write(token)
-	io.WriteString(mac, callID)
-	dst = mac.Sum(dst)
-	s.macs.Put(mac)
-	return dst
 }
 
 func appendAddrPort(b []byte, kind byte, a netip.Addr, port uint16) []byte {

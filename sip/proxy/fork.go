@@ -36,7 +36,7 @@ const (
 type event struct {
 	kind   eventKind
 	branch int
-	status int // of a response
+	status int // of a response; of a failure the one that it stands for
 }
 
 type eventKind uint8
@@ -44,8 +44,7 @@ type eventKind uint8
 const (
 	begin      eventKind = iota // the first targets can be tried
 	response                    // of a branch, with its status
-	timeout                     // Timer B or F of a branch
-	flowFailed                  // of a branch
+	failed                      // a branch ended without a final response; status says how
 	timerFired                  // Timer C of a branch
 	cancelled                   // the caller gave up
 )
@@ -82,10 +81,8 @@ func (f *fork) step(e event, do []action) []action {
 		return f.cancel(do)
 	case timerFired:
 		return f.timerC(e.branch, do)
-	case timeout:
-		return f.fail(e.branch, sip.StatusRequestTimeout, do)
-	case flowFailed:
-		return f.fail(e.branch, statusFlowFailed, do)
+	case failed:
+		return f.fail(e.branch, e.status, do)
 	}
 	switch {
 	case e.status < 200:

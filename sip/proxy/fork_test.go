@@ -13,10 +13,8 @@ func (e event) String() string {
 		return "begin"
 	case cancelled:
 		return "cancel"
-	case timeout:
-		return fmt.Sprintf("%c timeout", 'a'+e.branch)
-	case flowFailed:
-		return fmt.Sprintf("%c broken", 'a'+e.branch)
+	case failed:
+		return fmt.Sprintf("%c failed %d", 'a'+e.branch, e.status)
 	case timerFired:
 		return fmt.Sprintf("%c timerC", 'a'+e.branch)
 	}
@@ -56,9 +54,11 @@ func parseEvent(t *testing.T, s string) event {
 	e := event{branch: int(who - 'a')}
 	switch what {
 	case "timeout":
-		e.kind = timeout
+		e.kind, e.status = failed, 408
 	case "broken":
-		e.kind = flowFailed
+		e.kind, e.status = failed, 430
+	case "refused":
+		e.kind, e.status = failed, 503
 	case "timerC":
 		e.kind = timerFired
 	default:
@@ -135,6 +135,8 @@ func TestForkSteps(t *testing.T) {
 			"begin: start a, start c; a broken: start b; c 480:; b broken: best c"},
 		{"only broken flows", "", "a",
 			"begin: start a; a broken: reply 480"},
+		{"we are overloaded ourselves", "", "a / b",
+			"begin: start a; a refused: start b; b refused: reply 500"},
 		{"503 of a device is not ours", "", "a",
 			"begin: start a; a 503: reply 500"},
 		{"a second final response is ignored", "", "a b",
@@ -241,9 +243,9 @@ func FuzzFork(f *testing.F) {
 			case len(statuses):
 				take(event{kind: cancelled})
 			case len(statuses) + 1:
-				take(event{kind: timeout, branch: i})
+				take(event{kind: failed, branch: i, status: 408})
 			case len(statuses) + 2:
-				take(event{kind: flowFailed, branch: i})
+				take(event{kind: failed, branch: i, status: 430})
 			case len(statuses) + 3:
 				take(event{kind: timerFired, branch: i})
 			default:
@@ -253,7 +255,7 @@ func FuzzFork(f *testing.F) {
 		for range m.branches { // let all that still runs end
 			for i := range m.branches {
 				if s := m.branches[i].state; s == calling || s == proceeding {
-					take(event{kind: timeout, branch: i})
+					take(event{kind: failed, branch: i, status: 408})
 				}
 			}
 		}

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"net"
 	"strconv"
 	"strings"
 
@@ -15,7 +14,7 @@ import (
 // initial makes c forward to the devices of a user, of which breadth may be
 // asked at a time. It fails when they are more.
 func (c *responseContext) initial(set []candidate, hash string, breadth int) *server.Error {
-	c.hash = hash
+	c.hash, c.leftOut = hash, c.proxy.leftOutFirst
 	c.fork.gone = sip.StatusTemporarilyUnavailable
 	for i, t := range set {
 		c.branches[i].hop = t.hop
@@ -35,7 +34,7 @@ func (c *responseContext) initial(set []candidate, hash string, breadth int) *se
 
 // inDialog makes c forward to the other side of a dialog.
 func (c *responseContext) inDialog(h hop, rest []string) {
-	c.fork.gone = statusFlowFailed
+	c.fork.gone, c.leftOut = statusFlowFailed, c.proxy.leftOut
 	c.fork.branches[0].after = -1
 	b := &c.branches[0]
 	b.hop = h
@@ -59,7 +58,7 @@ func (c *responseContext) request(b *branch) *sip.Request {
 	p := c.proxy
 	e := wire.Edit{
 		URI:  &b.uri,    // step 2
-		Drop: p.leftOut, // step 5 and identity.go
+		Drop: c.leftOut, // step 5 and identity.go
 		Add:  c.add,
 	}
 	if c.recordRoute != "" { // step 4; RFC 5658: the callee's side on top
@@ -69,7 +68,7 @@ func (c *responseContext) request(b *branch) *sip.Request {
 	if e.Routes == nil {
 		e.Routes = []string{} // preloaded ones are not followed
 	}
-	e.Via = p.via(b.flow, newBranch(c.hash)) // step 8
+	e.Via = p.via(b.flow, wire.NewBranch()+c.hash) // step 8
 	return wire.Forward(c.r.Request, e)
 }
 
@@ -100,21 +99,33 @@ func routesAfter(h hop, rest []string) []string {
 
 // via is our Via value for a request that goes out by f.
 func (p *Proxy) via(f *transport.Flow, branch string) string {
-	rport := ""
+	var room [128]byte
+	b := append(room[:0], "SIP/2.0/"...)
+	b = append(append(b, f.Transport...), ' ')
+	b = p.appendSentBy(b, f)
 	if !f.Reliable() {
-		rport = ";rport" // RFC 3581
+		b = append(b, ";rport"...) // RFC 3581
 	}
-	return "SIP/2.0/" + f.Transport + " " + p.sentBy(f) + rport + ";branch=" + branch
+	return string(append(append(b, ";branch="...), branch...))
 }
 
 // recordRoute is our Record-Route value for the side at the end of f.
 func (p *Proxy) recordRoute(f *transport.Flow, u store.UserID, callID string) string {
-	return "<sip:" + p.tokens.seal(f, u, callID) + "@" + p.sentBy(f) +
-		";transport=" + strings.ToLower(f.Transport) + ";lr>"
+	var room [192]byte
+	b := append(room[:0], "<sip:"...)
+	b = append(append(b, p.tokens.seal(f, u, callID)...), '@')
+	b = append(p.appendSentBy(b, f), ";transport="...)
+	b = append(b, strings.ToLower(f.Transport)...)
+	return string(append(b, ";lr>"...))
 }
 
-// sentBy is the host:port by which the peer of f reaches us.
-func (p *Proxy) sentBy(f *transport.Flow) string {
+// appendSentBy appends the host:port by which the peer of f reaches us.
+func (p *Proxy) appendSentBy(b []byte, f *transport.Flow) []byte {
 	host, port := p.Flows.Local(f)
-	return net.JoinHostPort(host, strconv.Itoa(port))
+	if strings.Contains(host, ":") { // RFC 3261 §25.1: IPv6reference
+		b = append(append(append(b, '['), host...), ']')
+	} else {
+		b = append(b, host...)
+	}
+	return strconv.AppendInt(append(b, ':'), int64(port), 10)
 }

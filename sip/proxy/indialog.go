@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"strings"
+
 	"github.com/emiago/sipgo/sip"
 	"github.com/sparkleim/sparkle/sip/server"
 	"github.com/sparkleim/sparkle/sip/wire"
@@ -89,14 +91,22 @@ func (p *Proxy) undoStrictRouter(r *server.Request, d *dialogRoute) {
 // readRoute opens one Route value. forged: it names us and its user part is not
 // a token of this dialog.
 func (p *Proxy) readRoute(r *server.Request, value string) (t token, ok, forged bool) {
+	if t, ok = p.tokens.open(userPart(value), r.CallID); ok {
+		return t, true, false
+	}
 	na, err := wire.ParseNameAddr(value)
 	if err != nil {
 		return token{}, false, false
 	}
-	if t, ok = p.tokens.open(na.URI.User, r.CallID); ok {
-		return t, true, false
-	}
 	return token{}, false, na.URI.User != "" && p.isUs(r, &na.URI)
+}
+
+// userPart cuts what may be a token out of a Route value in the form that we
+// write. What else it returns does not open.
+func userPart(value string) string {
+	value, _ = strings.CutPrefix(value, "<sip:")
+	user, _, _ := strings.Cut(value, "@")
+	return user
 }
 
 // isUs tells whether a URI names this server as the sender of r knows it.

@@ -13,7 +13,7 @@ func errBreadth() *server.Error {
 	return &server.Error{Status: 440}
 }
 
-// loopHash is the second part of our branches (RFC 5393 §4.2.2): equal for a
+// loopHash is the second part of our branches with its dot (RFC 5393 §4.2.2): equal for a
 // request that comes back unchanged, different for one whose Request-URI was
 // changed in between (a spiral, which is legal). It is keyed: nobody can write a
 // Via that looks like ours.
@@ -33,22 +33,17 @@ func (p *Proxy) loopHash(r *server.Request) string {
 		h.WriteString(param.V)
 		h.WriteByte(0)
 	}
-	return strconv.FormatUint(h.Sum64(), 36)
+	return "." + strconv.FormatUint(h.Sum64(), 36)
 }
-
-// newBranch returns a branch for one copy of a request.
-func newBranch(hash string) string { return wire.NewBranch() + "." + hash }
 
 // looped tells whether r passed here before with the same Request-URI
 // (RFC 5393 §4.2.1): one of its Via values carries its hash.
 func (p *Proxy) looped(r *server.Request, hash string) bool {
 	for via := range wire.All(r.Request, "Via") {
-		at := strings.Index(via, "."+hash)
-		if at < 0 {
+		if !strings.Contains(via, hash) {
 			continue
 		}
-		v, err := wire.ParseVia(via)
-		if err == nil && strings.HasSuffix(v.Branch, "."+hash) {
+		if v, err := wire.ParseVia(via); err == nil && strings.HasSuffix(v.Branch, hash) {
 			return true
 		}
 	}

@@ -61,7 +61,9 @@ type Proxy struct {
 	loops   maphash.Seed
 	ringing *timerC
 	metrics *metrics
-	leftOut []string // header fields, see identity.go
+
+	leftOut      []string // header fields that are not forwarded, see identity.go
+	leftOutFirst []string // the same for a request outside of dialogs
 }
 
 // New makes a proxy.
@@ -89,6 +91,8 @@ func New(c Config) (*Proxy, error) {
 		ringing: newTimerC(c.TimerC),
 		metrics: newMetrics(c.Metrics),
 		leftOut: leftOut(),
+
+		leftOutFirst: append(leftOut(), "Max-Breadth"),
 	}
 	for _, d := range c.Domains {
 		p.domains[strings.ToLower(d)] = true

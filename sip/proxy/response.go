@@ -21,8 +21,9 @@ type responseContext struct {
 	tx    *transaction.Server
 
 	// What all copies of the request have in common, see forward.go.
-	hash        string       // second part of the branches
+	hash        string       // second part of the branches, "" inside a dialog
 	add         []sip.Header // header fields added
+	leftOut     []string     // header fields left out
 	recordRoute string       // our value for the caller's side, "" when not record-routing
 
 	mu       sync.Mutex
@@ -73,10 +74,12 @@ func (b *branch) on(_ *transaction.Client, res *sip.Response, err error) {
 	switch {
 	case err == nil:
 		e.status = res.StatusCode
-	case errors.Is(err, transaction.ErrTimeout):
-		e.kind = timeout
+	case errors.Is(err, transaction.ErrTimeout): // RFC 3261 §16.8
+		e.kind, e.status = failed, sip.StatusRequestTimeout
+	case errors.Is(err, transaction.ErrTransport): // §16.9, but it is this device's trouble, not a server's
+		e.kind, e.status = failed, statusFlowFailed
 	default:
-		e.kind = flowFailed
+		e.kind, e.status = failed, sip.StatusServiceUnavailable
 	}
 	b.watch(e)
 	b.context.take(e, res)
@@ -87,7 +90,7 @@ func (c *responseContext) take(e event, res *sip.Response) {
 	var room [4]action
 	c.mu.Lock()
 	before := c.fork.sent
-	if b := &c.branches[e.branch]; e.status >= 300 && b.final == nil {
+	if b := &c.branches[e.branch]; res != nil && e.status >= 300 && b.final == nil {
 		b.final = res
 	}
 	do := c.fork.step(e, room[:0])
