@@ -1,0 +1,28 @@
+package transport
+
+import "crypto/tls"
+
+// Link carries a flow that did not come from a socket of a [Stack]: to a user
+// agent in this process, or through a network that a test makes up
+// (DESIGN.md law 10).
+type Link interface {
+	Send(b []byte) error // one message in wire form, not to be kept; ErrClosed when the flow is gone
+	Open() bool
+	Close(why string)
+}
+
+// NewFlow completes f, of which the exported fields are set, to a flow over l.
+// What arrives by it is for l's owner to give to the [Handler], stamped by
+// [wire.Stamp].
+func NewFlow(f *Flow, l Link) *Flow {
+	f.stack, f.link = new(Stack), virtual{l}
+	return f
+}
+
+// virtual is the link of NewFlow.
+type virtual struct{ Link }
+
+func (v virtual) send(_ *Flow, b []byte) error   { return v.Send(b) }
+func (v virtual) shut(why string)                { v.Close(why) }
+func (v virtual) open() bool                     { return v.Open() }
+func (v virtual) tlsState() *tls.ConnectionState { return nil }
