@@ -39,6 +39,12 @@ type Locations interface {
 	ByFlow(f *transport.Flow) []registrar.Target
 }
 
+var (
+	_ Transactions = (*transaction.Layer)(nil)
+	_ Flows        = (*transport.Stack)(nil)
+	_ Locations    = (*registrar.Registrar)(nil)
+)
+
 // Config is what a proxy is made of. Everything without a default is needed.
 type Config struct {
 	Transactions Transactions
