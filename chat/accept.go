@@ -121,6 +121,10 @@ func (s *Service) accept(sub *submission) {
 		s.refuse(sub, &server.Error{Status: 404})
 		return
 	}
+	if c := sub.content.cpim; c != nil && !writtenBy(c.header("From"), &sub.from.User) {
+		s.refuse(sub, &server.Error{Status: 403, Warning: "From inside the message is not the sender"})
+		return
+	}
 	m.From, m.To = sub.from.User.ID, sub.to.User.ID
 	m.Kind, m.MessageID = store.KindText, sub.content.messageID()
 	switch sub.content.class {

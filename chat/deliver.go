@@ -50,10 +50,12 @@ func (s *Service) try(d *device) (o outcome, underWay bool) {
 		s.metrics.skipped.Inc()
 		return settled, false
 	}
-	a.flow = target.Flow.ID
 	req := s.outgoing(a, target, own)
+	n := d.sending(target.Flow.ID)
 	s.cfg.Transactions.Send(req, target.Flow, func(_ *transaction.Client, res *sip.Response, err error) {
-		s.answered(d, res, err)
+		if res == nil || res.StatusCode >= 200 {
+			s.answered(d, n, res, err)
+		}
 	})
 	return 0, true
 }
@@ -83,7 +85,7 @@ func (s *Service) form(d *device, t *registrar.Target, own bool) rendering {
 	if d.learned != nil {
 		can = *d.learned
 	}
-	return s.words.render(a.msg, can, own, a.text)
+	return s.words.render(a.msg, can, own, a.text || d.poison.suspects(a.msg.GID))
 }
 
 // expired applies the sender's Expires (RFC 3428 §5), in seconds from the
@@ -110,46 +112,43 @@ func keptHeader(lines, name string) (string, bool) {
 	return "", false
 }
 
-// answered is what came back from a device.
-func (s *Service) answered(d *device, res *sip.Response, err error) {
+// answered is the end of request n to a device.
+func (s *Service) answered(d *device, n int, res *sip.Response, err error) {
+	flow, ok := d.answer(n)
+	if !ok {
+		return
+	}
 	a := &d.attempt
 	status, v := 0, flowBroken // also Timer F: nobody is there
 	switch {
 	case errors.Is(err, transaction.ErrOverload):
 		v = retryLater
-	case err == nil && res.StatusCode < 200:
-		return
 	case err == nil:
 		status = res.StatusCode
 		v = judge(status)
 	}
-	switch v {
-	case took:
-		s.tookIt(d, status)
-	case flowBroken:
-		a.tried = append(a.tried, a.flow)
-		s.act(d, actSend)
-		return
-	case unreadable:
-		if !a.text && a.how.name != asText && a.how.name != asCopy {
-			s.learn(d, status, res)
-			a.text = true
-			s.act(d, actSend)
-			return
+	if status >= 500 || errors.Is(err, transaction.ErrTransport) {
+		if d.poison.count(a.msg.GID); d.poison.enough() {
+			v = never // it would stop everything behind it for ever
 		}
-		s.gaveUp(d, status)
-	case never:
-		s.gaveUp(d, status)
-	case retryLater:
-		if status < 500 || status > 599 || d.refused < maxRefused {
-			d.refused++
-			s.act(d, d.settle(later))
-			return
-		}
-		s.gaveUp(d, status) // it would stop everything behind it for ever
 	}
-	d.refused = 0
-	s.act(d, d.settle(settled))
+	switch {
+	case v == took:
+		s.tookIt(d, status)
+		s.act(d, d.settle(settled))
+	case v == flowBroken:
+		a.tried = append(a.tried, flow)
+		s.act(d, actSend)
+	case v == unreadable && !a.text && a.how.original():
+		s.learn(d, status, res)
+		a.text = true
+		s.act(d, actSend)
+	case v == retryLater:
+		s.act(d, d.settle(later))
+	default:
+		s.gaveUp(d, status)
+		s.act(d, d.settle(settled))
+	}
 }
 
 // tookIt records a delivery. When a text device took the rendering of a CPIM

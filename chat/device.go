@@ -19,23 +19,50 @@ type device struct {
 	queue queue
 	gone  bool // forgotten by the table: not to be used
 	timer *time.Timer
+	flow  uint64 // by which a request is under way, 0 for none
+	sends int    // requests sent; an answer to any but the last comes too late
 
 	// Whoever runs the action that the queue has given owns these: the queue
 	// gives one action at a time.
 	attempt attempt
 	learned *ability // what it showed to be able to, against its registration
-	refused int      // times in a row that it refused the head by 5xx
-	started bool     // its cursors exist
+	poison  poison
+	started bool // its cursors exist
 }
 
 // attempt is the delivery of the head of the queue, over one flow after another.
 type attempt struct {
 	item
 	how   rendering
-	flow  uint64   // it went out by
 	tried []uint64 // flows that did not lead to the device
 	text  bool     // the device could not show the original
 }
+
+// poison counts how often in a row one message was answered by 5xx or by the
+// end of the connection. A phone that dies of a message must get the next one
+// some day; silence, on the other hand, says nothing of the message.
+type poison struct {
+	gid   int64
+	times int
+}
+
+// What a message that a device dies of is worth.
+const (
+	poisonAsText = 5  // times, after which it is sent as text
+	poisonEnough = 10 // times, after which it is passed over
+)
+
+func (p *poison) count(gid int64) {
+	if p.gid != gid {
+		*p = poison{gid: gid}
+	}
+	p.times++
+}
+
+// suspects tells whether the device should not see the original again.
+func (p *poison) suspects(gid int64) bool { return p.gid == gid && p.times >= poisonAsText }
+
+func (p *poison) enough() bool { return p.times >= poisonEnough }
 
 // The events of queue, under the lock.
 
@@ -51,9 +78,44 @@ func (d *device) settle(o outcome) action {
 	return d.step(func(q *queue) action { return q.settle(o) })
 }
 
-func (d *device) reachable() action { return d.step((*queue).reachable) }
-func (d *device) recheck() action   { return d.step((*queue).recheck) }
-func (d *device) retry() action     { return d.step((*queue).retry) }
+func (d *device) recheck() action { return d.step((*queue).recheck) }
+func (d *device) retry() action   { return d.step((*queue).retry) }
+
+// reachable is a REGISTER. What is under way by a flow that is no longer the
+// device's (a phone that changed its network leaves dead connections behind)
+// is given up and sent again, not waited for.
+func (d *device) reachable(bound func(flow uint64) bool) action {
+	return d.step(func(q *queue) action {
+		act := q.reachable()
+		if d.flow != 0 && !bound(d.flow) {
+			d.flow = 0
+			d.sends++
+			act = q.settle(later)
+		}
+		return act
+	})
+}
+
+// sending notes a request that goes out and returns its number.
+func (d *device) sending(flow uint64) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.flow = flow
+	d.sends++
+	return d.sends
+}
+
+// answer takes the final answer to request n. false when nobody waits for it
+// any more; otherwise the caller now owns the attempt. flow is where it went.
+func (d *device) answer(n int) (flow uint64, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if n != d.sends || d.flow == 0 {
+		return 0, false
+	}
+	flow, d.flow = d.flow, 0
+	return flow, true
+}
 
 func (d *device) step(event func(*queue) action) action {
 	d.mu.Lock()

@@ -5,8 +5,11 @@ import (
 	"sync/atomic"
 )
 
-// maxLane bounds the messages of one flow that wait for one before them.
-const maxLane = 256
+// Bounds of the messages that wait for the one before them.
+const (
+	maxLane  = 256  // of one flow
+	maxLanes = 4096 // of all flows
+)
 
 // lanes keep the messages of one flow in order where one of them has to wait
 // for an answer from the store: who comes later lines up behind it. A flow
@@ -16,6 +19,7 @@ type lanes struct {
 	open atomic.Int64           // lanes that exist
 	mu   sync.Mutex
 	flow map[uint64][]*submission // the first of a line is the one that waits for the store
+	size int                      // of all lines
 }
 
 // enter takes the next message of a flow; calls for one flow come one after
@@ -40,9 +44,10 @@ func (l *lanes) lineUp(sub *submission) (queued, full bool) {
 	if !ok {
 		return false, false
 	}
-	if len(line) >= maxLane {
+	if len(line) >= maxLane || l.size >= maxLanes {
 		return false, true
 	}
+	l.size++
 	l.flow[sub.flow] = append(line, sub)
 	return true, false
 }
@@ -58,6 +63,7 @@ func (l *lanes) begin(sub *submission) {
 		l.flow = make(map[uint64][]*submission)
 	}
 	l.flow[sub.flow] = []*submission{sub}
+	l.size++
 	l.open.Add(1)
 }
 
@@ -78,6 +84,7 @@ func (l *lanes) leave(sub *submission) *submission {
 	if len(line) == 0 {
 		return nil
 	}
+	l.size--
 	if line = line[1:]; len(line) == 0 {
 		delete(l.flow, sub.flow)
 		l.open.Add(-1)

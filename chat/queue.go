@@ -8,8 +8,9 @@ import (
 
 // Bounds of a device's queue.
 const (
-	maxBacklog = 64 // messages in memory; beyond them the archive keeps the rest
-	pageSize   = 16 // messages read from the archive at once
+	maxBacklog      = 64        // messages in memory; beyond them the archive keeps the rest
+	maxBacklogBytes = 256 << 10 // of their bodies
+	pageSize        = 16        // messages read from the archive at once
 
 	minBackoff = 30 * time.Second
 	maxBackoff = 10 * time.Minute
@@ -54,6 +55,7 @@ const (
 //	                              (waiting) ←─────── later ──┴─ away ─→ (parked)
 type queue struct {
 	backlog  []item
+	bytes    int  // of the bodies in the backlog
 	more     bool // the archive may hold messages that are not in the backlog
 	draining bool // a page is being read
 	busy     bool // the head is under way
@@ -89,11 +91,10 @@ func (q *queue) arrive(it item, reachable bool) action {
 		return q.next()
 	case !reachable && !q.busy:
 		q.park()
-	case !reachable, q.more, q.draining, len(q.backlog) == maxBacklog:
+	case !reachable, q.more, q.draining, q.full():
 		q.more = true
 	default:
-		q.backlog = append(q.backlog, it)
-		q.seen = it.msg.GID
+		q.push(it)
 	}
 	if reachable {
 		q.parked = false
@@ -110,11 +111,18 @@ func (q *queue) drained(page []item, err error) action {
 	}
 	q.more = q.more || len(page) == pageSize
 	for _, it := range page {
-		q.seen = max(q.seen, it.msg.GID)
+		q.push(it)
 	}
-	q.backlog = append(q.backlog, page...)
 	return q.next()
 }
+
+func (q *queue) push(it item) {
+	q.backlog = append(q.backlog, it)
+	q.bytes += len(it.msg.Body)
+	q.seen = max(q.seen, it.msg.GID)
+}
+
+func (q *queue) full() bool { return len(q.backlog) >= maxBacklog || q.bytes >= maxBacklogBytes }
 
 // settle is what became of the head.
 func (q *queue) settle(o outcome) action {
@@ -136,6 +144,7 @@ func (q *queue) settle(o outcome) action {
 
 // pass takes the head off the backlog.
 func (q *queue) pass() {
+	q.bytes -= len(q.backlog[0].msg.Body)
 	q.backlog[0] = item{}
 	q.backlog = q.backlog[1:]
 	if len(q.backlog) == 0 {
@@ -165,7 +174,8 @@ func (q *queue) retry() action {
 
 // park leaves everything to the archive until the device registers again.
 func (q *queue) park() {
-	q.backlog, q.more, q.parked, q.waiting = nil, true, true, false
+	q.backlog, q.bytes = nil, 0
+	q.more, q.parked, q.waiting = true, true, false
 }
 
 // wait is a pause that grows with the failures in a row.

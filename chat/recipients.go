@@ -39,7 +39,7 @@ func (s *Service) offer(u store.UserID, it item) {
 // recheck makes the devices of a user that are there look into the archive.
 func (s *Service) recheck(u store.UserID) {
 	for _, t := range s.cfg.Locations.Lookup(u) {
-		if t.Flow != nil {
+		if t.Flow != nil && !s.closing.Load() {
 			d := s.devices.find(t.User, t.Device.ID)
 			s.act(d, d.recheck())
 		}

@@ -29,6 +29,9 @@ type rendering struct {
 	negative    bool // the sender asked to be told of a failure
 }
 
+// original tells whether the device gets what the sender wrote, in his form.
+func (r *rendering) original() bool { return r.name != asText && r.name != asCopy }
+
 // render makes of m what a device of that ability can show. own says that m was
 // written by the user of the device; forceText forbids everything but text.
 func (w *words) render(m *store.Message, a ability, own, forceText bool) rendering {
@@ -37,7 +40,8 @@ func (w *words) render(m *store.Message, a ability, own, forceText bool) renderi
 		return rendering{name: asOriginal, contentType: m.ContentType, encoding: m.Encoding, body: m.Body}
 	}
 	outer, _ := mediaType(m.ContentType)
-	shown := !forceText && a.showsContent(outer, &c)
+	bare := outer == plainType && c.params["charset"] == "" // there is no plainer form
+	shown := (bare || !forceText) && a.showsContent(outer, &c)
 	switch {
 	case own && m.Kind == store.KindReceipt:
 		return rendering{name: skipOwn, skip: true}

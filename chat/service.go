@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -137,7 +138,11 @@ func (s *Service) Reachable(t registrar.Target) {
 		return
 	}
 	d := s.devices.find(t.User, t.Device.ID)
-	s.act(d, d.reachable())
+	s.act(d, d.reachable(func(flow uint64) bool {
+		return slices.ContainsFunc(s.cfg.Locations.Lookup(t.User), func(other registrar.Target) bool {
+			return other.Device.ID == t.Device.ID && other.Flow != nil && other.Flow.ID == flow
+		})
+	}))
 }
 
 // sweep forgets the queues of devices that are gone: a few users at a time.

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -119,7 +120,8 @@ func (s *Service) outgoing(a *attempt, t *registrar.Target, own bool) *sip.Reque
 		hs = append(hs, wire.H(IDHeader, store.GIDString(a.msg.GID)))
 	}
 	for line := range strings.SplitSeq(a.msg.Headers, "\r\n") {
-		if name, value, ok := strings.Cut(line, ": "); ok {
+		// What described the original body does not describe another one.
+		if name, value, ok := strings.Cut(line, ": "); ok && (a.how.original() || !strings.HasPrefix(name, "Content-")) {
 			hs = append(hs, wire.H(name, value))
 		}
 	}
@@ -164,6 +166,22 @@ func (s *Service) answersCopy(c *content) bool {
 		}
 	}
 	return len(rs) > 0
+}
+
+// writtenBy tells whether a CPIM From, which may be absent, names the user:
+// devices show it as the author, so it is worth as much as the From of the
+// request (RFC 3862 §5.2).
+func writtenBy(from string, u *store.User) bool {
+	if from == "" {
+		return true
+	}
+	from = strings.Replace(from, "<im:", "<sip:", 1) // RFC 3860 §3: the same user at the same domain
+	addr, err := wire.ParseNameAddr(from)
+	if err != nil {
+		return false
+	}
+	name, host, _ := strings.Cut(wire.AOR(&addr.URI), "@")
+	return host == u.Domain && (strings.EqualFold(name, u.Username) || slices.Contains(u.Numbers, name))
 }
 
 // newMessageID makes an unguessable identifier.

@@ -14,6 +14,10 @@ import (
 	"github.com/sparkleim/sparkle/store"
 )
 
+func linphoneCPIMFrom(aor string) string {
+	return strings.Replace(linphoneCPIM, "alice@example.test", aor, 1)
+}
+
 func expect(t *testing.T, what string, got, want []string) {
 	t.Helper()
 	if !slices.Equal(got, want) {
@@ -329,6 +333,110 @@ func TestMessageThatADeviceCannotTakeDoesNotStopTheRest(t *testing.T) {
 		time.Sleep(3 * time.Hour)
 		expect(t, "bob", w.phones.texts(201), []string{"after"})
 		expect(t, "trace", w.archive.deliveries(201), []string{"1 500 original", "2 200 original"})
+	})
+}
+
+// TestPhoneThatDiesOfAMessage: it closes its connection on every CPIM and comes
+// back; it must not be a phone that nothing ever reaches again.
+func TestPhoneThatDiesOfAMessage(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.registers(201, linphoneSpecs)
+		w.phones.answer(201, func(r *sip.Request) int {
+			if wire.Header(r, "Content-Type") == cpimType {
+				return broken
+			}
+			return 200
+		})
+		w.sends(101, "bob", cpimType, "", linphoneCPIMFrom("alice@example.com"))
+		w.says(101, "bob", "after")
+		for range poisonAsText {
+			w.leaves(201)
+			w.registers(201, linphoneSpecs)
+		}
+		expect(t, "bob", w.phones.texts(201), []string{"Hello group", "after"})
+	})
+}
+
+// TestTwoFlowsOfOneDevice: RFC 5626, the first flow is dead.
+func TestTwoFlowsOfOneDevice(t *testing.T) {
+	for _, dead := range []int{silent, broken, 430} {
+		inWorld(t, func(w *world) {
+			w.registers(201, "")
+			second := w.people.targets[2][0]
+			second.RegID, second.Flow = 2, flowOf(299)
+			w.people.targets[2] = append(w.people.targets[2], second)
+			w.phones.answer(201, always(dead))
+			w.says(101, "bob", "one")
+			time.Sleep(33 * time.Second)
+			expect(t, "second flow", w.phones.texts(299), []string{"one"})
+			expect(t, "trace", w.archive.deliveries(201), []string{"1 200 original"})
+		})
+	}
+}
+
+// TestNetworkChange: the phone is on a new flow while a message hangs on the
+// old one, which nobody has closed.
+func TestNetworkChange(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.registers(201, "")
+		w.phones.answer(201, always(silent))
+		w.says(101, "bob", "one")
+		moved := w.people.targets[2][0]
+		moved.Flow = flowOf(299)
+		w.people.put(moved)
+		w.Reachable(moved)
+		synctest.Wait()
+		expect(t, "at once", w.phones.texts(299), []string{"one"})
+		time.Sleep(time.Minute) // the old request times out
+		w.says(101, "bob", "two")
+		expect(t, "once", w.phones.texts(299), []string{"one", "two"})
+	})
+}
+
+// TestRefreshDoesNotRepeat: a REGISTER over the same flow while a message is
+// under way.
+func TestRefreshDoesNotRepeat(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.registers(201, "")
+		w.phones.answer(201, always(silent))
+		w.says(101, "bob", "one")
+		w.registers(201, "")
+		expect(t, "sent", w.log.take(), []string{"commit 1", "sender 202", "phone 201: one → 0"})
+	})
+}
+
+func TestNoteToSelf(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.registers(101, "")
+		w.registers(102, "")
+		w.says(101, "alice", "milk")
+		expect(t, "here", w.phones.texts(101), nil)
+		expect(t, "there", w.phones.texts(102), []string{"milk"})
+	})
+}
+
+func TestForgedCPIM(t *testing.T) {
+	inWorld(t, func(w *world) {
+		alice := w.people.users["alice"]
+		alice.Numbers = []string{"1001"}
+		w.people.users["alice"] = alice
+		for from, want := range map[string]int{
+			"alice@example.com": 202, "1001@example.com": 202, "Alice@EXAMPLE.com;gr=urn:uuid:1": 202,
+			"bob@example.com": 403, "alice@example.org": 403,
+		} {
+			a := w.sends(101, "bob", cpimType, "", linphoneCPIMFrom(from))
+			synctest.Wait()
+			if a.status != want {
+				t.Errorf("from %s: %d, want %d", from, a.status, want)
+			}
+		}
+		for from, want := range map[string]int{"From: Alice <im:alice@example.com>\r\n": 202, "": 202, "From: junk\r\n": 403} {
+			a := w.sends(101, "bob", cpimType, "", strings.Replace(linphoneCPIM, "From: <sip:alice@example.test>\r\n", from, 1))
+			synctest.Wait()
+			if a.status != want {
+				t.Errorf("%q: %d, want %d", from, a.status, want)
+			}
+		}
 	})
 }
 

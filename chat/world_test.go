@@ -67,8 +67,11 @@ func inWorldWith(t *testing.T, cfg Config, story func(*world)) {
 		cfg.Archive, cfg.Users, cfg.Locations, cfg.Transactions = w.archive, w.people, w.people, w.phones
 		cfg.Domain = "example.com"
 		w.Service = New(cfg)
-		defer w.archive.close()
-		defer w.Close()
+		defer func() {
+			w.Close()
+			time.Sleep(time.Minute) // the last transactions time out
+			w.archive.close()
+		}()
 		w.people.add("alice", "爱丽丝")
 		w.people.add("bob", "")
 		story(w)
@@ -120,7 +123,6 @@ func (w *world) submits(from store.DeviceID, callID, to, contentType, extra, bod
 type answers struct {
 	log    *journal
 	status int
-	header map[string]string
 }
 
 func (a *answers) Reply(status int, _ string, _ ...sip.Header) {
