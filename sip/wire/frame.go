@@ -22,14 +22,14 @@ var frames = sync.Pool{New: func() any { return new([frameSize]byte) }}
 type Framer struct {
 	buf     []byte           // received and not yet cut; nil when there is nothing
 	pooled  *[frameSize]byte // what buf began in
-	scanned int              // bytes of buf in which no end of headers is
+	cut     int              // bytes of buf that belong to messages already returned
+	scanned int              // bytes behind cut in which no end of headers is
 	head    head             // of the message whose body is awaited
 	inBody  bool             // head is set
 	cr      bool             // the last octet between messages was a CR
 	lines   int              // CRLFs since the last message or ping
 	pings   int              // double CRLFs not yet asked for
 	broken  *Error           // set once boundaries are lost
-	cut     int              // bytes of buf that belong to messages already returned
 }
 
 // Write adds bytes that were read from the stream. It does not keep b. Call

@@ -114,6 +114,9 @@ func TestFramerFatal(t *testing.T) {
 		{"endless line", strings.Repeat("a", MaxHead+1), 513, false},
 		{"not SIP", "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 400, false},
 		{"TLS on a TCP port", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 400, false},
+		{"bare LF in a header", options("Subject: a\nContent-Length: 50", "l: 0"), 400, true},
+		{"malformed without length", options("Content-Length 50"), 400, true},
+		{"too many headers", options(strings.Repeat("X-1: 1\r\n", MaxHeaders) + "l: 5"), 400, true},
 		{"bare LF", "\n" + options(), 400, false},
 	}
 	for _, test := range tests {
@@ -134,6 +137,16 @@ func TestFramerFatal(t *testing.T) {
 				t.Errorf("%s: memory is kept", test.name)
 			}
 		}
+	}
+}
+
+// A line that is refused does not cost the connection as long as everybody
+// agrees where the message ends.
+func TestFramerGoesOnAfterBadLine(t *testing.T) {
+	var f Framer
+	got := frameAll(&f, options("Subject", "l: 3")+"abc"+options("l: 0"), 1000)
+	if len(got) != 2 || got[0] != "refuse with 400 Malformed Header Line" || got[1] != dump(parsed(t, options())) {
+		t.Errorf("got %q", got)
 	}
 }
 

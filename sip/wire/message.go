@@ -135,16 +135,22 @@ func (h *head) parseHeaders(text string) {
 		switch {
 		case !ok:
 			h.refuse(sip.StatusBadRequest, "Malformed Header Line")
+			// Who ends lines there may see another Content-Length.
+			h.err.fatal = h.err.fatal || strings.ContainsAny(line, "\r\n")
+		case name == "Content-Length":
+			h.setLength(value)
 		case len(value) > MaxValue:
 			h.refuse(sip.StatusBadRequest, "Header Too Long")
 		case len(h.headers) == MaxHeaders:
 			h.refuse(sip.StatusBadRequest, "Too Many Headers")
+			h.err.fatal = true // Content-Length may be among the rest
 			return
-		case name == "Content-Length":
-			h.setLength(value)
 		default:
 			h.headers = append(h.headers, sip.NewHeader(name, value))
 		}
+	}
+	if h.err != nil && h.length < 0 {
+		h.err.fatal = true // it may be in what could not be read
 	}
 }
 

@@ -184,6 +184,7 @@ func TestParseBody(t *testing.T) {
 	tests := []struct{ length, body, want string }{
 		{"Content-Length: 3", "abc", "abc"},
 		{"l: 2", "abc", "ab"},
+		{"l: " + strings.Repeat("0", MaxValue) + "2", "abc", "ab"},
 		{"l:0", "abc", ""},
 		{"X: no length", "a\r\n\r\nb\x00", "a\r\n\r\nb\x00"},
 	}

@@ -59,7 +59,7 @@ func cutParam(s string) (name, value string, ok bool) {
 	return name, value, strings.IndexByte(value, ',') < 0 && strings.IndexByte(value, ' ') < 0
 }
 
-// param returns the value of a parameter whose name is given in lower case.
+// param returns the value of a parameter, case-insensitively.
 func param(params sip.HeaderParams, name string) (string, bool) {
 	for _, p := range params {
 		if p.K == name || equalFold(p.K, name) {
