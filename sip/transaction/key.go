@@ -75,7 +75,7 @@ func (t *table[T]) size() (n int) {
 // as if its method were method (ACK and CANCEL look for their INVITE).
 func appendServerKey(dst []byte, in *Incoming, method string) []byte {
 	branch := in.Via.Branch
-	if !strings.HasPrefix(branch, cookie) || len(branch) == len(cookie) {
+	if !strings.HasPrefix(branch, cookie) {
 		return appendOldServerKey(dst, in, method)
 	}
 	dst = append(dst, method...)
