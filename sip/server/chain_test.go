@@ -9,6 +9,9 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/emiago/sipgo/sip"
+	"github.com/sparkleim/sparkle/sip/transport"
+	"github.com/sparkleim/sparkle/sip/wire"
 	"github.com/sparkleim/sparkle/store"
 )
 
@@ -149,6 +152,21 @@ func TestPanicAnswers500(t *testing.T) {
 		if n := s.server.counters.panics.Load(); n != 2 {
 			t.Errorf("%d panics counted", n)
 		}
+	}
+}
+
+func TestPanicOfAListenerIsSurvived(t *testing.T) {
+	told := false
+	s := newStage(t, "TLS", func(c *Config) {
+		c.Closed = []func(*transport.Flow){func(*transport.Flow) { panic("oh") }, func(*transport.Flow) { told = true }}
+		c.Stray = func(*transport.Flow, *sip.Response, wire.Core) { panic("oh") }
+		c.Malformed = func(*transport.Flow, *wire.Error) { panic("oh") }
+	})
+	s.server.Closed(s.flow)
+	s.server.Stray(s.flow, nil, wire.Core{})
+	s.server.Malformed(s.flow, nil)
+	if n := s.server.counters.panics.Load(); n != 3 || !told {
+		t.Errorf("%d panics counted, the next listener was told: %v", n, told)
 	}
 }
 

@@ -47,7 +47,7 @@ func newStage(t testing.TB, over string, change func(*Config)) *stage {
 	s.layer = transaction.New(transaction.Config{})
 	s.layer.Serve(s.server)
 	t.Cleanup(s.layer.Close)
-	s.flow = transport.NewFlow(1, over, netip.MustParseAddrPort("198.51.100.7:5060"), s.sent)
+	s.flow = flowTo(1, over, s.sent)
 	return s
 }
 
@@ -179,4 +179,17 @@ func (s *stage) last(name string) string {
 		return ""
 	}
 	return wire.Header(s.answers[len(s.answers)-1], name)
+}
+
+var peer = netip.MustParseAddrPort("198.51.100.7:5060")
+
+// link carries a flow to send.
+type link func(b []byte) error
+
+func (l link) Send(b []byte) error { return l(b) }
+func (link) Open() bool            { return true }
+func (link) Close(string)          {}
+
+func flowTo(id uint64, over string, send link) *transport.Flow {
+	return transport.NewFlow(&transport.Flow{ID: id, Transport: over, Remote: peer}, send)
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // admit turns requests away when the system is nearly full, the least urgent
-// first (reference: RFC 7339's goals). It costs less than anything behind it.
+// first (the aims of RFC 7339). It costs less than anything behind it.
 func (s *Server) admit(r *Request) verdict {
 	if s.cfg.Load == nil || s.cfg.Load() < s.ceiling(r) {
 		return pass
@@ -46,7 +46,7 @@ func (s *Server) limit(r *Request) verdict {
 	switch {
 	case s.sources == nil, r.Flow.Value() != nil, r.Method == sip.ACK:
 		return pass
-	case s.sources.allow(r.Flow.Remote.Addr()):
+	case s.sources.allow(r.Flow.Remote.Addr()), s.inDialog(r):
 		return pass
 	}
 	return s.turnAway(r, &Error{Status: 503, RetryAfter: soon(), Warning: "too many requests from your address"})

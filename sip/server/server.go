@@ -120,27 +120,21 @@ func (s *Server) Request(in *transaction.Incoming) {
 func (s *Server) Malformed(f *transport.Flow, e *wire.Error) {
 	s.counters.refused("malformed")
 	if s.cfg.Malformed != nil {
-		s.cfg.Malformed(f, e)
+		s.guard(func() { s.cfg.Malformed(f, e) })
 	}
 }
 
 // Stray passes on a response that belongs to no transaction.
 func (s *Server) Stray(f *transport.Flow, res *sip.Response, core wire.Core) {
-	if s.cfg.Stray == nil {
-		return
+	if s.cfg.Stray != nil {
+		s.guard(func() { s.cfg.Stray(f, res, core) })
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			s.panicked(p, "", core.CallID)
-		}
-	}()
-	s.cfg.Stray(f, res, core)
 }
 
 // Closed tells everybody that a flow has ended.
 func (s *Server) Closed(f *transport.Flow) {
 	for _, told := range s.cfg.Closed {
-		told(f)
+		s.guard(func() { told(f) })
 	}
 }
 
@@ -160,12 +154,22 @@ func (s *Server) caught(r *Request) {
 	if p == nil {
 		return
 	}
-	s.panicked(p, r.TraceID, r.CallID)
+	s.panicked(p, "trace", r.TraceID, "method", string(r.Method), "call_id", r.CallID)
 	defer func() { _ = recover() }() // the answer itself may be what panics
 	r.ReplyError(&Error{Status: 500, Warning: "internal error, trace " + r.TraceID})
 }
 
-func (s *Server) panicked(p any, trace, callID string) {
+// guard runs a call that belongs to no request.
+func (s *Server) guard(call func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.panicked(p)
+		}
+	}()
+	call()
+}
+
+func (s *Server) panicked(p any, about ...any) {
 	s.counters.panics.Add(1)
-	s.log.Error("a handler panicked", "panic", fmt.Sprint(p), "trace", trace, "call_id", callID, "stack", string(debug.Stack()))
+	s.log.Error("a handler panicked", append(about, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))...)
 }

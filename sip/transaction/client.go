@@ -252,7 +252,7 @@ func (tx *Client) tell(e event) {
 	tx.telling = true
 	for {
 		tx.mu.Unlock()
-		tx.layer.guard(func() { tx.on(tx, e.res, e.err) })
+		tx.call(e)
 		tx.mu.Lock()
 		if len(tx.waiting) == 0 {
 			break
@@ -261,6 +261,11 @@ func (tx *Client) tell(e event) {
 	}
 	tx.telling = false
 	tx.mu.Unlock()
+}
+
+func (tx *Client) call(e event) {
+	defer tx.layer.survive()
+	tx.on(tx, e.res, e.err)
 }
 
 // end forgets the transaction. tx.mu is held.

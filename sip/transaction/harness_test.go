@@ -82,7 +82,7 @@ type scene struct {
 func newScene(t *testing.T, over string) *scene {
 	s := &scene{t: t, began: time.Now(), layer: New(Config{})}
 	s.layer.Serve(s)
-	s.flow = transport.NewFlow(1, over, peer, s.send)
+	s.flow = flowTo(1, over, s.send)
 	return s
 }
 
@@ -189,7 +189,7 @@ func newPair(t *testing.T, over string, loss float64, seed uint64) *pair {
 func (p *pair) node(id uint64, over string) *node {
 	n := &node{Layer: New(Config{}), inbox: make(chan parcel, 100_000)}
 	n.Serve(n)
-	n.flow = transport.NewFlow(id, over, peer, func(b []byte) error {
+	n.flow = flowTo(id, over, func(b []byte) error {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if p.rng.Float64() >= p.loss {
@@ -247,4 +247,15 @@ func sortByTime(notes []string) {
 		}
 		return strings.Compare(at+a, bt+b)
 	})
+}
+
+// link carries a flow to send.
+type link func(b []byte) error
+
+func (l link) Send(b []byte) error { return l(b) }
+func (link) Open() bool            { return true }
+func (link) Close(string)          {}
+
+func flowTo(id uint64, over string, send link) *transport.Flow {
+	return transport.NewFlow(&transport.Flow{ID: id, Transport: over, Remote: peer}, send)
 }

@@ -26,7 +26,7 @@ func (tx *Server) answerInvite(status int, b []byte) outcome {
 	}
 	tx.enter(completed)
 	tx.keep(b)
-	tx.hush = tx.layer.wheel.after(64 * tx.layer.t1) // Timer H
+	tx.giveUp = tx.layer.wheel.after(64 * tx.layer.t1) // Timer H
 	if tx.flow.Reliable() {
 		tx.arm(64 * tx.layer.t1)
 	} else {
@@ -42,7 +42,7 @@ func (tx *Server) expireInvite() ([]byte, outcome) {
 	case proceeding:
 		return tx.trying(), send
 	case completed:
-		left := tx.layer.wheel.until(tx.hush)
+		left := tx.layer.wheel.until(tx.giveUp)
 		if left <= 0 {
 			tx.layer.metrics.timeout(tx.kind)
 			return nil, over

@@ -206,13 +206,16 @@ func (l *Layer) write(f *transport.Flow, m sip.Message) error {
 	return f.Send(*p)
 }
 
-// guard runs a call of a user and survives its panic (DESIGN.md law 6).
+// survive is deferred around calls of a user, whose panic hurts nobody else
+// (DESIGN.md law 6).
+func (l *Layer) survive() {
+	if p := recover(); p != nil {
+		l.metrics.panics.Add(1)
+		l.log.Error("a transaction's user panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	}
+}
+
 func (l *Layer) guard(call func()) {
-	defer func() {
-		if p := recover(); p != nil {
-			l.metrics.panics.Add(1)
-			l.log.Error("a transaction's user panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-		}
-	}()
+	defer l.survive()
 	call()
 }

@@ -30,7 +30,7 @@ type Server struct {
 	open   *open // nil after the final response
 
 	interval time.Duration // Timer G
-	hush     int64         // tick of Timer H
+	giveUp   int64         // tick of Timer H
 }
 
 // open is what a server transaction needs until its final response.
