@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -337,3 +338,6 @@ func (a *Authenticator) Forget(u store.UserID) {
 func (a *Authenticator) Banned(f *transport.Flow) bool {
 	return a.bans.banned(f.Remote.Addr()) && !a.provenAny(f)
 }
+
+// Admits tells whether an address may open a connection: it is not banned.
+func (a *Authenticator) Admits(addr netip.Addr) bool { return !a.bans.banned(addr) }

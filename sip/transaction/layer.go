@@ -113,6 +113,16 @@ func (l *Layer) Close() { l.wheel.close() }
 // Live is the number of transactions.
 func (l *Layer) Live() int { return int(l.live.Load()) }
 
+// Unfinished is how many transactions still wait for their final response; the
+// others only absorb repetitions, and nothing is lost when they are cut off.
+func (l *Layer) Unfinished() int {
+	n := int64(0)
+	for k := range kinds {
+		n += l.metrics.live[k][calling].Load() + l.metrics.live[k][trying].Load() + l.metrics.live[k][proceeding].Load()
+	}
+	return int(n)
+}
+
 // Message takes a message from transport: into its transaction, or up.
 func (l *Layer) Message(f *transport.Flow, m sip.Message) {
 	switch m := m.(type) {
