@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/sparkleim/sparkle/store"
@@ -36,7 +37,7 @@ func explain(err error) (status int, text string) {
 		if v.remedy != "" {
 			return v.status, v.remedy
 		}
-		return v.status, err.Error()
+		return v.status, strings.TrimPrefix(err.Error(), store.ErrInvalid.Error()+": ")
 	}
 	return http.StatusInternalServerError, "internal error: the server's log says more"
 }

@@ -35,30 +35,52 @@ type ImportRow struct {
 	Problem  string `json:"problem"`
 }
 
+// importRow is a row that keeps every rule.
+type importRow struct {
+	line     int
+	user     store.User
+	password string
+}
+
 func (a *API) importUsers(ctx context.Context, in *struct {
 	Domain  string `query:"domain" doc:"Domain of the users; absent: the first domain of the server."`
 	RawBody []byte `contentType:"text/csv"`
 }) (*reply[ImportReport], error) {
-	users, passwords, report, err := parseImport(in.RawBody)
+	rows, report, err := parseImport(in.RawBody)
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	for i := range users {
-		users[i].Domain = in.Domain
-	}
-	if len(report.Problems) == 0 {
-		report.Added, report.Updated, err = a.Accounts.Import(ctx, users, passwords)
-	}
-	if err != nil {
-		return nil, a.problem(err)
-	}
+	report.Problems = append(report.Problems, a.withoutPassword(ctx, rows)...)
 	if len(report.Problems) > 0 {
 		return nil, importProblem(report)
+	}
+	users, passwords := make([]store.User, len(rows)), make([]string, len(rows))
+	for i, row := range rows {
+		users[i], passwords[i] = row.user, row.password
+		users[i].Domain = in.Domain
+	}
+	report.Added, report.Updated, err = a.Accounts.Import(ctx, users, passwords)
+	if err != nil {
+		return nil, a.problem(err)
 	}
 	if err := a.audit(ctx, "user.import", in.Domain, report); err != nil {
 		return nil, err
 	}
 	return &reply[ImportReport]{report}, nil
+}
+
+// withoutPassword finds users who are new and have no password.
+func (a *API) withoutPassword(ctx context.Context, rows []importRow) []ImportRow {
+	var problems []ImportRow
+	for _, row := range rows {
+		if row.password != "" {
+			continue
+		}
+		if _, err := a.Accounts.Find(ctx, row.user.Username); errors.Is(err, store.ErrNotFound) {
+			problems = append(problems, ImportRow{row.line, row.user.Username, "a new user needs a password"})
+		}
+	}
+	return problems
 }
 
 // importProblem is the answer to a file with bad rows: each is one detail.
@@ -67,16 +89,16 @@ func importProblem(r ImportReport) error {
 	for i, row := range r.Problems {
 		details[i] = &huma.ErrorDetail{Location: fmt.Sprintf("line %d", row.Line), Message: row.Problem, Value: row.Username}
 	}
-	return huma.Error422UnprocessableEntity(fmt.Sprintf("nothing was imported: correct %d rows and try again", len(details)), details...)
+	return huma.Error422UnprocessableEntity("nothing was imported: correct these rows and try again", details...)
 }
 
 // parseImport reads rows of user,password,display name,numbers (numbers
 // separated by spaces or semicolons). A first row that begins with "user" is a
 // heading. Rows that break a rule are in the report.
-func parseImport(file []byte) (users []store.User, passwords []string, report ImportReport, err error) {
+func parseImport(file []byte) (rows []importRow, report ImportReport, err error) {
 	text, encoding, err := decodeText(file)
 	if err != nil {
-		return nil, nil, report, err
+		return nil, report, err
 	}
 	report.Encoding = encoding
 	r := csv.NewReader(strings.NewReader(text))
@@ -90,7 +112,7 @@ func parseImport(file []byte) (users []store.User, passwords []string, report Im
 		}
 		var syntax *csv.ParseError
 		if errors.As(err, &syntax) {
-			return nil, nil, report, invalid("line %d: %v: put texts with commas or quotes in double quotes", syntax.Line, syntax.Err)
+			return nil, report, invalid("line %d: %v: put texts with commas or quotes in double quotes", syntax.Line, syntax.Err)
 		}
 		line, _ := r.FieldPos(0)
 		if line == 1 && isHeading(row[0]) {
@@ -101,13 +123,12 @@ func parseImport(file []byte) (users []store.User, passwords []string, report Im
 			report.Problems = append(report.Problems, ImportRow{line, u.Username, rowText(err)})
 			continue
 		}
-		users = append(users, u)
-		passwords = append(passwords, password)
+		rows = append(rows, importRow{line, u, password})
 	}
-	if len(users) == 0 && len(report.Problems) == 0 {
-		return nil, nil, report, invalid("the file has no rows: each is user,password,display name,numbers")
+	if len(rows) == 0 && len(report.Problems) == 0 {
+		return nil, report, invalid("the file has no rows: each is user,password,display name,numbers")
 	}
-	return users, passwords, report, nil
+	return rows, report, nil
 }
 
 func isHeading(first string) bool {

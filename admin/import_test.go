@@ -41,7 +41,7 @@ func TestImportRows(t *testing.T) {
 		{"neither encoding", "a1,correct horse,\xff\xff\n", nil, "invalid: the file is neither UTF-8 nor GB18030: save it as CSV UTF-8"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			_, _, report, err := parseImport([]byte(test.file))
+			_, report, err := parseImport([]byte(test.file))
 			text := ""
 			if err != nil {
 				text = err.Error()
@@ -67,12 +67,12 @@ func TestImportEncodings(t *testing.T) {
 		{"UTF-8 with byte order mark", "\xef\xbb\xbf" + file, "UTF-8"},
 		{"GB18030", gb, "GB18030"},
 	} {
-		users, passwords, report, err := parseImport([]byte(test.file))
-		if err != nil || len(users) != 1 {
-			t.Fatalf("%s: %v %v", test.name, users, err)
+		rows, report, err := parseImport([]byte(test.file))
+		if err != nil || len(rows) != 1 {
+			t.Fatalf("%s: %v %v", test.name, rows, err)
 		}
-		u := users[0]
-		if u.Username != "wangwu" || u.DisplayName != "王五" || u.Numbers[0] != "1010" || passwords[0] != "correct horse" || report.Encoding != test.want {
+		u := rows[0].user
+		if u.Username != "wangwu" || u.DisplayName != "王五" || u.Numbers[0] != "1010" || rows[0].password != "correct horse" || report.Encoding != test.want {
 			t.Errorf("%s: %+v %+v", test.name, u, report)
 		}
 	}
@@ -89,7 +89,7 @@ func TestImportIsAllOrNothing(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
 		t.Fatal(err)
 	}
-	if w.Code != 422 || got.Detail != "nothing was imported: correct 1 rows and try again" {
+	if w.Code != 422 || got.Detail != "nothing was imported: correct these rows and try again" {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	if len(got.Errors) != 1 || got.Errors[0].Location != "line 2" || got.Errors[0].Value != "zhaoliu" || !strings.HasPrefix(got.Errors[0].Message, "password:") {
@@ -99,4 +99,16 @@ func TestImportIsAllOrNothing(t *testing.T) {
 		t.Errorf("%d users, want the 2 from before", len(f.accounts.users))
 	}
 	f.wantAudit(t, "", "")
+}
+
+// TestImportOfNewUserWithoutPassword updates alice and refuses nobody.
+func TestImportOfNewUserWithoutPassword(t *testing.T) {
+	f := newFixture(t)
+	if w := f.unix(t, "POST", "/v1/users/import", "alice,,Alice B.\n"); w.Code != 200 {
+		t.Errorf("existing user: %d %s", w.Code, w.Body)
+	}
+	w := f.unix(t, "POST", "/v1/users/import", "alice,\nnobody,\n")
+	if w.Code != 422 || !strings.Contains(w.Body.String(), `"message":"a new user needs a password","location":"line 2","value":"nobody"`) {
+		t.Errorf("new user: %d %s", w.Code, w.Body)
+	}
 }

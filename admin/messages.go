@@ -54,13 +54,13 @@ type MessagePage struct {
 
 // MessageQuery selects messages.
 type MessageQuery struct {
-	Text      string    `query:"text" doc:"Words that must occur; Chinese from one character."`
-	User      string    `query:"user" doc:"Sender or recipient."`
-	Peer      string    `query:"peer" doc:"The other one."`
-	Since     time.Time `query:"since"`
-	Until     time.Time `query:"until"`
-	CallID    string    `query:"call_id"`
-	MessageID string    `query:"message_id"`
+	Text      string    `json:"text,omitempty" query:"text" doc:"Words that must occur; Chinese from one character."`
+	User      string    `json:"user,omitempty" query:"user" doc:"Sender or recipient."`
+	Peer      string    `json:"peer,omitempty" query:"peer" doc:"The other one."`
+	Since     time.Time `json:"since,omitzero" query:"since"`
+	Until     time.Time `json:"until,omitzero" query:"until"`
+	CallID    string    `json:"call_id,omitempty" query:"call_id"`
+	MessageID string    `json:"message_id,omitempty" query:"message_id"`
 }
 
 // resolve turns names into what the store searches by.

@@ -152,7 +152,7 @@ func (c *Config) checkBounds() error {
 		return bound{key, int64(v), int64(lo), int64(hi), 0}
 	}
 	for _, b := range []bound{
-		number("node", c.Node, 0, 255),
+		number("node", c.Node, 0, 1023),
 		span("auth.nonce_lifetime", c.Auth.NonceLifetime, 10*time.Second, time.Hour),
 		number("auth.ban_failures", c.Auth.BanFailures, 0, 1_000_000),
 		span("auth.ban_window", c.Auth.BanWindow, time.Second, 24*time.Hour),
@@ -187,7 +187,7 @@ func (c *Config) checkChoices() error {
 		key, value string
 		of         []string
 	}{
-		{"language", c.Language, []string{"en", "zh"}},
+		{"language", c.Language, []string{"zh", "en"}},
 		{"log.level", c.Log.Level, []string{"debug", "info", "warn", "error"}},
 		{"log.format", c.Log.Format, []string{"text", "json"}},
 	} {

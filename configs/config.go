@@ -5,11 +5,11 @@ import "time"
 // Config is everything that an administrator decides before the server starts.
 // At most 60 keys: what can be found out is not asked for.
 type Config struct {
-	Domains  []string `toml:"domains" doc:"The SIP domains of this server: alice@DOMAIN. The first one is used where nobody names one."`
+	Domains  []string `toml:"domains" doc:"The SIP domain of this server: alice@DOMAIN. Further names and addresses after it mean the same domain."`
 	Host     string   `toml:"host" doc:"The name under which softphones reach this server; it stands in Record-Route and Contact and must be in the certificate. Empty: the first domain."`
 	DataDir  string   `toml:"data_dir" doc:"Directory of the database, its secrets and the administration socket. Only the user who runs the server may read it. Relative paths in this file start at its own directory."`
-	Node     int      `toml:"node" doc:"Number of this server among those that share a store, 0 to 255."`
-	Language string   `toml:"language" doc:"Language of the help that commands print for users: \"en\" or \"zh\"."`
+	Node     int      `toml:"node" doc:"Number of this server among those that share a store, 0 to 1023."`
+	Language string   `toml:"language" doc:"Language of the words that the server puts into messages where a phone cannot show the original, \"zh\" or \"en\"."`
 
 	Listen       Listen       `toml:"listen"`
 	TLS          TLS          `toml:"tls"`
@@ -83,7 +83,7 @@ type Log struct {
 func Default() Config {
 	return Config{
 		DataDir:  "/var/lib/sparkle",
-		Language: "en",
+		Language: "zh",
 		Listen: Listen{
 			TLS:     []string{"[::]:5061"},
 			HTTPS:   []string{"[::]:443"},
@@ -113,6 +113,9 @@ func Default() Config {
 		Log: Log{Level: "info", Format: "text"},
 	}
 }
+
+// Text is the file as it was read.
+func (c *Config) Text() string { return c.source.text }
 
 // ServerName is the name of this server in Record-Route and Contact.
 func (c *Config) ServerName() string {

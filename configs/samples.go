@@ -1,10 +1,17 @@
 package configs
 
 import (
+	_ "embed"
 	"fmt"
 	"path/filepath"
 	"time"
 )
+
+//go:embed sparkle.service
+var unit []byte
+
+// Unit is the systemd unit that quickstart installs.
+func Unit() []byte { return unit }
 
 // Office is the configuration that quickstart writes for an organisation: its
 // data below dataDir, softphones on the standard ports.
@@ -37,7 +44,7 @@ func FromBase(base int) Ports {
 func Localserve(dataDir string, p Ports) Config {
 	at := func(port int) string { return fmt.Sprintf("127.0.0.1:%d", port) }
 	c := Default()
-	c.Domains = []string{"localhost"}
+	c.Domains = []string{"localhost", "127.0.0.1"}
 	c.Host = "127.0.0.1"
 	c.DataDir = dataDir
 	c.Listen = Listen{
