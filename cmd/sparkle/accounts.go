@@ -1,0 +1,228 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/sparkleim/sparkle/sip/auth"
+	"github.com/sparkleim/sparkle/store"
+)
+
+// accountStore is what accounts keeps.
+type accountStore interface {
+	store.Users
+	store.Credentials
+	store.Devices
+}
+
+// forgetter drops what authentication remembers of a user.
+type forgetter interface{ Forget(u store.UserID) }
+
+// locations drops what the registrar remembers of a user, and devices.
+type locations interface {
+	ForgetUser(u store.UserID)
+	RemoveUser(u store.UserID)
+	RemoveDevice(d store.DeviceID)
+}
+
+// accounts changes users in the store and, after the commit, wherever they are
+// remembered. It is the admin.Accounts of the server.
+type accounts struct {
+	store  accountStore
+	auth   forgetter
+	phones locations
+	domain string
+	md5    bool // passwords may be used with MD5
+
+	mu      sync.RWMutex
+	numbers map[string]store.UserID // who may call himself by which number
+	owned   map[store.UserID][]string
+}
+
+func newAccounts(ctx context.Context, s accountStore, a forgetter, phones locations, domain string, algorithms []string) (*accounts, error) {
+	acc := &accounts{
+		store: s, auth: a, phones: phones, domain: domain,
+		md5:     slices.Contains(algorithms, auth.MD5),
+		numbers: map[string]store.UserID{}, owned: map[store.UserID][]string{},
+	}
+	const page = 1000
+	for after := store.UserID(0); ; {
+		users, err := s.ListUsers(ctx, "", after, page)
+		if err != nil {
+			return nil, fmt.Errorf("read users: %w", err)
+		}
+		for _, u := range users {
+			acc.learn(u)
+			after = u.ID
+		}
+		if len(users) < page {
+			return acc, nil
+		}
+	}
+}
+
+// learn replaces the numbers of a user.
+func (a *accounts) learn(u store.User) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.unlearn(u.ID)
+	for _, n := range u.Numbers {
+		a.numbers[n] = u.ID
+	}
+	if len(u.Numbers) > 0 {
+		a.owned[u.ID] = u.Numbers
+	}
+}
+
+// unlearn needs the lock.
+func (a *accounts) unlearn(id store.UserID) {
+	for _, n := range a.owned[id] {
+		delete(a.numbers, n)
+	}
+	delete(a.owned, id)
+}
+
+// owns tells whether a number is the user's.
+func (a *accounts) owns(id store.UserID, number string) bool {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	owner, known := a.numbers[number]
+	return known && owner == id
+}
+
+// changed tells everybody that an account is not what it was.
+func (a *accounts) changed(u store.User) {
+	a.learn(u)
+	a.auth.Forget(u.ID)
+	a.phones.ForgetUser(u.ID)
+	if u.Disabled {
+		a.phones.RemoveUser(u.ID)
+	}
+}
+
+func (a *accounts) Find(ctx context.Context, address string) (store.User, error) {
+	name, domain, _ := strings.Cut(strings.ToLower(address), "@")
+	return a.store.UserByAddress(ctx, name, cmp.Or(domain, a.domain))
+}
+
+func (a *accounts) ByID(ctx context.Context, id store.UserID) (store.User, error) {
+	return a.store.User(ctx, id)
+}
+
+func (a *accounts) List(ctx context.Context, match string, after store.UserID, limit int) ([]store.User, error) {
+	return a.store.ListUsers(ctx, match, after, limit)
+}
+
+func (a *accounts) Add(ctx context.Context, u store.User, password string) (store.User, error) {
+	if err := a.checkDomain(&u); err != nil {
+		return u, err
+	}
+	c := auth.HashPassword(0, u.Username, a.domain, password, a.md5)
+	u, err := a.store.AddUser(ctx, u, &c)
+	if err != nil {
+		return u, err
+	}
+	a.changed(u)
+	return u, nil
+}
+
+// checkDomain gives a user without a domain ours, and refuses foreign ones:
+// passwords are bound to it.
+func (a *accounts) checkDomain(u *store.User) error {
+	u.Domain = cmp.Or(u.Domain, a.domain)
+	if u.Domain != a.domain {
+		return fmt.Errorf("%w: domain %s: all users of this server are in %s", store.ErrInvalid, u.Domain, a.domain)
+	}
+	return nil
+}
+
+func (a *accounts) Update(ctx context.Context, u store.User) (store.User, error) {
+	u, err := a.store.UpdateUser(ctx, u)
+	if err != nil {
+		return u, err
+	}
+	a.changed(u)
+	return u, nil
+}
+
+func (a *accounts) SetPassword(ctx context.Context, u store.User, password string) error {
+	if err := a.store.SetCredential(ctx, auth.HashPassword(u.ID, u.Username, a.domain, password, a.md5)); err != nil {
+		return err
+	}
+	a.auth.Forget(u.ID) // whatever the old password proved has to be proved again
+	return nil
+}
+
+func (a *accounts) Remove(ctx context.Context, u store.User) error {
+	if err := a.store.RemoveUser(ctx, u.ID); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	a.unlearn(u.ID)
+	a.mu.Unlock()
+	a.auth.Forget(u.ID)
+	a.phones.ForgetUser(u.ID)
+	a.phones.RemoveUser(u.ID)
+	return nil
+}
+
+func (a *accounts) Import(ctx context.Context, users []store.User, passwords []string) (added, updated int, err error) {
+	credentials := make([]*store.Credential, len(users))
+	for i := range users {
+		if err := a.checkDomain(&users[i]); err != nil {
+			return 0, 0, err
+		}
+		if passwords[i] == "" {
+			continue
+		}
+		c := auth.HashPassword(0, users[i].Username, a.domain, passwords[i], a.md5)
+		credentials[i] = &c
+	}
+	if err := a.keepSettings(ctx, users, passwords); err != nil {
+		return 0, 0, err
+	}
+	added, updated, err = a.store.ImportUsers(ctx, users, credentials)
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, u := range users {
+		if now, err := a.Find(ctx, u.Username); err == nil {
+			a.changed(now)
+		}
+	}
+	return added, updated, nil
+}
+
+// keepSettings takes over what a file of users does not say about those who
+// exist, and wants a password for those who do not.
+func (a *accounts) keepSettings(ctx context.Context, users []store.User, passwords []string) error {
+	for i := range users {
+		u := &users[i]
+		known, err := a.store.UserByAddress(ctx, u.Username, u.Domain)
+		switch {
+		case err == nil:
+			u.Admin, u.Disabled = known.Admin, known.Disabled
+			u.DisplayName = cmp.Or(u.DisplayName, known.DisplayName)
+		case passwords[i] == "":
+			return fmt.Errorf("%w: %s is new and has no password", store.ErrInvalid, u.Username)
+		}
+	}
+	return nil
+}
+
+func (a *accounts) Devices(ctx context.Context, u store.UserID) ([]store.Device, error) {
+	return a.store.ListDevices(ctx, u)
+}
+
+func (a *accounts) RevokeDevice(ctx context.Context, id store.DeviceID) (store.Device, error) {
+	d, err := a.store.RevokeDevice(ctx, id)
+	if err != nil {
+		return d, fmt.Errorf("device %d: %w", id, err)
+	}
+	a.phones.RemoveDevice(id)
+	return d, nil
+}

@@ -1,0 +1,224 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"time"
+
+	"github.com/sparkleim/sparkle/admin"
+	"github.com/spf13/cobra"
+)
+
+func (c *cli) messageCommand() *cobra.Command {
+	return group("message", "Search, trace and export archived messages", c.messageSearch(), c.messageTrace(), c.messageExport())
+}
+
+// selection is the flags that select messages.
+type selection struct {
+	user, peer, since, until, callID, messageID string
+}
+
+func (s *selection) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&s.user, "user", "", "sender or recipient")
+	f.StringVar(&s.peer, "peer", "", "the other one")
+	f.StringVar(&s.since, "since", "", "from this time on: 2026-05-04, 2026-05-04T12:00, or an age such as 2h")
+	f.StringVar(&s.until, "until", "", "up to this time")
+	f.StringVar(&s.callID, "call-id", "", "Call-ID of the SIP request")
+	f.StringVar(&s.messageID, "message-id", "", "Message-ID of CPIM")
+}
+
+func (s *selection) query(text string) (url.Values, error) {
+	q := url.Values{}
+	set := func(key, value string) {
+		if value != "" {
+			q.Set(key, value)
+		}
+	}
+	set("text", text)
+	set("user", s.user)
+	set("peer", s.peer)
+	set("call_id", s.callID)
+	set("message_id", s.messageID)
+	for key, value := range map[string]string{"since": s.since, "until": s.until} {
+		if value == "" {
+			continue
+		}
+		t, err := parseTime(value, time.Now())
+		if err != nil {
+			return nil, usageError{fmt.Errorf("--%s: %w", key, err)}
+		}
+		q.Set(key, t.Format(time.RFC3339))
+	}
+	return q, nil
+}
+
+// parseTime reads a date, a date with time, or an age.
+func parseTime(s string, now time.Time) (time.Time, error) {
+	if age, err := time.ParseDuration(s); err == nil {
+		return now.Add(-age), nil
+	}
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", "2006-01-02T15:04", time.DateOnly} {
+		if t, err := time.ParseInLocation(layout, s, now.Location()); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%q is not a time: write 2026-05-04, 2026-05-04T12:00 or an age such as 2h", s)
+}
+
+func (c *cli) messageSearch() *cobra.Command {
+	var s selection
+	var limit int
+	cmd := &cobra.Command{Use: "search [TEXT]", Short: "Search the archive, newest first", Args: arguments(cobra.MaximumNArgs(1))}
+	s.flags(cmd)
+	cmd.Flags().IntVar(&limit, "limit", 50, "how many messages to show, at most 1000")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		query, err := s.query(first(args))
+		if err != nil {
+			return err
+		}
+		query.Set("limit", strconv.Itoa(limit))
+		api, err := c.client()
+		if err != nil {
+			return err
+		}
+		var page admin.MessagePage
+		if err := api.call(cmd.Context(), http.MethodGet, "/v1/messages/search?"+query.Encode(), nil, &page); err != nil {
+			return err
+		}
+		if c.json {
+			return writeJSON(cmd.OutOrStdout(), page.Items)
+		}
+		printMessages(cmd, page)
+		return nil
+	}
+	return cmd
+}
+
+func first(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}
+
+func printMessages(cmd *cobra.Command, page admin.MessagePage) {
+	t := newTable("ID", "AT", "FROM", "TO", "TEXT")
+	for _, m := range page.Items {
+		text := m.Text
+		if text == "" {
+			text = "(" + m.ContentType + ")"
+		}
+		t.add(m.ID, day(m.At), m.From, m.To, shorten(text, 60))
+	}
+	t.write(cmd.OutOrStdout())
+	if page.Partial {
+		fmt.Fprintln(cmd.ErrOrStderr(), "the search ended early because the full-text index is missing: narrow it with --user or --since")
+	}
+}
+
+func (c *cli) messageTrace() *cobra.Command {
+	return &cobra.Command{
+		Use: "trace ID", Short: "Show where a message came from and what became of it at each device", Args: arguments(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := c.client()
+			if err != nil {
+				return err
+			}
+			var t admin.MessageTrace
+			if err := api.call(cmd.Context(), http.MethodGet, "/v1/messages/"+url.PathEscape(args[0])+"/trace", nil, &t); err != nil {
+				return err
+			}
+			if c.json {
+				return writeJSON(cmd.OutOrStdout(), t)
+			}
+			printMessageTrace(cmd.OutOrStdout(), t)
+			return nil
+		},
+	}
+}
+
+func printMessageTrace(w io.Writer, t admin.MessageTrace) {
+	m := t.Message
+	for _, line := range [][2]string{
+		{"message", m.ID}, {"from", m.From}, {"to", m.To}, {"sent from", m.Source}, {"accepted", day(m.At)},
+		{"conversation", fmt.Sprintf("%d, message %d of it", m.Conversation, m.Seq)},
+		{"content", fmt.Sprintf("%s, %d bytes", m.ContentType, m.Size)}, {"text", shorten(m.Text, 100)},
+		{"Call-ID", m.CallID}, {"Message-ID", m.MessageID}, {"trace id", m.TraceID},
+	} {
+		if line[1] != "" {
+			fmt.Fprintf(w, "%-13s %s\n", line[0], printable(line[1]))
+		}
+	}
+	fmt.Fprintln(w)
+	if len(t.Deliveries) == 0 {
+		fmt.Fprintln(w, "not delivered to any device yet")
+		return
+	}
+	deliveries := newTable("AT", "USER", "DEVICE", "PROGRAM", "STATUS", "SENT AS")
+	for _, d := range t.Deliveries {
+		deliveries.add(day(d.At), d.User, d.Device, shorten(d.UserAgent, 40), d.Status, d.Rendering)
+	}
+	deliveries.write(w)
+}
+
+func (c *cli) messageExport() *cobra.Command {
+	var s selection
+	var format, output string
+	cmd := &cobra.Command{Use: "export", Short: "Export messages as JSON lines or as CSV for spreadsheets", Args: arguments(cobra.NoArgs)}
+	s.flags(cmd)
+	cmd.Flags().StringVar(&format, "format", "jsonl", "jsonl or csv")
+	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write (default: standard output)")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		query, err := s.query("")
+		if err != nil {
+			return err
+		}
+		query.Set("format", format)
+		api, err := c.client()
+		if err != nil {
+			return err
+		}
+		answer, err := api.stream(cmd.Context(), http.MethodGet, "/v1/messages/export?"+query.Encode(), "", nil)
+		if err != nil {
+			return err
+		}
+		defer answer.Close()
+		return writeOutput(cmd, output, answer)
+	}
+	return cmd
+}
+
+// writeOutput copies to a new file that only we may read, or to standard
+// output. A file that could not be written to its end is removed.
+func writeOutput(cmd *cobra.Command, path string, r io.Reader) error {
+	if path == "" {
+		_, err := io.Copy(cmd.OutOrStdout(), r)
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, r)
+	if err == nil {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		os.Remove(path)
+		return fmt.Errorf("%s was not written: %w", path, err)
+	}
+	return nil
+}
+
+func decode(r io.Reader, v any) error {
+	return json.NewDecoder(r).Decode(v)
+}

@@ -1,0 +1,289 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"os"
+	"os/signal"
+	"slices"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/sparkleim/sparkle/admin"
+	"github.com/sparkleim/sparkle/configs"
+	"github.com/sparkleim/sparkle/sip/auth"
+	"github.com/sparkleim/sparkle/sip/transport"
+)
+
+// Times of the end: finishing what was accepted, and then what is queued for
+// peers and writers. Together they stay below the 35 s that a supervisor is
+// told to wait.
+const (
+	finishTime = 27 * time.Second
+	flushTime  = 5 * time.Second
+)
+
+// listener is an open address.
+type listener struct {
+	transport string
+	addr      netip.AddrPort
+}
+
+// runUntilSignal runs until SIGTERM or SIGINT. ready is called once everything
+// listens; nil for nothing.
+func (s *Server) runUntilSignal(ctx context.Context, ready func(ctx context.Context) error) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	go s.reloadOn(ctx, hangup)
+	return s.run(ctx, ready)
+}
+
+// run listens, serves until ctx ends, and drains.
+func (s *Server) run(ctx context.Context, ready func(ctx context.Context) error) error {
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBackground()
+	go governGC(background)
+	go s.registrar.Run(background)
+	err := s.open(ctx)
+	if err == nil && ready != nil {
+		err = ready(ctx)
+	}
+	if err == nil {
+		s.log.Info("ready", "version", version(), "domain", s.domain())
+		<-ctx.Done()
+	}
+	return errors.Join(err, s.drain())
+}
+
+// open restores the location table and opens every door.
+func (s *Server) open(ctx context.Context) error {
+	if err := s.registrar.Restore(ctx); err != nil {
+		return fmt.Errorf("read bindings: %w", err)
+	}
+	for _, l := range s.cfg.Listeners() {
+		if err := s.listen(l); err != nil {
+			return s.cfg.ListenProblem(l.Key, l.Address, err)
+		}
+	}
+	if err := s.doors.openLocal(s); err != nil {
+		return s.cfg.Problem("data_dir", err.Error())
+	}
+	s.stack.Serve(s.transactions)
+	s.doors.serve(s.part("http"))
+	return nil
+}
+
+func (s *Server) listen(l configs.Listener) error {
+	switch l.Key {
+	case "listen.https":
+		addr, err := s.doors.openHTTPS(s, l.Address)
+		s.note("HTTPS", addr)
+		return err
+	case "listen.metrics":
+		addr, err := s.doors.openMetrics(s, l.Address)
+		s.note("metrics", addr)
+		return err
+	}
+	kind := l.Key[len("listen."):]
+	opened, err := s.stack.Listen(transport.Spec{Transport: kind, Address: l.Address, Public: s.cfg.ServerName()})
+	if err != nil {
+		return err
+	}
+	s.note(kind, opened.Addr())
+	return nil
+}
+
+func (s *Server) note(transport string, addr netip.AddrPort) {
+	s.listeners = append(s.listeners, listener{transport, addr})
+}
+
+// reloadOn reads the certificates again on each hang-up signal.
+func (s *Server) reloadOn(ctx context.Context, hangup <-chan os.Signal) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			if err := s.stack.ReloadCertificates(); err != nil {
+				s.log.Error("certificates were not reloaded, the old ones stay in use", "error", err)
+				continue
+			}
+			s.log.Info("certificates reloaded")
+		}
+	}
+}
+
+// onDrain adds what has to stop first.
+func (s *Server) onDrain(stop func()) { s.beforeDrain = append(s.beforeDrain, stop) }
+
+// drain ends the server so that nothing it has accepted is lost: no new
+// connections, 503 for new requests, then everything in progress to its end,
+// then the queues.
+func (s *Server) drain() error {
+	s.log.Info("draining", "transactions", s.transactions.Unfinished())
+	s.draining.Store(true)
+	for _, stop := range s.beforeDrain {
+		stop()
+	}
+	s.stack.StopAccepting()
+	finish, cancel := context.WithTimeout(context.Background(), finishTime)
+	defer cancel()
+	drained := s.chat.Drain(finish)
+	s.waitForTransactions(finish)
+
+	flush, cancel := context.WithTimeout(context.Background(), flushTime)
+	defer cancel()
+	s.doors.close(flush)
+	flushed := s.stack.Close(flush)
+	s.chat.Close()
+	s.transactions.Close()
+	closed := s.closeStore()
+	s.log.Info("stopped")
+	return errors.Join(drained, flushed, closed)
+}
+
+// waitForTransactions waits for final responses. Calls that still ring at the
+// end of ctx are cut off.
+func (s *Server) waitForTransactions(ctx context.Context) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for s.transactions.Unfinished() > 0 {
+		select {
+		case <-ctx.Done():
+			s.log.Warn("stopping with transactions in progress", "transactions", s.transactions.Unfinished())
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *Server) closeStore() error {
+	if s.store == nil {
+		return nil
+	}
+	return s.store.Close()
+}
+
+// load tells the chain how full the server is; a server that drains is full.
+func (s *Server) load() float64 {
+	if s.draining.Load() {
+		return 1
+	}
+	return float64(s.transactions.Live()) / float64(s.cfg.Limits.Transactions)
+}
+
+// ready tells why the server should get no traffic.
+func (s *Server) ready() error {
+	if s.draining.Load() {
+		return errors.New("draining: the server stops")
+	}
+	return s.store.Healthy()
+}
+
+func (s *Server) owns(sender auth.Identity, user string) bool {
+	return s.accounts.owns(sender.User, user)
+}
+
+// names are all names of this server in URIs, the domain first.
+func (s *Server) names() []string {
+	names := slices.Clone(s.cfg.Domains)
+	add := func(name string) {
+		if name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	add(s.cfg.Host)
+	for _, l := range s.cfg.Listeners() {
+		if addr, err := netip.ParseAddrPort(l.Address); err == nil && !addr.Addr().IsUnspecified() {
+			add(addr.Addr().String())
+		}
+	}
+	return names
+}
+
+// isOwn tells whether host and port are one of our listeners, which is no
+// place for a Contact to point to.
+func (s *Server) isOwn(host string, port int) bool {
+	if !slices.Contains(s.names(), host) {
+		return false
+	}
+	return slices.ContainsFunc(s.listeners, func(l listener) bool {
+		return port == 0 && (l.addr.Port() == 5060 || l.addr.Port() == 5061) || int(l.addr.Port()) == port
+	})
+}
+
+func (s *Server) status(ctx context.Context) (admin.Status, error) {
+	stats, err := s.store.Stats(ctx)
+	if err != nil {
+		return admin.Status{}, err
+	}
+	st := admin.Status{
+		Domains: s.cfg.Domains, Started: s.started,
+		Users: stats.Users, Devices: stats.Devices, Messages: stats.Messages,
+		Bytes: stats.Bytes, Queue: stats.Queue, IndexLag: stats.IndexLag,
+	}
+	for _, n := range s.stack.Count() {
+		st.Connections += n
+	}
+	for _, l := range s.listeners {
+		st.Listeners = append(st.Listeners, admin.ListenStatus{Transport: l.transport, Address: l.addr.String()})
+	}
+	return st, nil
+}
+
+// newLogger writes in the format and from the level of the configuration.
+func newLogger(w io.Writer, l configs.Log) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
+		level = slog.LevelInfo // the configuration was checked: this is one built by hand
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if l.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// tracer shows what passes the transport.
+type tracer struct{ stack *transport.Stack }
+
+func (t tracer) Trace(ctx context.Context, f admin.TraceFilter, emit func(admin.TraceEvent) error) error {
+	limit := time.Hour
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = time.Until(deadline)
+	}
+	events, stop := t.stack.Trace(transport.TraceFilter{User: f.User, Addr: f.Address, For: limit})
+	defer stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case e, more := <-events:
+			if !more {
+				return nil
+			}
+			if err := emit(traceEvent(e)); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func traceEvent(e transport.TraceEvent) admin.TraceEvent {
+	text := e.Text
+	if e.Lost > 0 {
+		text = "(" + strconv.Itoa(e.Lost) + " messages before this one are not shown: the reader is too slow)\r\n" + text
+	}
+	return admin.TraceEvent{
+		At: e.Time, Received: !e.Sent, Transport: e.Transport,
+		Local: e.Local.String(), Remote: e.Remote.String(), Message: text,
+	}
+}

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/sparkleim/sparkle/admin"
+	"github.com/sparkleim/sparkle/chat"
+	"github.com/sparkleim/sparkle/configs"
+	"github.com/sparkleim/sparkle/sip/auth"
+	"github.com/sparkleim/sparkle/sip/proxy"
+	"github.com/sparkleim/sparkle/sip/registrar"
+	"github.com/sparkleim/sparkle/sip/server"
+	"github.com/sparkleim/sparkle/sip/transaction"
+	"github.com/sparkleim/sparkle/sip/transport"
+	"github.com/sparkleim/sparkle/store/sqldb"
+	"github.com/spf13/cobra"
+)
+
+func (c *cli) serveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "serve", Short: "Run the server until SIGTERM; SIGHUP reads the certificates again", Args: arguments(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := c.load()
+			if err != nil {
+				return err
+			}
+			if c.dataDir != "" {
+				cfg.DataDir = c.dataDir
+			}
+			s, err := newServer(cfg, newLogger(cmd.ErrOrStderr(), cfg.Log))
+			if err != nil {
+				return err
+			}
+			return s.runUntilSignal(cmd.Context(), nil)
+		},
+	}
+}
+
+// Server is all parts of the program. newServer is the composition root: it
+// builds them in the order in which they need one another.
+type Server struct {
+	cfg     *configs.Config
+	log     *slog.Logger
+	metrics *prometheus.Registry
+	started time.Time
+
+	store        *sqldb.DB
+	stack        *transport.Stack
+	transactions *transaction.Layer
+	auth         *auth.Authenticator
+	registrar    *registrar.Registrar
+	proxy        *proxy.Proxy
+	chat         *chat.Service
+	chain        *server.Server
+	accounts     *accounts
+	api          *admin.API
+
+	listeners   []listener
+	doors       doors
+	draining    atomic.Bool
+	beforeDrain []func()
+}
+
+// newServer opens the store and builds everything over it. Nothing listens yet.
+func newServer(cfg *configs.Config, log *slog.Logger) (*Server, error) {
+	s := &Server{cfg: cfg, log: log, started: time.Now(), metrics: prometheus.NewRegistry()}
+	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, build := range []func() error{
+		s.checkHost, s.buildStore, s.buildTransport, s.buildAuth, s.buildRegistrar,
+		s.buildProxy, s.buildChat, s.buildChain, s.buildAccounts, s.buildAdmin,
+	} {
+		if err := build(); err != nil {
+			s.closeStore()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// checkHost finds mistakes of the configuration before anything is opened, and
+// makes the development certificates when they are asked for.
+func (s *Server) checkHost() error {
+	if err := s.cfg.CheckHost(false); err != nil {
+		return err
+	}
+	if !s.cfg.TLS.DevelopmentCA {
+		return nil
+	}
+	var err error
+	s.cfg.TLS.Certificate, s.cfg.TLS.Key, err = developmentCertificate(certsDir(s.cfg.DataDir), certificateNames(s.cfg), time.Now())
+	if err != nil {
+		return s.cfg.Problem("tls.development_ca", err.Error())
+	}
+	return nil
+}
+
+func (s *Server) buildStore() (err error) {
+	s.store, err = sqldb.Open(sqldb.Config{
+		Dir: s.cfg.DataDir, Keep: time.Duration(s.cfg.Messages.KeepDays) * 24 * time.Hour, Node: s.cfg.Node,
+		Logger: s.part("store"), Registerer: s.metrics,
+	})
+	if err != nil {
+		return s.cfg.Problem("data_dir", err.Error())
+	}
+	return nil
+}
+
+func (s *Server) buildTransport() (err error) {
+	l := s.cfg.Limits
+	s.stack, err = transport.New(transport.Config{
+		Admit: func(a netip.Addr) bool { return s.auth.Admits(a) },
+		Limits: transport.Limits{
+			MaxConnections: l.Connections, MaxPerAddress: l.ConnectionsPerAddress,
+			HandshakeTimeout: l.Handshake, FirstMessageTimeout: l.Handshake, IdleTimeout: l.Idle,
+		},
+		TLS: transport.TLSConfig{
+			Certificates: []transport.KeyPair{{Cert: s.cfg.TLS.Certificate, Key: s.cfg.TLS.Key}},
+			ClientCAs:    s.cfg.TLS.ClientCA,
+		},
+		Log: s.part("transport"), Metrics: s.metrics,
+	})
+	if err != nil {
+		return err
+	}
+	s.transactions = transaction.New(transaction.Config{
+		MaxTransactions: l.Transactions, Logger: s.part("transaction"), Registerer: s.metrics,
+	})
+	return nil
+}
+
+func (s *Server) buildAuth() error {
+	secret, err := s.secret("nonce")
+	if err != nil {
+		return err
+	}
+	a := s.cfg.Auth
+	failures := a.BanFailures
+	if failures == 0 {
+		failures = -1 // never
+	}
+	s.auth, err = auth.New(auth.Config{
+		Realm: s.domain(), Algorithms: a.Algorithms, NonceLifetime: a.NonceLifetime, Secret: secret,
+		Ban:         auth.BanPolicy{Failures: failures, Window: a.BanWindow, First: a.BanTime},
+		Credentials: s.store, Log: s.part("auth"), Metrics: s.metrics,
+	})
+	return err
+}
+
+func (s *Server) buildRegistrar() error {
+	secret, err := s.secret("gruu")
+	if err != nil {
+		return err
+	}
+	r := s.cfg.Registration
+	s.registrar, err = registrar.New(registrar.Config{
+		Domain: s.domain(), Aliases: s.names()[1:], Own: s.isOwn,
+		MinExpires: r.MinExpires, DefaultExpires: r.DefaultExpires, MaxExpires: r.MaxExpires, MaxContacts: r.MaxContacts,
+		Secret: secret, Users: s.store, Devices: s.store, Bindings: s.store, Flows: s.stack,
+		Log: s.part("registrar"), Metrics: s.metrics,
+	})
+	return err
+}
+
+func (s *Server) buildProxy() error {
+	secret, err := s.secret("dialog")
+	if err != nil {
+		return err
+	}
+	s.proxy, err = proxy.New(proxy.Config{
+		Transactions: s.transactions, Flows: s.stack, Locations: s.registrar, Domains: s.names(),
+		Secret: secret, Log: s.part("proxy"), Metrics: s.metrics,
+	})
+	return err
+}
+
+func (s *Server) buildChat() error {
+	own := "off"
+	if s.cfg.Messages.OwnDevices {
+		own = "thread"
+	}
+	s.chat = chat.New(chat.Config{
+		Archive: s.store, Users: s.store, Locations: s.registrar, Transactions: s.transactions,
+		Domain: s.domain(), MaxBody: s.cfg.Messages.MaxSize, Language: s.cfg.Language, OwnDevices: own,
+		Log: s.part("chat"), Registerer: s.metrics,
+	})
+	s.registrar.OnReachable(s.chat.Reachable)
+	return nil
+}
+
+func (s *Server) buildChain() error {
+	s.chain = server.New(server.Config{
+		Domains: s.names(), Auth: s.auth, Registrar: s.registrar, Chat: s.chat, Proxy: s.proxy, InDialog: s.proxy,
+		Owns: s.owns, Load: s.load, Closed: []func(*transport.Flow){s.registrar.FlowClosed},
+		Logger: s.part("server"), Registerer: s.metrics,
+	})
+	s.transactions.Serve(s.chain)
+	return nil
+}
+
+func (s *Server) buildAccounts() (err error) {
+	s.accounts, err = newAccounts(context.Background(), s.store, s.auth, s.registrar, s.domain(), s.cfg.Auth.Algorithms)
+	return err
+}
+
+func (s *Server) buildAdmin() error {
+	s.api = admin.New(admin.Config{
+		Accounts: s.accounts, Messages: s.store, Tokens: s.store, Audit: s.store, Tracer: tracer{s.stack},
+		Backup: s.backup, Verify: s.store.Verify, Status: s.status, Ready: s.ready,
+		Gatherer: s.metrics, Version: version(), Log: s.part("admin"),
+	})
+	return nil
+}
+
+// part is the logger of one part.
+func (s *Server) part(name string) *slog.Logger { return s.log.With("part", name) }
+
+// domain is the domain of all addresses; the other names mean the same.
+func (s *Server) domain() string { return s.cfg.Domains[0] }
+
+// secret returns a key that stays the same over restarts.
+func (s *Server) secret(name string) ([]byte, error) {
+	key, err := s.store.Secret(context.Background(), name, 32)
+	if err != nil {
+		return nil, fmt.Errorf("secret %s in %s: %w", name, s.cfg.DataDir, err)
+	}
+	return key, nil
+}
+
+func certsDir(dataDir string) string { return filepath.Join(dataDir, "certs") }

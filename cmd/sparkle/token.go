@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/sparkleim/sparkle/admin"
+	"github.com/sparkleim/sparkle/store"
+	"github.com/spf13/cobra"
+)
+
+func (c *cli) tokenCommand() *cobra.Command {
+	return group("token", "Manage the tokens that open the API over HTTPS", c.tokenAdd(), c.tokenList(), c.tokenRevoke())
+}
+
+func (c *cli) tokenAdd() *cobra.Command {
+	var n admin.NewToken
+	cmd := &cobra.Command{Use: "add NAME", Short: "Make a token and print it", Args: arguments(cobra.ExactArgs(1))}
+	cmd.Flags().IntVar(&n.Days, "days", 0, "days until it expires (default: never)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		n.Name = args[0]
+		api, err := c.client()
+		if err != nil {
+			return err
+		}
+		var added admin.AddedToken
+		if err := api.call(cmd.Context(), http.MethodPost, "/v1/tokens", n, &added); err != nil {
+			return err
+		}
+		if c.json {
+			return writeJSON(cmd.OutOrStdout(), added)
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s\n", added.Secret)
+		fmt.Fprintln(cmd.ErrOrStderr(), "It is not shown again. Use: curl -H 'Authorization: Bearer TOKEN' https://HOST/v1/status")
+		return nil
+	}
+	return cmd
+}
+
+func (c *cli) tokenList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List tokens", Args: arguments(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			api, err := c.client()
+			if err != nil {
+				return err
+			}
+			tokens, err := all[store.Token](cmd.Context(), api, "/v1/tokens", url.Values{})
+			if err != nil {
+				return err
+			}
+			if c.json {
+				return writeJSON(cmd.OutOrStdout(), tokens)
+			}
+			printTokens(cmd.OutOrStdout(), tokens)
+			return nil
+		},
+	}
+}
+
+func printTokens(w io.Writer, tokens []store.Token) {
+	when := func(t *time.Time) string {
+		if t == nil {
+			return "-"
+		}
+		return day(*t)
+	}
+	t := newTable("ID", "NAME", "CREATED", "EXPIRES", "LAST USED", "REVOKED")
+	for _, token := range tokens {
+		t.add(token.ID, token.Name, day(token.Created), when(token.Expires), when(token.LastUsed), when(token.Revoked))
+	}
+	t.write(w)
+}
+
+func (c *cli) tokenRevoke() *cobra.Command {
+	return &cobra.Command{
+		Use: "revoke ID", Short: "Revoke a token", Args: arguments(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if _, err := strconv.ParseInt(args[0], 10, 64); err != nil {
+				return usageError{fmt.Errorf("%q is not the id of a token: `sparkle token list` shows them", args[0])}
+			}
+			api, err := c.client()
+			if err != nil {
+				return err
+			}
+			if err := api.call(cmd.Context(), http.MethodDelete, "/v1/tokens/"+args[0], nil, nil); err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "revoked token %s\n", args[0])
+			return nil
+		},
+	}
+}
