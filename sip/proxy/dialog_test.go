@@ -196,6 +196,29 @@ func TestNotifyIsRecordRouted(t *testing.T) {
 	})
 }
 
+// Whoever registers somebody's address as his Contact does not get the calls.
+func TestContactIsNotAnAddress(t *testing.T) {
+	inBed(t, func(b *bed, alice, bob *phone) {
+		carol := b.phone("carol", "tls")
+		b.targets["carol"][0].Contact, _ = wire.ParseURI("sip:bob@example.com")
+		alice.request("INFO", "sip:bob@example.com")
+		bob.want("INFO")
+		b.play("bob 200 INFO\n alice gets 200 INFO\n quiet")
+		if m := carol.next(); m != nil {
+			t.Error("carol got it")
+		}
+	})
+}
+
+func TestTelephoneNumber(t *testing.T) {
+	inBed(t, func(b *bed, alice, bob *phone) {
+		b.targets["+861012345678"] = b.targets["bob"]
+		alice.request("INVITE", "tel:+86-10-1234.5678;phone-context=x")
+		bob.want("INVITE")
+		b.play("bob 486\n bob gets ACK\n alice gets 486 INVITE\n quiet")
+	})
+}
+
 func TestSecureURI(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)

@@ -189,10 +189,8 @@ func (f *fork) close(why int, do []action) []action {
 // conclude goes on when no branch is running: with the next group, or with the
 // best response.
 func (f *fork) conclude(do []action) []action {
-	for i := range f.branches {
-		if s := f.branches[i].state; s == calling || s == proceeding {
-			return do
-		}
+	if f.running() {
+		return do
 	}
 	if !f.closed {
 		if more, ok := f.startGroup(do); ok {
@@ -203,6 +201,20 @@ func (f *fork) conclude(do []action) []action {
 		return do
 	}
 	return f.answer(do)
+}
+
+// over tells whether nothing but a repeated 2xx can follow.
+func (f *fork) over() bool {
+	return f.sent != 0 && !f.running()
+}
+
+func (f *fork) running() bool {
+	for i := range f.branches {
+		if s := f.branches[i].state; s == calling || s == proceeding {
+			return true
+		}
+	}
+	return false
 }
 
 // startGroup starts the targets of the best q that were not tried yet.

@@ -33,16 +33,16 @@ func (c *responseContext) initial(set []candidate, hash string, breadth int) *se
 }
 
 // inDialog makes c forward to the other side of a dialog.
-func (c *responseContext) inDialog(h hop, rest []string) {
+func (c *responseContext) inDialog(h hop, d dialogRoute) {
 	c.fork.gone, c.leftOut = statusFlowFailed, c.proxy.leftOut
 	c.fork.branches[0].after = -1
 	b := &c.branches[0]
 	b.hop = h
-	b.path = routesAfter(h, rest)
+	b.path = routesAfter(h, d.rest)
 	c.add = c.proxy.foreignCredentials(c.r)
 	// RFC 6665 §4.4.1: the first NOTIFY may make the dialog before the 200 does
 	if c.r.Method == sip.NOTIFY {
-		c.recordRoute = c.proxy.recordRoute(c.r.Flow, 0, c.r.CallID)
+		c.recordRoute = c.proxy.recordRoute(c.r.Flow, d.from.user, c.r.CallID)
 	}
 }
 

@@ -114,7 +114,7 @@ func TestSpoofedHeaders(t *testing.T) {
 		spoofed := []string{"P-Asserted-Identity", "p-asserted-identity", "P-Preferred-Identity", "Remote-Party-ID",
 			"P-Charging-Vector", "P-Charging-Function-Addresses", "History-Info", "Diversion"}
 		hs := []sip.Header{
-			wire.H("Identity", "kept;info=<https://x>"), wire.H("Privacy", "id"),
+			wire.H("Identity", "kept;info=<https://x>"), wire.H("Privacy", "header; ID;critical"),
 			wire.H("Proxy-Authorization", `Digest username="alice", realm="example.com", response="0"`),
 			wire.H("Authorization", `Digest  realm = "EXAMPLE.com", username="alice", response="0"`),
 			wire.H("Authorization", `Digest realm="elsewhere.net", username="alice", response="0"`),

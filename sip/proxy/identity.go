@@ -28,10 +28,23 @@ func leftOut() []string {
 // (RFC 3325 §5 and §7), unless the sender wants to stay unknown.
 func asserted(r *server.Request) []sip.Header {
 	aor := r.Sender.AOR()
-	if aor == "" || wire.Has(r.Request, "Privacy", "id") {
+	if aor == "" || wantsPrivacy(r) {
 		return nil
 	}
 	return []sip.Header{wire.H("P-Asserted-Identity", "<sip:"+aor+">")}
+}
+
+// wantsPrivacy tells whether the sender asks not to be named (RFC 3325 §9.3).
+// The values of Privacy stand between semicolons (RFC 3323 §4.2).
+func wantsPrivacy(r *server.Request) bool {
+	for list := range wire.All(r.Request, "Privacy") {
+		for value := range strings.SplitSeq(list, ";") {
+			if strings.EqualFold(strings.TrimSpace(value), "id") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // foreignCredentials returns the credentials of r for other realms than ours:

@@ -45,7 +45,8 @@ func (p *Proxy) serveDialog(r *server.Request) {
 // dialogRoute is what the Route of a request inside a dialog says to us.
 type dialogRoute struct {
 	claimed bool     // at least one value was sealed by us for this Call-ID
-	next    token    // the last of our own values: the other side
+	from    token    // the first of our own values: the side of the sender
+	next    token    // the last of them: the other side
 	uri     sip.Uri  // the Request-URI
 	rest    []string // the route set after us
 }
@@ -66,7 +67,8 @@ func (p *Proxy) route(r *server.Request) (dialogRoute, *server.Error) {
 		if !ok {
 			break
 		}
-		d.claimed, d.next, d.rest = true, t, d.rest[1:]
+		d.claim(t)
+		d.rest = d.rest[1:]
 	}
 	return d, nil
 }
@@ -85,6 +87,13 @@ func (p *Proxy) undoStrictRouter(r *server.Request, d *dialogRoute) {
 	}
 	d.uri, d.rest = target.URI, d.rest[:last]
 	d.uri.Headers = nil
+	d.claim(t)
+}
+
+func (d *dialogRoute) claim(t token) {
+	if !d.claimed {
+		d.from = t
+	}
 	d.claimed, d.next = true, t
 }
 
@@ -138,7 +147,7 @@ func (p *Proxy) follow(r *server.Request, d dialogRoute) {
 			return
 		}
 		c := p.newContext(r, tx, 1)
-		c.inDialog(h, d.rest)
+		c.inDialog(h, d)
 		c.start()
 	})
 }

@@ -27,34 +27,36 @@ func hopTo(t registrar.Target) hop {
 // at once or, when the registrar must look its user up, later. ok is false when
 // it cannot be reached now.
 func (p *Proxy) nextHop(d dialogRoute, then func(h hop, ok bool)) {
-	stay := hop{uri: d.uri, user: d.next.user}
-	stay.flow = p.flowOf(d.next)
-	if stay.flow != nil {
-		here := p.Locations.ByFlow(stay.flow)
-		if t, ok := deviceOf(here, d); ok {
-			stay.uri, stay.path = hopTo(t).uri, nil
-			then(stay, true)
-			return
-		}
-		if (stay.flow.Reliable() || len(here) > 0) && !p.isGRUU(&d.uri) {
-			then(stay, true)
-			return
-		}
+	stay := hop{flow: p.flowOf(d.next), uri: d.uri, user: d.next.user}
+	gruu := p.isGRUU(&d.uri)
+	switch {
+	case stay.flow == nil:
+		p.relocate(d, stay, then)
+		return
+	case stay.flow.Reliable() && !gruu:
+		then(stay, true) // most requests
+		return
 	}
-	p.relocate(d, stay, then)
+	here := p.Locations.ByFlow(stay.flow)
+	t, ok := named(here, &d.uri)
+	switch {
+	case gruu && ok: // RFC 5627 §5.1: it becomes the Contact
+		stay.uri = hopTo(t).uri
+		then(stay, true)
+	case !gruu && len(here) > 0:
+		then(stay, true)
+	default:
+		p.relocate(d, stay, then)
+	}
 }
 
-// deviceOf finds the device among those of a flow that a GRUU names
-// (RFC 5627 §5.1: it becomes the Contact).
-func deviceOf(here []registrar.Target, d dialogRoute) (registrar.Target, bool) {
-	if _, ok := wire.URIParam(&d.uri, "gr"); !ok {
-		return registrar.Target{}, false
-	}
+// named finds the device whose public GRUU is u.
+func named(here []registrar.Target, u *sip.Uri) (registrar.Target, bool) {
 	for _, t := range here {
 		if t.GRUU == "" {
 			continue
 		}
-		if g, err := wire.ParseURI(t.GRUU); err == nil && wire.EqualURI(&g, &d.uri) {
+		if g, err := wire.ParseURI(t.GRUU); err == nil && wire.EqualURI(&g, u) {
 			return t, true
 		}
 	}

@@ -29,6 +29,7 @@ type responseContext struct {
 	mu       sync.Mutex
 	fork     fork
 	branches []branch // the same indices as in fork
+	over     bool     // nothing but a repeated 2xx can follow
 
 	oneBranch [1]branch // most requests have one target
 	oneFork   [1]forkBranch
@@ -94,13 +95,30 @@ func (c *responseContext) take(e event, res *sip.Response) {
 		b.final = res
 	}
 	do := c.fork.step(e, room[:0])
-	ended := before == 0 && c.fork.sent != 0
+	answered := before == 0 && c.fork.sent != 0
+	over := !c.over && c.fork.over()
+	c.over = c.over || over
 	c.mu.Unlock()
 	for _, a := range do {
 		c.perform(a, res)
 	}
-	if ended {
+	if answered {
 		c.proxy.metrics.open.Dec()
+	}
+	if over {
+		c.release()
+	}
+}
+
+// release lets go of the request when nothing more will be sent for it. The
+// transactions hold the context for half a minute after that, for late 2xx.
+func (c *responseContext) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.r, c.add = nil, nil
+	for i := range c.branches {
+		b := &c.branches[i]
+		b.hop, b.final = hop{}, nil
 	}
 }
 

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"strings"
+
 	"github.com/emiago/sipgo/sip"
 	"github.com/sparkleim/sparkle/sip/registrar"
 	"github.com/sparkleim/sparkle/sip/server"
@@ -39,22 +41,33 @@ func (p *Proxy) serveInitial(r *server.Request) {
 }
 
 // targets finds who is meant by the Request-URI: the devices of an
-// address-of-record, the one of a GRUU, or the one that registered exactly this
-// Contact. Nothing else is a target: we relay to nowhere else (RFC 3261 §16.5).
+// address-of-record or the one of a GRUU in our domains, elsewhere the device
+// that registered exactly this Contact. Nothing else is a target: we relay to
+// nowhere else (RFC 3261 §16.5). In our domains a Contact means nothing: whoever
+// registered somebody's address-of-record as his Contact must not get the calls.
 func (p *Proxy) targets(r *server.Request, then func(registrar.Resolved)) {
-	u := r.Recipient
-	u.Headers = nil
-	if t, ok := p.Locations.ByContact(&u); ok {
-		then(registrar.Resolved{Found: true, Targets: []registrar.Target{t}})
-		return
-	}
+	u := p.asSIP(&r.Recipient)
 	if !p.serves(u.Host) {
-		then(registrar.Resolved{})
+		t, ok := p.Locations.ByContact(&u)
+		then(registrar.Resolved{Found: ok, Targets: []registrar.Target{t}})
 		return
 	}
 	if found, ok := p.Locations.Resolve(&u, then); ok {
 		then(found)
 	}
+}
+
+// asSIP is the Request-URI without headers; a telephone number becomes a user
+// part of our first domain (RFC 3261 §19.1.6).
+func (p *Proxy) asSIP(u *sip.Uri) sip.Uri {
+	if u.Scheme == "tel" {
+		number, _, _ := strings.Cut(u.Raw(), ";")
+		number = strings.NewReplacer("-", "", ".", "", "(", "", ")", "").Replace(number)
+		return sip.Uri{Scheme: "sip", User: number, Host: p.Domains[0]}
+	}
+	plain := *u
+	plain.Headers = nil
+	return plain
 }
 
 // candidate is a target with its place in the order of trying.
@@ -69,6 +82,9 @@ type candidate struct {
 // targetSet puts what was found in the order of trying. Who is disabled does
 // not exist (DESIGN.md law 5).
 func targetSet(r *server.Request, found registrar.Resolved) ([]candidate, *server.Error) {
+	if found.Err != nil {
+		return nil, &server.Error{Status: sip.StatusServiceUnavailable, RetryAfter: 5}
+	}
 	if !found.Found || found.Disabled {
 		return nil, &server.Error{Status: sip.StatusNotFound}
 	}
