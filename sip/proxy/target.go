@@ -61,8 +61,8 @@ func (p *Proxy) targets(r *server.Request, then func(registrar.Resolved)) {
 // part of our first domain (RFC 3261 §19.1.6).
 func (p *Proxy) asSIP(u *sip.Uri) sip.Uri {
 	if u.Scheme == "tel" {
-		number, _, _ := strings.Cut(u.Raw(), ";")
-		number = strings.NewReplacer("-", "", ".", "", "(", "", ")", "").Replace(number)
+		// RFC 3966 §3: visual separators mean nothing
+		number := strings.NewReplacer("-", "", ".", "", "(", "", ")", "").Replace(u.User)
 		return sip.Uri{Scheme: "sip", User: number, Host: p.Domains[0]}
 	}
 	plain := *u
