@@ -1,0 +1,100 @@
+package auth
+
+import (
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestNonce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		key := []byte("key")
+		m := newNonceMint(key, "example.com", 5*time.Minute)
+		restarted := newNonceMint(key, "example.com", 5*time.Minute)
+		elsewhere := newNonceMint(key, "example.org", 5*time.Minute)
+		stranger := newNonceMint([]byte("other"), "example.com", 5*time.Minute)
+		n := m.make()
+		if n == m.make() {
+			t.Error("two nonces are equal")
+		}
+		check := func(what string, m *nonceMint, n string, want nonceState) {
+			t.Helper()
+			if _, _, got := m.open(n); got != want {
+				t.Errorf("%s: %v, want %v", what, got, want)
+			}
+		}
+		check("fresh", m, n, nonceGood)
+		check("after a restart", restarted, n, nonceStale)
+		check("of another realm", elsewhere, n, nonceForged)
+		check("of another key", stranger, n, nonceForged)
+		check("shorter", m, n[1:], nonceForged)
+		check("empty", m, "", nonceForged)
+		check("endless", m, strings.Repeat("A", 64<<10), nonceForged)
+		for i := range len(n) {
+			changed := []byte(n)
+			changed[i] ^= 1
+			check("changed", m, string(changed), nonceForged)
+		}
+		time.Sleep(5 * time.Minute)
+		check("at its end", m, n, nonceGood)
+		time.Sleep(time.Second)
+		check("too old", m, n, nonceStale)
+	})
+}
+
+func TestCounts(t *testing.T) {
+	var c counts
+	for _, step := range []struct {
+		count uint32
+		want  bool
+	}{
+		{1, true}, {1, false}, {2, true}, {5, true}, {3, true}, {3, false}, {4, true},
+		{68, true}, {5, false}, {6, true}, {1 << 31, true}, {68, false}, {1<<31 - 63, true}, {1<<31 - 64, false},
+	} {
+		if got := c.take(step.count); got != step.want {
+			t.Errorf("count %d: %v", step.count, got)
+		}
+	}
+}
+
+// TestNonceCountsBounded: however many nonces are used, memory is bounded and
+// none is good twice.
+func TestNonceCountsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const limit = 1024
+		m := newNonceMint([]byte("key"), "example.com", 5*time.Minute)
+		counts := newNonceCounts(limit, 5*time.Minute)
+		type used struct {
+			id     nonceID
+			issued time.Time
+		}
+		var all []used
+		for range 10 * limit {
+			id, issued, _ := m.open(m.make())
+			if !counts.use(id, issued, "00000001") {
+				t.Fatal("a fresh nonce is refused")
+			}
+			all = append(all, used{id, issued})
+			time.Sleep(time.Millisecond)
+		}
+		kept := 0
+		for i := range counts.shards {
+			kept += len(counts.shards[i].young) + len(counts.shards[i].old)
+		}
+		if kept > limit+nonceShards {
+			t.Errorf("%d nonces remembered, the bound is %d", kept, limit)
+		}
+		for _, u := range all {
+			if counts.use(u.id, u.issued, "00000001") {
+				t.Fatal("a nonce count was accepted twice")
+			}
+		}
+		for _, nc := range []string{"00000000", "0000000g", ""} {
+			id, issued, _ := m.open(m.make())
+			if counts.use(id, issued, nc) {
+				t.Errorf("nc=%q accepted", nc)
+			}
+		}
+	})
+}
