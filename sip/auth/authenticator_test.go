@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/md5"
 	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -82,8 +84,15 @@ func newWorld(t testing.TB, change func(*Config)) *world {
 
 // flow makes a flow from an address.
 func flow(name, from string) *transport.Flow {
-	return &transport.Flow{ID: 1, Transport: name, Remote: netip.MustParseAddrPort(from)}
+	return transport.NewFlow(&transport.Flow{ID: 1, Transport: name, Remote: netip.MustParseAddrPort(from)}, link{})
 }
+
+// link is a network on which nothing is sent.
+type link struct{}
+
+func (link) Send([]byte) error { return nil }
+func (link) Open() bool        { return true }
+func (link) Close(string)      {}
 
 // request makes a request from alice, with the given headers.
 func request(t testing.TB, method, uri, from string, hs ...sip.Header) (*sip.Request, *wire.Core) {
@@ -514,6 +523,42 @@ func TestOrder(t *testing.T) {
 	})
 }
 
+// TestCertificate: the user whom a verified client certificate names needs no
+// password.
+func TestCertificate(t *testing.T) {
+	for name, test := range map[string]struct {
+		leaf x509.Certificate
+		want string
+	}{
+		"SAN":             {x509.Certificate{URIs: []*url.URL{{Scheme: "sip", Opaque: "alice@Example.com"}}}, "alice"},
+		"SAN before CN":   {x509.Certificate{URIs: []*url.URL{{Scheme: "sips", Opaque: "bob@example.com"}}, Subject: pkix.Name{CommonName: "alice"}}, "bob"},
+		"SAN of others":   {x509.Certificate{URIs: []*url.URL{{Scheme: "sip", Opaque: "alice@example.org"}, {Scheme: "https", Host: "example.com"}}}, ""},
+		"SAN of a domain": {x509.Certificate{URIs: []*url.URL{{Scheme: "sip", Opaque: "example.com"}}}, ""},
+		"CN":              {x509.Certificate{Subject: pkix.Name{CommonName: "alice"}}, "alice"},
+		"CN with realm":   {x509.Certificate{Subject: pkix.Name{CommonName: "alice@example.com"}}, "alice"},
+		"CN of others":    {x509.Certificate{Subject: pkix.Name{CommonName: "alice@example.org"}}, ""},
+	} {
+		if got := certificateUser(&test.leaf, realm); got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+	w := newWorld(t, nil)
+	f := flow("TLS", "192.0.2.1:5060")
+	for username, want := range map[string]Verdict{"alice": Proven, "carol": Challenge, "nobody": Challenge} {
+		req, core := request(t, "MESSAGE", "sip:x@"+realm, username+"@"+realm)
+		for range 2 { // from the store, from the cache
+			later := make(chan Result, 1)
+			r, ok := w.checkCertificate(&attempt{flow: f, req: req, core: core, resume: func(r Result) { later <- r }}, username)
+			if !ok {
+				r = <-later
+			}
+			if r.Verdict != want {
+				t.Errorf("%s: %+v", username, r)
+			}
+		}
+	}
+}
+
 func TestConfig(t *testing.T) {
 	for name, c := range map[string]Config{
 		"realm":     {},
@@ -527,9 +572,6 @@ func TestConfig(t *testing.T) {
 	}
 	if (Identity{}).AOR() != "" {
 		t.Error("the zero Identity has an address")
-	}
-	if !errors.Is(fmt.Errorf("%w", errMalformed), errMalformed) {
-		t.Error("sentinel")
 	}
 }
 

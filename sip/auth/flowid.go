@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"crypto/x509"
 	"slices"
 	"strings"
 	"sync"
@@ -46,7 +47,7 @@ func (c *changes) holds(u store.UserID, at uint64) bool {
 
 // keepsProof tells whether a flow may remember who it is: only where nobody
 // else can speak on it.
-func keepsProof(f *transport.Flow) bool { return f.Transport == "TLS" || f.Transport == "WSS" }
+func keepsProof(f *transport.Flow) bool { return f.Secure() }
 
 // proven returns the identity that f has proved for requests with that From.
 func (a *Authenticator) proven(f *transport.Flow, from *wire.NameAddr) (Identity, bool) {
@@ -92,9 +93,8 @@ func (a *Authenticator) remember(f *transport.Flow, from *wire.NameAddr, id Iden
 	f.SetValue(append(ps, p))
 }
 
-// certified returns the username that a verified client certificate names: a
-// SAN of type URI "sip:user@realm", or a common name "user" or "user@realm".
-// "" without such a certificate.
+// certified returns the username that a verified client certificate names, ""
+// without such a certificate.
 func (a *Authenticator) certified(f *transport.Flow) string {
 	if !keepsProof(f) {
 		return ""
@@ -103,17 +103,22 @@ func (a *Authenticator) certified(f *transport.Flow) string {
 	if state == nil || len(state.VerifiedChains) == 0 || len(state.PeerCertificates) == 0 {
 		return ""
 	}
-	leaf := state.PeerCertificates[0]
+	return certificateUser(state.PeerCertificates[0], a.cfg.Realm)
+}
+
+// certificateUser returns the user of our realm that a certificate is for: by a
+// SAN of type URI "sip:user@realm", or by a common name "user" or "user@realm".
+func certificateUser(leaf *x509.Certificate, realm string) string {
 	for _, u := range leaf.URIs { // RFC 5922 §7.1
 		if !strings.EqualFold(u.Scheme, "sip") && !strings.EqualFold(u.Scheme, "sips") {
 			continue
 		}
-		if user, host, ok := strings.Cut(u.Opaque, "@"); ok && strings.EqualFold(host, a.cfg.Realm) {
+		if user, host, ok := strings.Cut(u.Opaque, "@"); ok && strings.EqualFold(host, realm) {
 			return user
 		}
 	}
 	user, host, ok := strings.Cut(leaf.Subject.CommonName, "@")
-	if ok && !strings.EqualFold(host, a.cfg.Realm) {
+	if ok && !strings.EqualFold(host, realm) {
 		return ""
 	}
 	return user

@@ -53,7 +53,7 @@ func (b *binding) live(now time.Time) bool { return b.expires > now.UnixNano() }
 
 // reachable tells whether the device can be sent something now.
 func (b *binding) reachable() bool {
-	return b.flow != nil || b.from.transport == "UDP"
+	return b.flow != nil || b.from.transport == transport.UDP
 }
 
 // record is what the location table keeps of a user.
@@ -83,7 +83,7 @@ func (g *Registrar) target(rec *record, b *binding) Target {
 		User: b.user, Device: *b.device, Path: b.path, Q: int(b.q),
 		Instance: b.device.Instance, RegID: int(b.regID),
 	}
-	if b.flow == nil && b.from.transport == "UDP" {
+	if b.flow == nil && b.from.transport == transport.UDP {
 		g.reopen(b)
 	}
 	t.Flow = b.flow

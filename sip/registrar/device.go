@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sparkleim/sparkle/sip/server"
+	"github.com/sparkleim/sparkle/sip/transport"
 	"github.com/sparkleim/sparkle/sip/wire"
 	"github.com/sparkleim/sparkle/store"
 )
@@ -78,7 +79,7 @@ func (g *Registrar) updateNew(reg *registration) {
 	}
 	reg.now = time.Now()
 	g.update(reg)
-	if _, alive := g.cfg.Flows.Flow(reg.flow.ID); !alive && reg.flow.Transport != "UDP" {
+	if _, alive := g.cfg.Flows.Flow(reg.flow.ID); !alive && reg.flow.Transport != transport.UDP {
 		g.FlowClosed(reg.flow) // it ended while the store was asked, before it had a binding
 	}
 }

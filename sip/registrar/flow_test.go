@@ -9,12 +9,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/emiago/sipgo/sip"
 	"github.com/sparkleim/sparkle/sip/wire"
 	"github.com/sparkleim/sparkle/store"
 )
-
-type header = sip.Header
 
 // TestFlowClosed: the binding stays and is unreachable until its device is
 // back, on whatever port.
@@ -355,6 +352,7 @@ func TestRun(t *testing.T) {
 		go w.Run(ctx)
 		w.phone("alice", flow(1, "TLS")).must(200, instance(1, "a", ";expires=60"))
 		time.Sleep(91 * time.Second)
+		synctest.Wait()
 		if len(w.store.bindings)+len(w.table.flows.heads)+len(w.table.of(1).users) != 0 {
 			t.Error("an expired binding is kept")
 		}
@@ -375,6 +373,7 @@ func TestSerial(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		for u, list := range order {
 			for n, i := range list {
 				if i != n*10+int(u) {

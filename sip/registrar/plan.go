@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/sparkleim/sparkle/sip/server"
+	"github.com/sparkleim/sparkle/sip/transport"
 	"github.com/sparkleim/sparkle/sip/wire"
 	"github.com/sparkleim/sparkle/store"
 )
@@ -112,7 +113,7 @@ func (rec *record) match(reg *registration, c *contact, taken func(*binding) boo
 // abandoned tells whether b is what the phone that sends c left behind when
 // its connection broke.
 func (b *binding) abandoned(reg *registration, c *contact) bool {
-	if c.expires == 0 || b.from.transport == "UDP" || b.reachable() {
+	if c.expires == 0 || b.from.transport == transport.UDP || b.reachable() {
 		return false
 	}
 	if b.from.remote.Addr() != reg.flow.Remote.Addr() || b.device.UserAgent != reg.userAgent {

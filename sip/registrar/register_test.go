@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
 	"github.com/sparkleim/sparkle/store"
 )
 
@@ -250,12 +251,14 @@ func TestNewDevice(t *testing.T) {
 		time.Sleep(time.Minute)
 		register()
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if w.store.touched != 2 || time.Since(w.Lookup(1)[0].Device.LastSeen) > time.Minute {
 			t.Errorf("written %d times, last seen %v", w.store.touched, w.Lookup(1)[0].Device.LastSeen)
 		}
 		p.extra[0] = "User-Agent: Linphone/5.4"
 		register()
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if got := w.Lookup(1)[0].Device.UserAgent; got != "Linphone/5.4" {
 			t.Errorf("after an update it is %s", got)
 		}
@@ -265,12 +268,15 @@ func TestNewDevice(t *testing.T) {
 // TestRevoked: a device that was shut out gets a clear answer.
 func TestRevoked(t *testing.T) {
 	w := newWorld(t, nil)
-	p := w.phone("alice", flow(5060, "UDP"))
+	p := w.phone("alice", flow(5060, "TLS"))
 	p.must(200, instance(1, "a"))
 	now := time.Now()
 	w.store.devices[0].Revoked = &now
 	w.RemoveDevice(1)
 	w.wantWhere(1, "")
+	if p.flow.Alive() {
+		t.Error("the connection of the device is open")
+	}
 	if r := p.must(403, instance(1, "a")); !strings.Contains(r.err.Warning, "revoked") {
 		t.Errorf("%v", r)
 	}
@@ -287,23 +293,27 @@ func TestStoreUnavailable(t *testing.T) {
 
 // TestOnReachable: after the answer, once for each contact that was bound.
 func TestOnReachable(t *testing.T) {
-	w := newWorld(t, nil)
-	var log []string
-	w.OnReachable(func(t Target) {
-		log = append(log, fmt.Sprint("reachable ", t.Contact.Port, t.Flow.ID, w.where(t.User)))
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		var log []string
+		w.OnReachable(func(t Target) {
+			log = append(log, fmt.Sprint("reachable ", t.Contact.Port, " by ", t.Flow.ID, ", bound ", w.where(t.User)))
+		})
+		p := w.phone("alice", flow(5060, "UDP"))
+		for range 2 { // a new device, a refresh
+			log = nil
+			in, who := p.incoming(instance(1, "a"))
+			w.register(in, who, func(_ []sip.Header, _ error) { log = append(log, "answered") })
+			synctest.Wait()
+			if strings.Join(log, "; ") != "answered; reachable 1 by 5060, bound 1" {
+				t.Errorf("%q", log)
+			}
+		}
+		log = nil
+		p.must(200, "Contact: *", "Expires: 0")
+		p.must(200)
+		if log != nil {
+			t.Errorf("%q", log)
+		}
 	})
-	p := w.phone("alice", flow(5060, "UDP"))
-	p.must(200, instance(1, "a"))
-	in, who := p.incoming(instance(1, "a"))
-	log = nil
-	w.register(in, who, func(_ []header, _ error) { log = append(log, "answered") })
-	if fmt.Sprint(log) != "[answered reachable 1 50601]" {
-		t.Errorf("%q", log)
-	}
-	log = nil
-	p.must(200, "Contact: *", "Expires: 0")
-	p.must(200)
-	if log != nil {
-		t.Errorf("%q", log)
-	}
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sparkleim/sparkle/sip/transport"
 	"github.com/sparkleim/sparkle/store"
 )
 
@@ -24,7 +25,7 @@ func (b *binding) worthSaving(changed bool, now time.Time) bool {
 		return false
 	}
 	slack := slackConnection
-	if b.from.transport == "UDP" {
+	if b.from.transport == transport.UDP {
 		slack = slackUDP
 	}
 	b.saved = b.expires + int64(slack)
@@ -61,12 +62,12 @@ func parseOrigin(received, local string) (o origin, ok bool) {
 	}
 	o.local, err = netip.ParseAddrPort(local)
 	o.transport = transportName(name)
-	return o, o.transport != "" && (err == nil || o.transport != "UDP")
+	return o, o.transport != "" && (err == nil || o.transport != transport.UDP)
 }
 
 // transportName returns the constant for a transport in lower case, "" for none.
 func transportName(lower string) string {
-	for _, name := range [...]string{"UDP", "TCP", "TLS", "WS", "WSS"} {
+	for _, name := range [...]string{transport.UDP, transport.TCP, transport.TLS, transport.WS, transport.WSS} {
 		if strings.EqualFold(name, lower) {
 			return name
 		}

@@ -161,12 +161,19 @@ func newWorldOn(t testing.TB, m *memory, change func(*Config)) *world {
 
 // flow makes a flow; its number names it.
 func flow(id uint64, name string) *transport.Flow {
-	return &transport.Flow{
+	return transport.NewFlow(&transport.Flow{
 		ID: id, Transport: name,
 		Local:  netip.MustParseAddrPort("203.0.113.1:5061"),
 		Remote: netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), uint16(id)),
-	}
+	}, &link{})
 }
+
+// link is a network on which nothing is sent.
+type link struct{ closed string }
+
+func (l *link) Send([]byte) error { return nil }
+func (l *link) Open() bool        { return l.closed == "" }
+func (l *link) Close(why string)  { l.closed = why }
 
 // reply is what a phone gets.
 type reply struct {

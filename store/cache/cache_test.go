@@ -55,6 +55,7 @@ func TestAnswersFromMemoryUntilItIsTooOld(t *testing.T) {
 			}
 		})
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if e, ok := c.Get("alice"); !ok || !e.Found || e.Value != 30 || got != 30 {
 			t.Errorf("alice: %+v %v, fetched %d", e, ok, got)
 		}
@@ -66,6 +67,7 @@ func TestAnswersFromMemoryUntilItIsTooOld(t *testing.T) {
 			t.Error("nobody is still remembered after 6 s")
 		}
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		if _, ok := c.Get("alice"); ok {
 			t.Error("alice is still remembered after a minute")
 		}
@@ -90,6 +92,7 @@ func TestOneLoadAnswersEverybodyInOrder(t *testing.T) {
 		}
 		synctest.Wait()
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if !slices.Equal(order, []int{0, 1, 2, 3, 4, 5}) || p.asked != 1 {
 			t.Errorf("order %v, the store was asked %d times", order, p.asked)
 		}
@@ -109,6 +112,7 @@ func TestBounds(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if answered+refused != 20 || refused < 15 {
 			t.Errorf("%d answered, %d refused", answered, refused)
 		}
@@ -132,11 +136,13 @@ func TestForget(t *testing.T) {
 		time.Sleep(5 * time.Millisecond) // the load has begun
 		c.Forget(func(string, int) bool { return true })
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if _, ok := c.Get("alice"); ok {
 			t.Error("what was loaded during Forget is remembered")
 		}
 		c.Fetch("alice", func(int, error) {})
 		time.Sleep(time.Second)
+		synctest.Wait()
 		c.Forget(func(k string, v int) bool { return v == 30 })
 		if _, ok := c.Get("alice"); ok {
 			t.Error("alice was not forgotten")
@@ -151,6 +157,7 @@ func TestFailureIsNotRemembered(t *testing.T) {
 		var got error
 		c.Fetch("alice", func(_ int, err error) { got = err })
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if _, ok := c.Get("alice"); ok || !errors.Is(got, store.ErrUnavailable) {
 			t.Errorf("remembered: %v, error %v", ok, got)
 		}
