@@ -35,6 +35,7 @@ func inBubble(t *testing.T, cfg Config, test func(t *testing.T, b bubble)) {
 		if err := s.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
+		time.Sleep(time.Minute) // of the bubble's clock: peers that wait may end too
 	})
 }
 

@@ -139,6 +139,9 @@ func TestSlowReaderHarmsOnlyItself(t *testing.T) {
 	if !goodFlow.Alive() {
 		t.Error("the good flow died too")
 	}
+	if err := s.Close(t.Context()); err != nil { // the books are complete then
+		t.Error(err)
+	}
 	if n := counted(t, reg, "sparkle_transport_closed_total", causeQueue); n != 1 {
 		t.Errorf("%v queue overflows counted", n)
 	}

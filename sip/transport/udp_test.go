@@ -52,6 +52,7 @@ func TestUDPAnswersWhereTheRequestCameFrom(t *testing.T) {
 	}
 	_, _ = conn.Write([]byte(request(2, "again")))
 	receive(t, conn)
+	r.await(t, "both requests", func() bool { return len(r.messages) == 2 })
 	first, second := r.flows[0], r.flows[1]
 	if first.ID != second.ID || first.ID>>63 != 1 || first.Remote != me || first.Reliable() || !first.Alive() {
 		t.Errorf("flows %+v and %+v", first, second)
