@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"github.com/emiago/sipgo/sip"
+	"github.com/sparkleim/sparkle/sip/transaction"
 	"github.com/sparkleim/sparkle/sip/transport"
 	"github.com/sparkleim/sparkle/sip/wire"
 	"github.com/sparkleim/sparkle/store"
@@ -222,6 +223,41 @@ func TestLineIsBounded(t *testing.T) {
 	s.lookUp()
 	if n := len(s.events); n != 1+1+maxLine {
 		t.Errorf("%d events", n)
+	}
+}
+
+// While a service thinks, what is repeated over UDP does not reach it again;
+// over connections no state is kept for an answer that is given at once.
+func TestStateOfServices(t *testing.T) {
+	via := "Via: SIP/2.0/UDP 198.51.100.7;branch=z9hG4bKone"
+	for _, c := range []struct {
+		over     string
+		live     int
+		repeated string
+	}{{"UDP", 1, ""}, {"TLS", 0, "chat alice 1"}} {
+		s := newStage(t, c.over, nil)
+		s.give("MESSAGE sip:bob@example.com", asAlice, via)
+		if n := s.layer.Live(); n != c.live {
+			t.Errorf("%s: %d transactions", c.over, n)
+		}
+		s.events = nil
+		s.give("MESSAGE sip:bob@example.com", asAlice, via)
+		if got := strings.Join(s.events, ", "); got != c.repeated {
+			t.Errorf("%s: the copy leads to %q", c.over, got)
+		}
+	}
+}
+
+func TestTooManyTransactions(t *testing.T) {
+	s := newStage(t, "UDP", nil)
+	s.layer = transaction.New(transaction.Config{MaxTransactions: 1})
+	t.Cleanup(s.layer.Close)
+	s.layer.Serve(s.server)
+	s.give("MESSAGE sip:bob@example.com", asAlice)
+	s.give("MESSAGE sip:bob@example.com", asAlice, "CSeq: 2 MESSAGE")
+	s.expect("chat alice 1", "503")
+	if s.last("Retry-After") == "" {
+		t.Error("no Retry-After")
 	}
 }
 

@@ -63,18 +63,27 @@ func (s *Server) route(r *Request) verdict {
 	ours := s.isOurs(&r.Recipient)
 	switch {
 	case r.Method == sip.REGISTER && ours:
-		s.cfg.Registrar.ServeSIP(r)
+		r.handTo(s.cfg.Registrar)
 	case r.Method == sip.REGISTER:
 		return s.turnAway(r, &Error{Status: 403, Warning: "not our domain"})
 	case r.Method == sip.MESSAGE && ours:
-		s.cfg.Chat.ServeSIP(r)
+		r.handTo(s.cfg.Chat)
 	case (r.Method == sip.SUBSCRIBE || r.Method == sip.PUBLISH) && ours:
 		// RFC 6665 §7.2: there is no event package yet.
 		return s.turnAway(r, &Error{Status: 489, Headers: []sip.Header{wire.H("Allow-Events", "")}})
 	case ours || r.ToTag != "":
-		s.cfg.Proxy.ServeSIP(r)
+		r.handTo(s.cfg.Proxy)
 	default:
 		return s.turnAway(r, &Error{Status: 403, Warning: "no route to other domains"})
 	}
 	return done
+}
+
+// handTo gives r to its service. Over UDP the transaction begins before, so that
+// it absorbs what is repeated while the service thinks.
+func (r *Request) handTo(service Handler) {
+	if !r.Flow.Reliable() && r.Transaction() == nil {
+		return
+	}
+	service.ServeSIP(r)
 }

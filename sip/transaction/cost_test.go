@@ -54,7 +54,7 @@ func nowhere([]byte) error { return nil }
 // A finished transaction over UDP waits 32 s for retransmissions; at 5,000
 // requests a second that is 160,000 of them.
 func TestCompletedTransactionIsSmall(t *testing.T) {
-	const n, limit = 50_000, 900
+	const n, limit = 20_000, 900
 	l := layerFor(t)
 	heap := func() uint64 {
 		runtime.GC()
