@@ -5,17 +5,47 @@
 // recipient and to the sender's other devices. What was answered 202 is in the
 // archive and will reach every device that registers before the message
 // expires, in the order of its conversation, at least once; a repetition
-// carries the same Call-ID (and Message-ID), so clients drop it.
+// carries the same Call-ID (and Message-ID), so clients drop it. What comes
+// twice from its sender is stored once.
+//
+// # A device's queue
 //
 // Each device has its own queue with one message under way: 200 from the device
 // moves its cursor, a permanent refusal (4xx that says "never") is recorded and
-// passed over, everything else waits for the next REGISTER or a retry. Nothing
-// is kept in memory for a device that is away: its cursor in the archive is its
-// queue.
+// passed over, everything else waits for the next REGISTER or a retry after 30
+// seconds to 10 minutes. Nothing is kept in memory for a device that is away:
+// its cursor in the archive is its queue. A message that a device answers by
+// 5xx or by closing its connection ten times in a row is passed over too; it
+// would keep all others away for ever.
+//
+// A message that was just committed goes to an idle device straight from
+// memory. A device that was away, or has fallen behind by 64 messages or 256
+// KiB, is served from the archive in pages, by a few workers.
+//
+// # Forms
 //
 // The archive keeps the original bytes. A device gets what it can show: a
-// Linphone the original, a text phone a text/plain rendering ([Render]).
-// is-composing passes to devices that are there and is never stored.
+// Linphone the original, a text phone a text/plain rendering, whoever refuses a
+// type with 415 from then on what its Accept lists. A text phone cannot confirm
+// what it shows; when a CPIM message asks for a delivery notification (RFC
+// 5438) it is confirmed in its place. Receipts go only to devices that show
+// them.
 //
-// Standards: RFC 3428, RFC 3862 (CPIM), RFC 5438 (IMDN), RFC 3994.
+// The sender's other devices get a text that comes from his partner and begins
+// with "我: ", because no softphone files a message from oneself with the
+// partner. A receipt for such a copy ends here.
+//
+// is-composing, and any message with Expires: 0, passes to devices that are
+// there and is never stored. It is answered 200, not 202.
+//
+// # Bounds
+//
+// Bodies (Config.MaxBody) and what they inflate to (1 MiB, and 200 times), the
+// heads of CPIM, XML documents, multipart parts, the messages that wait behind
+// a lookup, the backlog of a device. A message over 1300 bytes goes to a UDP
+// device all the same (against RFC 3428 §8, for want of another way to it) and
+// relies on fragments.
+//
+// Standards: RFC 3428, RFC 3862 (CPIM), RFC 3994 (is-composing), RFC 5438
+// (IMDN), GSMA RCC.07 (file transfer).
 package chat
