@@ -26,14 +26,19 @@ type submission struct {
 	content content
 	uri     sip.Uri // of the recipient
 	sender  sip.Uri // address-of-record
-	flow    uint64
+	origin  origin
 	request string // CSeq number and From tag
 	now     bool   // Expires: 0, for who is there and nobody else
 	start   time.Time
 
-	to, from           registrar.Resolved
-	knowsTo, knowsFrom bool
-	placed             bool // it has left its lane (owned by lanes)
+	to, from person
+	placed   bool // it has left its lane (owned by lanes)
+}
+
+// person is what the registrar knows of one of the two.
+type person struct {
+	registrar.Resolved
+	known bool // it has answered
 }
 
 // receive takes a message that was read.
@@ -90,34 +95,36 @@ func (s *Service) check(sub *submission) error {
 // place finds out who sender and recipient are and hands the message on. false
 // while the registrar has to ask the store.
 func (s *Service) place(sub *submission) bool {
-	if !sub.knowsTo {
-		r, ok := s.cfg.Locations.Resolve(&sub.uri, func(r registrar.Resolved) {
-			sub.to, sub.knowsTo = r, true
-			s.lanes.resume(sub)
-		})
-		if !ok {
-			return false
-		}
-		sub.to, sub.knowsTo = r, true
-	}
-	if !sub.knowsFrom {
-		r, ok := s.cfg.Locations.Resolve(&sub.sender, func(r registrar.Resolved) {
-			sub.from, sub.knowsFrom = r, true
-			s.lanes.resume(sub)
-		})
-		if !ok {
-			return false
-		}
-		sub.from, sub.knowsFrom = r, true
+	if !s.resolve(sub, &sub.uri, &sub.to) || !s.resolve(sub, &sub.sender, &sub.from) {
+		return false
 	}
 	s.accept(sub)
 	return true
 }
 
+// resolve asks the registrar once. What it finds later resumes the lane.
+func (s *Service) resolve(sub *submission, u *sip.Uri, into *person) bool {
+	if into.known {
+		return true
+	}
+	r, ok := s.cfg.Locations.Resolve(u, func(r registrar.Resolved) {
+		*into = person{r, true}
+		s.lanes.resume(sub)
+	})
+	if ok {
+		*into = person{r, true}
+	}
+	return ok
+}
+
 // accept decides what becomes of a message between two known people.
 func (s *Service) accept(sub *submission) {
 	m := &sub.msg
-	if !sub.to.Found || sub.to.Disabled || !sub.from.Found || sub.from.Disabled {
+	switch err := errors.Join(sub.to.Err, sub.from.Err); {
+	case err != nil:
+		s.refuse(sub, err)
+		return
+	case !sub.to.Found || sub.to.Disabled || !sub.from.Found || sub.from.Disabled:
 		s.refuse(sub, &server.Error{Status: 404})
 		return
 	}
@@ -126,6 +133,7 @@ func (s *Service) accept(sub *submission) {
 		return
 	}
 	m.From, m.To = sub.from.User.ID, sub.to.User.ID
+	m.FromDevice = sub.origin.deviceOf(sub.from.Targets)
 	m.Kind, m.MessageID = store.KindText, sub.content.messageID()
 	switch sub.content.class {
 	case classReceipt:
@@ -152,7 +160,7 @@ func (s *Service) accept(sub *submission) {
 	if m.Kind == store.KindText {
 		m.Text = s.words.text(&sub.content, false)
 	}
-	s.keep(m, &sub.from.User, &sub.to.User, sub.start, func(_ store.Accepted, err error) {
+	s.keep(m, &sub.from.Resolved, &sub.to.Resolved, sub.start, func(_ store.Accepted, err error) {
 		if err != nil {
 			s.refuse(sub, err)
 			return
@@ -176,7 +184,7 @@ func (s *Service) passOn(sub *submission) (reached int) {
 // was delivered the first time, or waits in the archive since a crash; so does
 // a message of which nobody knows whether it was committed: the devices that
 // are there look into the archive.
-func (s *Service) keep(m *store.NewMessage, from, to *store.User, start time.Time, answer func(store.Accepted, error)) {
+func (s *Service) keep(m *store.NewMessage, from, to *registrar.Resolved, start time.Time, answer func(store.Accepted, error)) {
 	s.unsaved.add()
 	s.cfg.Archive.Append(m, func(a store.Accepted, err error) {
 		defer s.unsaved.done()
@@ -186,10 +194,10 @@ func (s *Service) keep(m *store.NewMessage, from, to *store.User, start time.Tim
 		answer(a, err)
 		switch {
 		case err == nil && !a.Duplicate:
-			s.dispatch(item{msg: &store.Message{NewMessage: *m, Accepted: a}, from: from, to: to})
+			s.dispatch(item{msg: &store.Message{NewMessage: *m, Accepted: a}, from: &from.User, to: &to.User}, from, to)
 		case err == nil || errors.Is(err, store.ErrUnknown):
-			s.recheck(to.ID)
-			s.recheck(from.ID)
+			s.recheck(to.User.ID)
+			s.recheck(from.User.ID)
 		}
 	})
 }
@@ -214,13 +222,18 @@ func (s *Service) Send(ctx context.Context, from, to store.User, contentType str
 		error
 	}
 	done := make(chan result, 1)
-	s.keep(m, &from, &to, time.Now(), func(a store.Accepted, err error) { done <- result{a, err} })
+	s.keep(m, s.located(from), s.located(to), time.Now(), func(a store.Accepted, err error) { done <- result{a, err} })
 	select {
 	case r := <-done:
 		return r.Accepted, r.error
 	case <-ctx.Done():
 		return store.Accepted{}, ctx.Err()
 	}
+}
+
+// located is a user with his targets of the moment.
+func (s *Service) located(u store.User) *registrar.Resolved {
+	return &registrar.Resolved{Found: true, User: u, Targets: s.cfg.Locations.Lookup(u.ID)}
 }
 
 // dedupOf is the key under which a repetition is known: the sender's own

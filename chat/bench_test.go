@@ -48,7 +48,7 @@ func BenchmarkMessage(b *testing.B) {
 		d := store.DeviceID(u.ID*100 + 1)
 		p.put(registrar.Target{User: u.ID, Device: store.Device{ID: d, User: u.ID}, Flow: flowOf(d), Contact: sip.Uri{Scheme: "sip", User: u.Username, Host: "192.0.2.1"}})
 	}
-	s := New(Config{Archive: q, Users: p, Locations: p, Transactions: q, Domain: "example.com"})
+	s := New(Config{Archive: q, Users: p, Locations: p, Transactions: q, Flows: p, Domain: "example.com"})
 	defer s.Close()
 	d := s.devices.find(bob.ID, 201)
 	d.queue.more, d.started = false, true
@@ -70,7 +70,7 @@ func BenchmarkMessage(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		r := server.Request{Incoming: in, Sender: auth.Identity{User: alice.ID, Username: "alice", Domain: "example.com"}, TraceID: "trace"}
-		sub := s.read(&r)
+		sub := read(&r)
 		sub.answerer = noAnswer{}
 		s.receive(sub)
 		q.on(nil, ok, nil)

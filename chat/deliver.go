@@ -15,8 +15,17 @@ import (
 
 // act does what the queue of d has decided, until something is under way.
 func (s *Service) act(d *device, what action) {
+	if what == actSend {
+		s.actWith(d, what, s.cfg.Locations.Lookup(d.user))
+	} else if what != actNothing {
+		s.actWith(d, what, nil)
+	}
+}
+
+// actWith is act for who has just looked up the user's targets.
+func (s *Service) actWith(d *device, what action, targets []registrar.Target) {
 	for what == actSend {
-		o, underWay := s.try(d)
+		o, underWay := s.try(d, targets)
 		if underWay {
 			return
 		}
@@ -33,9 +42,8 @@ func (s *Service) act(d *device, what action) {
 
 // try sends the head of the queue over the next flow of the device. When
 // nothing is under way afterwards it tells what became of it.
-func (s *Service) try(d *device) (o outcome, underWay bool) {
+func (s *Service) try(d *device, targets []registrar.Target) (o outcome, underWay bool) {
 	a := &d.attempt
-	targets := s.cfg.Locations.Lookup(d.user)
 	target := nextTarget(targets, d.id, a.tried)
 	switch {
 	case target == nil && reachableTarget(targets, d.id) == nil:
@@ -223,7 +231,7 @@ func (s *Service) notify(about item, by store.DeviceID, status string) {
 		TraceID:     about.msg.TraceID,
 		Source:      "sparkle",
 	}
-	s.keep(m, about.to, about.from, time.Now(), func(_ store.Accepted, err error) {
+	s.keep(m, s.located(*about.to), s.located(*about.from), time.Now(), func(_ store.Accepted, err error) {
 		if err != nil {
 			s.log.Warn("receipt not kept", "gid", store.GIDString(about.msg.GID), "err", err)
 		}

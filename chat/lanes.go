@@ -40,7 +40,7 @@ func (l *lanes) enter(sub *submission) bool {
 func (l *lanes) lineUp(sub *submission) (queued, full bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	line, ok := l.flow[sub.flow]
+	line, ok := l.flow[sub.origin.flow.ID]
 	if !ok {
 		return false, false
 	}
@@ -48,7 +48,7 @@ func (l *lanes) lineUp(sub *submission) (queued, full bool) {
 		return false, true
 	}
 	l.size++
-	l.flow[sub.flow] = append(line, sub)
+	l.flow[sub.origin.flow.ID] = append(line, sub)
 	return true, false
 }
 
@@ -62,7 +62,7 @@ func (l *lanes) begin(sub *submission) {
 	if l.flow == nil {
 		l.flow = make(map[uint64][]*submission)
 	}
-	l.flow[sub.flow] = []*submission{sub}
+	l.flow[sub.origin.flow.ID] = []*submission{sub}
 	l.size++
 	l.open.Add(1)
 }
@@ -80,16 +80,16 @@ func (l *lanes) leave(sub *submission) *submission {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	sub.placed = true
-	line := l.flow[sub.flow]
+	line := l.flow[sub.origin.flow.ID]
 	if len(line) == 0 {
 		return nil
 	}
 	l.size--
 	if line = line[1:]; len(line) == 0 {
-		delete(l.flow, sub.flow)
+		delete(l.flow, sub.origin.flow.ID)
 		l.open.Add(-1)
 		return nil
 	}
-	l.flow[sub.flow] = line
+	l.flow[sub.origin.flow.ID] = line
 	return line[0]
 }

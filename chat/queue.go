@@ -83,21 +83,19 @@ func (q *queue) next() action {
 	return actNothing // up to date: the next message comes from memory
 }
 
-// arrive is a message that was just committed; reachable tells whether the
-// device is there.
+// arrive is a message that was just committed. reachable tells whether the
+// device was there a moment ago: true ends parking, false proves nothing, for a
+// REGISTER may have come meanwhile. Whether it is there the attempt will show.
 func (q *queue) arrive(it item, reachable bool) action {
+	if reachable {
+		q.parked = false
+	}
 	switch {
 	case it.msg.GID <= q.seen: // a page of the archive already held it
-		return q.next()
-	case !reachable && !q.busy:
-		q.park()
-	case !reachable, q.more, q.draining, q.full():
+	case q.more, q.draining, q.full():
 		q.more = true
 	default:
 		q.push(it)
-	}
-	if reachable {
-		q.parked = false
 	}
 	return q.next()
 }

@@ -113,10 +113,16 @@ func TestQueue(t *testing.T) {
 			{"arrive 1", "send"}, {"away", "-"}, {"arrive-away 2", "-"}, {"register", "drain"}, {"page 1", "send"},
 		}, left: []int64{1}},
 		{name: "idle and away: the next registration must drain", steps: []step{
-			{"arrive-away 1", "-"}, {"register", "drain"}, {"page 1", "send"}, {"settled", "-"},
+			{"arrive-away 1", "send"}, {"away", "-"}, {"arrive-away 2", "-"}, {"register", "drain"}, {"page 1", "send"}, {"settled", "-"},
 		}},
+		{name: "a registration between the look-up and the attempt", steps: []step{
+			{"register", "-"}, {"arrive-away 1", "send"}, {"register", "-"}, {"away", "send"}, {"settled", "-"},
+		}},
+		{name: "parked, and seen reachable by a message", steps: []step{
+			{"arrive 1", "send"}, {"away", "-"}, {"arrive 2", "drain"}, {"page 1", "send"},
+		}, left: []int64{1}},
 		{name: "away while one is under way", steps: []step{
-			{"arrive 1", "send"}, {"arrive-away 2", "-"}, {"settled", "drain"}, {"page 2", "send"},
+			{"arrive 1", "send"}, {"arrive-away 2", "-"}, {"settled", "send"},
 		}, left: []int64{2}},
 		{name: "the archive cannot be read", fresh: true, steps: []step{
 			{"register", "drain"}, {"page-fails", "wait"}, {"arrive 5", "-"}, {"retry", "drain"}, {"empty-page", "-"},

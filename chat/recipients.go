@@ -9,28 +9,37 @@ import (
 
 // dispatch gives a committed message to everybody who gets it: the devices of
 // the recipient and the sender's other ones.
-func (s *Service) dispatch(it item) {
-	s.offer(it.msg.To, it)
+func (s *Service) dispatch(it item, from, to *registrar.Resolved) {
+	s.offer(it, to)
 	if it.msg.From != it.msg.To && it.msg.Kind == store.KindText && s.cfg.OwnDevices == "thread" {
-		s.offer(it.msg.From, it)
+		s.offer(it, from)
 	}
 }
 
 // offer gives a message to the devices of one user: straight from memory where
-// the queue is up to date, as a reason to read the archive where it is not.
-func (s *Service) offer(u store.UserID, it item) {
-	targets := s.cfg.Locations.Lookup(u)
-	queues := s.devices.of(u)
+// the queue is up to date, as a reason to read the archive where there is none.
+//
+// Targets that were looked up before the commit are good enough where no queue
+// exists: a device that registered since has made one.
+func (s *Service) offer(it item, u *registrar.Resolved) {
+	targets := u.Targets
+	queues := s.devices.of(u.User.ID)
+	if len(queues) > 1 || len(queues) == 1 && !it.written(queues[0].user, queues[0].id) {
+		targets = s.cfg.Locations.Lookup(u.User.ID)
+	}
 	for _, d := range queues {
-		if it.written(d.user, d.id) {
-			continue
+		switch {
+		case it.written(d.user, d.id):
+		case reachableTarget(targets, d.id) != nil:
+			s.actWith(d, d.arrive(it, true), targets)
+		default:
+			s.act(d, d.arrive(it, false))
 		}
-		s.act(d, d.arrive(it, reachableTarget(targets, d.id) != nil))
 	}
 	for i := range targets {
 		t := &targets[i]
 		known := slices.ContainsFunc(queues, func(d *device) bool { return d.id == t.Device.ID })
-		if t.Flow != nil && !known && !it.written(u, t.Device.ID) {
+		if t.Flow != nil && !known && !it.written(t.User, t.Device.ID) {
 			s.Reachable(*t)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sparkleim/sparkle/sip/registrar"
+	"github.com/sparkleim/sparkle/sip/server"
 	"github.com/sparkleim/sparkle/sip/transaction"
 	"github.com/sparkleim/sparkle/sip/transport"
 	"github.com/sparkleim/sparkle/store"
@@ -34,7 +35,6 @@ type Users interface {
 type Locations interface {
 	Lookup(u store.UserID) []registrar.Target
 	Resolve(u *sip.Uri, resume func(registrar.Resolved)) (registrar.Resolved, bool)
-	ByFlow(f *transport.Flow) []registrar.Target
 }
 
 // Transactions sends requests; *transaction.Layer does.
@@ -42,16 +42,28 @@ type Transactions interface {
 	Send(req *sip.Request, f *transport.Flow, on func(*transaction.Client, *sip.Response, error)) *transaction.Client
 }
 
+// Flows tells the host and port by which the peer of a flow reaches us;
+// *transport.Stack does.
+type Flows interface {
+	Local(f *transport.Flow) (host string, port int)
+}
+
+var (
+	_ Archive        = store.Archive(nil)
+	_ Users          = store.Users(nil)
+	_ Locations      = (*registrar.Registrar)(nil)
+	_ Transactions   = (*transaction.Layer)(nil)
+	_ Flows          = (*transport.Stack)(nil)
+	_ server.Handler = (*Service)(nil)
+)
+
 // Config is what a Service is made of.
 type Config struct {
 	Archive      Archive
 	Users        Users
 	Locations    Locations
 	Transactions Transactions
-
-	// Local is the host:port by which the peer of a flow reaches us, for Via;
-	// nil means the flow's local address.
-	Local func(f *transport.Flow) string
+	Flows        Flows
 
 	Domain   string // the host of Call-IDs that we make
 	MaxBody  int    // bytes of a message's body as received; 0 means 60 KiB
@@ -95,9 +107,6 @@ func New(cfg Config) *Service {
 	cfg.MaxBody = cmp.Or(cfg.MaxBody, defaultMaxBody)
 	cfg.Workers = cmp.Or(cfg.Workers, defaultWorkers)
 	cfg.OwnDevices = cmp.Or(cfg.OwnDevices, "thread")
-	if cfg.Local == nil {
-		cfg.Local = func(f *transport.Flow) string { return f.Local.String() }
-	}
 	s := &Service{cfg: cfg, words: wordsOf(cfg.Language), log: cfg.Log}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"net"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,54 +22,56 @@ const IDHeader = "Sparkle-Id"
 
 // ServeSIP takes a MESSAGE for one of our users.
 func (s *Service) ServeSIP(r *server.Request) {
-	s.receive(s.read(r))
+	s.receive(read(r))
 }
 
 // read takes from a request what is kept of it.
-func (s *Service) read(r *server.Request) *submission {
+func read(r *server.Request) *submission {
 	sub := &submission{
 		answerer: r,
 		uri:      r.Recipient,
 		sender:   sip.Uri{Scheme: "sip", User: r.Sender.Username, Host: r.Sender.Domain},
-		flow:     r.Flow.ID,
+		origin:   origin{r.Flow, wire.Header(r.Request, "User-Agent")},
 		request:  decimal(int64(r.CSeq)) + " " + r.FromTag,
 		now:      wire.Header(r.Request, "Expires") == "0",
 		start:    time.Now(),
 	}
 	sub.msg = store.NewMessage{
 		From:        r.Sender.User,
-		FromDevice:  s.senderDevice(r.Sender.User, r.Flow, wire.Header(r.Request, "User-Agent")),
 		CallID:      r.CallID,
 		ContentType: wire.Header(r.Request, "Content-Type"),
 		Encoding:    wire.Header(r.Request, "Content-Encoding"),
 		Headers:     keptHeaders(r.Request),
 		Body:        r.Body(),
 		TraceID:     r.TraceID,
-		Source:      source(r),
+		Source:      strings.TrimSpace(sub.origin.String()),
 	}
 	return sub
 }
 
-// source tells where a message came from.
-func source(r *server.Request) string {
-	s := strings.ToLower(r.Flow.Transport) + " " + r.Flow.Remote.String()
-	if ua := wire.Header(r.Request, "User-Agent"); ua != "" {
-		s += " " + ua
-	}
-	return s
+// origin is where a message came from.
+type origin struct {
+	flow      *transport.Flow
+	userAgent string
 }
 
-// senderDevice finds the device that a message was sent from, so that it does
-// not get its own message: the one registered over the same flow, or one of the
-// same program at the same address (phones send from another port over UDP).
-func (s *Service) senderDevice(u store.UserID, f *transport.Flow, userAgent string) store.DeviceID {
-	for _, t := range s.cfg.Locations.ByFlow(f) {
-		if t.User == u {
-			return t.Device.ID
+func (o origin) String() string {
+	return strings.ToLower(o.flow.Transport) + " " + o.flow.Remote.String() + " " + o.userAgent
+}
+
+// deviceOf finds which of the sender's devices a message was sent from, so that
+// it does not get its own message: the one registered over the same flow, or
+// one of the same program at the same address (phones send from another port
+// over UDP). 0 when it is none of them.
+func (o origin) deviceOf(targets []registrar.Target) store.DeviceID {
+	for i := range targets {
+		if f := targets[i].Flow; f != nil && f.ID == o.flow.ID {
+			return targets[i].Device.ID
 		}
 	}
-	for _, t := range s.cfg.Locations.Lookup(u) {
-		if t.Flow != nil && t.Flow.Remote.Addr() == f.Remote.Addr() && t.Device.UserAgent == userAgent {
+	for i := range targets {
+		t := &targets[i]
+		if t.Flow != nil && t.Flow.Remote.Addr() == o.flow.Remote.Addr() && t.Device.UserAgent == o.userAgent {
 			return t.Device.ID
 		}
 	}
@@ -141,7 +144,8 @@ func (s *Service) via(f *transport.Flow) string {
 	if f.Transport == "UDP" {
 		rport = ";rport"
 	}
-	return "SIP/2.0/" + f.Transport + " " + s.cfg.Local(f) + rport + ";branch=" + wire.NewBranch()
+	host, port := s.cfg.Flows.Local(f)
+	return "SIP/2.0/" + f.Transport + " " + net.JoinHostPort(host, strconv.Itoa(port)) + rport + ";branch=" + wire.NewBranch()
 }
 
 // sipURI writes a user's address-of-record.

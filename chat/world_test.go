@@ -3,7 +3,6 @@ package chat
 import (
 	"context"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -64,7 +63,7 @@ func inWorldWith(t *testing.T, cfg Config, story func(*world)) {
 		w.archive = newMemory(w.log)
 		w.people = &people{users: map[string]store.User{}, targets: map[store.UserID][]registrar.Target{}}
 		w.phones = &phones{log: w.log, script: map[store.DeviceID]func(*sip.Request) int{}, got: map[store.DeviceID][]*sip.Request{}, people: w.people}
-		cfg.Archive, cfg.Users, cfg.Locations, cfg.Transactions = w.archive, w.people, w.people, w.phones
+		cfg.Archive, cfg.Users, cfg.Locations, cfg.Transactions, cfg.Flows = w.archive, w.people, w.people, w.phones, w.people
 		cfg.Domain = "example.com"
 		w.Service = New(cfg)
 		defer func() {
@@ -109,7 +108,7 @@ func (w *world) submits(from store.DeviceID, callID, to, contentType, extra, bod
 		w.t.Fatal(werr)
 	}
 	a := &answers{log: w.log}
-	sub := w.read(&server.Request{
+	sub := read(&server.Request{
 		Incoming: &transaction.Incoming{Request: req, Core: core, Flow: flowOf(from)},
 		Sender:   auth.Identity{User: user.ID, Username: user.Username, Domain: user.Domain},
 		TraceID:  "trace",
@@ -179,17 +178,8 @@ func (p *people) Lookup(u store.UserID) []registrar.Target {
 	return slices.Clone(p.targets[u])
 }
 
-func (p *people) ByFlow(f *transport.Flow) []registrar.Target {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for list := range maps.Values(p.targets) {
-		for _, t := range list {
-			if t.Flow != nil && t.Flow.ID == f.ID {
-				return []registrar.Target{t}
-			}
-		}
-	}
-	return nil
+func (p *people) Local(f *transport.Flow) (string, int) {
+	return f.Local.Addr().String(), int(f.Local.Port())
 }
 
 func (p *people) Resolve(u *sip.Uri, resume func(registrar.Resolved)) (registrar.Resolved, bool) {
