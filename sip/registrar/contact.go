@@ -87,11 +87,25 @@ func (c *contact) param(name, value string) (err error) {
 		c.regID = int(id)
 	case "+sip.instance":
 		c.instance = strings.TrimSuffix(strings.TrimPrefix(value, "<"), ">")
+		if !isInstance(c.instance) {
+			return badContact(400, "the +sip.instance of the Contact is no URN")
+		}
 	case "pub-gruu", "temp-gruu", "temp-gruu-cookie": // RFC 5627 §5.1: ours to say
 	default:
 		c.params = appendParam(c.params, name, value)
 	}
 	return nil
+}
+
+// maxInstance bounds the name of a device, in bytes.
+const maxInstance = 256
+
+// isInstance tells whether s may name a device. RFC 5626 §4.1 wants a URN; what
+// matters is that it can be quoted, and that it is not how the store names
+// devices that have no instance.
+func isInstance(s string) bool {
+	return s != "" && len(s) <= maxInstance && !strings.HasPrefix(s, contactInstance) &&
+		!strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune(`"\<>`, r) })
 }
 
 // lifetime applies the limits (RFC 3261 §10.3 step 7).

@@ -218,10 +218,13 @@ func (p *plan) victim(rec *record, reg *registration) (unreachable *binding) {
 
 func sameDevice(d *store.Device, b *binding) bool { return d.ID == b.device.ID }
 
+// contactInstance begins the name of a device without +sip.instance.
+const contactInstance = "contact:"
+
 // deviceInstance is how the store knows the device of c.
 func (c *contact) deviceInstance() string {
 	if c.instance != "" {
 		return c.instance
 	}
-	return "contact:" + c.uri.Endpoint()
+	return contactInstance + c.uri.Endpoint()
 }

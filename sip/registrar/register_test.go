@@ -39,7 +39,7 @@ func TestTableRFC3261(t *testing.T) {
 		}
 		time.Sleep(600*time.Second - 1)
 		w.wantWhere(1, "1 q700, 2 q100")
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		w.wantWhere(1, "1 q700") // to the nanosecond
 		p.must(200, "Contact: <sip:alice@192.0.2.1:1>;q=0.2", "Contact: <sip:alice@192.0.2.1:3>;expires=never")
 		w.wantWhere(1, "3, 1 q200")
@@ -70,6 +70,9 @@ func TestRefused(t *testing.T) {
 		"one of two is broken":     {400, []string{"Contact: <sip:alice@192.0.2.1:2>, <sip:alice@"}},
 		"q too great":              {400, []string{"Contact: <sip:alice@192.0.2.1:2>;q=1.001"}},
 		"q no number":              {400, []string{"Contact: <sip:alice@192.0.2.1:2>;q=high"}},
+		"instance with quotes":     {400, []string{`Contact: <sip:alice@192.0.2.1:2>;+sip.instance="<a\";x=\"y>"`}},
+		"endless instance":         {400, []string{instance(2, strings.Repeat("a", 256))}},
+		"instance of another kind": {400, []string{`Contact: <sip:alice@192.0.2.1:2>;+sip.instance="<contact:alice@192.0.2.1:1>"`}},
 		"reg-id no number":         {400, []string{"Contact: <sip:alice@192.0.2.1:2>;reg-id=0"}},
 		"this server":              {403, []string{"Contact: <sip:alice@sip.example.com:5061>"}},
 		"this server's address":    {403, []string{"Contact: <sip:alice@203.0.113.1:5061>"}},

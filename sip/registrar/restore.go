@@ -99,7 +99,7 @@ func (g *Registrar) restore(r *store.Binding, d *store.Device) error {
 		user: r.User, device: d, contact: r.Contact, params: g.intern.text(r.Params), path: r.Path,
 		callID: r.CallID, from: from, expires: r.Expires.UnixNano(), saved: r.Expires.UnixNano(),
 		cseq: r.CSeq, regID: int32(r.RegID), q: int16(r.Q),
-		instanced: !strings.HasPrefix(r.Instance, "contact:"), place: g.table.place(&u),
+		instanced: !strings.HasPrefix(r.Instance, contactInstance), place: g.table.place(&u),
 	}
 	s := g.table.of(r.User)
 	s.mu.Lock()
