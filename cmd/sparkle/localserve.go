@@ -93,27 +93,40 @@ func localConfig(dir string, ports configs.Ports) (*configs.Config, error) {
 
 // localserve runs the trial server until a signal comes.
 func localserve(ctx context.Context, cfg *configs.Config, out, errOut io.Writer) error {
+	ready := filepath.Join(cfg.DataDir, readyName)
+	if err := os.Remove(ready); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	s, err := newServer(cfg, newLogger(errOut, cfg.Log))
 	if err != nil {
 		return err
 	}
+	s.onDrain(func() { os.Remove(ready) }) // nobody should look for a server that is gone
 	return s.runUntilSignal(ctx, func(ctx context.Context) error {
-		password, err := demoPassword(cfg.DataDir)
+		r, err := s.startDemo(ctx)
 		if err != nil {
 			return err
 		}
-		if err := s.addDemoUsers(ctx, password); err != nil {
-			return err
-		}
-		phones, err := s.startMagicUsers(ctx)
-		if err != nil {
-			return err
-		}
-		s.onDrain(phones.stop)
-		r := s.readiness(password)
 		printLocalserve(out, r)
-		return r.write(filepath.Join(cfg.DataDir, readyName))
+		return r.write(ready)
 	})
+}
+
+// startDemo brings the demo organisation to life.
+func (s *Server) startDemo(ctx context.Context) (readiness, error) {
+	password, err := demoPassword(s.cfg.DataDir)
+	if err != nil {
+		return readiness{}, err
+	}
+	if err := s.addDemoUsers(ctx, password); err != nil {
+		return readiness{}, err
+	}
+	phones, err := s.startMagicUsers(ctx)
+	if err != nil {
+		return readiness{}, err
+	}
+	s.onDrain(phones.stop)
+	return s.readiness(password), nil
 }
 
 // demoPassword is made at the first start and kept, so that softphones that

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/emiago/sipgo/sip"
 	"github.com/sparkleim/sparkle/admin"
@@ -99,6 +100,10 @@ func (s *Server) startMagicUsers(ctx context.Context) (*softphones, error) {
 			return nil, fmt.Errorf("magic user %s: %w", m.name, err)
 		}
 		phones.done.Go(func() { p.run(ctx) })
+		if err := p.waitRegistered(ctx); err != nil {
+			phones.stop()
+			return nil, err
+		}
 	}
 	return phones, nil
 }
@@ -147,6 +152,9 @@ type softphone struct {
 	contact  string
 	callID   string
 	cseq     int
+
+	registered chan struct{} // closed when the registrar has said yes
+	ended      chan struct{} // closed when the connection is gone
 }
 
 // connect opens the connection.
@@ -157,6 +165,7 @@ func (p *softphone) connect(ctx context.Context, address string, config *tls.Con
 		return err
 	}
 	p.conn = conn
+	p.registered, p.ended = make(chan struct{}), make(chan struct{})
 	p.callID = wire.NewCallID()
 	p.contact = fmt.Sprintf(`<sip:%s@%s;transport=tls>;+sip.instance="<%s>"`, p.user.name, conn.LocalAddr(), p.user.instance)
 	return nil
@@ -166,6 +175,7 @@ func (p *softphone) connect(ctx context.Context, address string, config *tls.Con
 func (p *softphone) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { p.conn.Close() })
 	defer stop()
+	defer close(p.ended)
 	defer p.conn.Close()
 	p.register("")
 	var framer wire.Framer
@@ -193,6 +203,19 @@ func (p *softphone) run(ctx context.Context) {
 	}
 }
 
+// waitRegistered returns when the softphone can be reached.
+func (p *softphone) waitRegistered(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	select {
+	case <-p.registered:
+		return nil
+	case <-p.ended:
+	case <-ctx.Done():
+	}
+	return fmt.Errorf("magic user %s could not register: the log says why", p.user.name)
+}
+
 func (p *softphone) handle(m sip.Message) {
 	switch m := m.(type) {
 	case *sip.Request:
@@ -211,6 +234,8 @@ func (p *softphone) handleResponse(res *sip.Response) {
 	switch {
 	case isRegister && res.StatusCode == sip.StatusUnauthorized && p.cseq == 1:
 		p.register(p.answerChallenge(res))
+	case isRegister && res.StatusCode == sip.StatusOK:
+		close(p.registered)
 	case res.StatusCode >= 300:
 		p.log.Warn("magic user was refused", "user", p.user.name, "status", res.StatusCode, "reason", res.Reason)
 	}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+	"github.com/sparkleim/sparkle/admin"
+	"github.com/sparkleim/sparkle/sip/wire"
+)
+
+func TestEcho(t *testing.T) {
+	d := startDemo(t, t.TempDir())
+	alice := d.phone(t, "alice")
+	alice.message("echo", "你好")
+	alice.final(t, 202)
+	back := await(t, alice.requests)
+	if string(back.Body()) != "你好" || !strings.Contains(wire.Header(back, "From"), "sip:echo@localhost") {
+		t.Errorf("the echo is\n%s", wire.Append(nil, back))
+	}
+
+	var found admin.MessagePage
+	d.call(t, http.MethodGet, "/v1/messages/search?user=alice&peer=echo", nil, &found)
+	if len(found.Items) != 2 {
+		t.Fatalf("%d messages in the archive, want 2: %+v", len(found.Items), found.Items)
+	}
+	question := found.Items[1]
+	if question.Text != "你好" || question.From != "alice@localhost" || question.To != "echo@localhost" {
+		t.Errorf("archived: %+v", question)
+	}
+	// Traces of deliveries are written behind.
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		code, out, errOut := d.command(t, "", "message", "trace", question.ID)
+		if code == exitDone && strings.Contains(out, "Sparkle echo") && strings.Contains(out, "200") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("trace, exit code %d:\n%s%s", code, out, errOut)
+		}
+	}
+}
+
+func TestMagicUsersRefuse(t *testing.T) {
+	d := startDemo(t, t.TempDir())
+	alice := d.phone(t, "alice")
+	for _, test := range []struct {
+		to     string
+		status int
+	}{
+		{"486", 486},
+		{"echo", 480},
+		{"offline", 480},
+	} {
+		alice.request(sip.INVITE, test.to, nil)
+		alice.final(t, test.status)
+	}
+	alice.message("offline", "for later")
+	alice.final(t, 202)
+}
+
+func TestDisabledUserIsDisconnected(t *testing.T) {
+	d := startDemo(t, t.TempDir())
+	bob := d.phone(t, "bob")
+	if code, _, errOut := d.command(t, "", "user", "disable", "bob"); code != exitDone {
+		t.Fatal(errOut)
+	}
+	await(t, bob.gone)
+}
+
+func TestChangedPasswordEndsProof(t *testing.T) {
+	d := startDemo(t, t.TempDir())
+	bob := d.phone(t, "bob")
+	bob.message("echo", "before")
+	bob.final(t, 202)
+	if code, _, errOut := d.command(t, "", "user", "passwd", "bob"); code != exitDone {
+		t.Fatal(errOut)
+	}
+	bob.message("echo", "after")
+	bob.final(t, 401)
+}
+
+// TestRestart has a message wait over a restart for a device that was away.
+func TestRestart(t *testing.T) {
+	dir := t.TempDir()
+	d := startDemo(t, dir)
+	d.phone(t, "bob").conn.Close()
+	alice := d.phone(t, "alice")
+	alice.message("bob", "see you")
+	alice.final(t, 202)
+	if err := d.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if code, out, errOut := command(t, "", "--data", dir, "verify"); code != exitDone || !strings.HasSuffix(out, "no problems\n") {
+		t.Errorf("verify of the stopped server: %d\n%s%s", code, out, errOut)
+	}
+	password := d.Password
+	d = startDemo(t, dir)
+	if d.Password != password {
+		t.Errorf("the demo password changed from %s to %s", password, d.Password)
+	}
+	if got := await(t, d.phone(t, "bob").requests); string(got.Body()) != "see you" {
+		t.Errorf("bob got\n%s", wire.Append(nil, got))
+	}
+}
+
+func TestReadinessFileIsReplacedAsAWhole(t *testing.T) {
+	path := filepath.Join(t.TempDir(), readyName)
+	for _, r := range []readiness{{Domain: "first.example"}, {Domain: "b"}} {
+		if err := r.write(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(b), `"domain": "b"`) || strings.Contains(string(b), "first") {
+		t.Errorf("%s %v", b, err)
+	}
+}
