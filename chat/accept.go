@@ -1,7 +1,6 @@
 package chat
 
 import (
-	"context"
 	"crypto/sha256"
 	"errors"
 	"strings"
@@ -200,35 +199,6 @@ func (s *Service) keep(m *store.NewMessage, from, to *registrar.Resolved, start 
 			s.recheck(from.User.ID)
 		}
 	})
-}
-
-// Send accepts a message that the server itself writes for a user, with the
-// same promise as any other. It returns after the commit.
-func (s *Service) Send(ctx context.Context, from, to store.User, contentType string, body []byte) (store.Accepted, error) {
-	c, err := openContent(contentType, "", body)
-	if err != nil {
-		return store.Accepted{}, err
-	}
-	id := newMessageID()
-	m := &store.NewMessage{
-		Kind: store.KindText, From: from.ID, To: to.ID,
-		Dedup:  dedupKey("sent", id),
-		CallID: id + "@" + s.cfg.Domain, MessageID: c.messageID(),
-		ContentType: contentType, Body: body, Text: s.words.text(&c, false),
-		TraceID: id, Source: "sparkle",
-	}
-	type result struct {
-		store.Accepted
-		error
-	}
-	done := make(chan result, 1)
-	s.keep(m, s.located(from), s.located(to), time.Now(), func(a store.Accepted, err error) { done <- result{a, err} })
-	select {
-	case r := <-done:
-		return r.Accepted, r.error
-	case <-ctx.Done():
-		return store.Accepted{}, ctx.Err()
-	}
 }
 
 // located is a user with his targets of the moment.

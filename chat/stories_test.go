@@ -534,18 +534,6 @@ func TestReceiptInPlaceOfATextPhone(t *testing.T) {
 	}
 }
 
-func TestSend(t *testing.T) {
-	inWorld(t, func(w *world) {
-		w.registers(201, "")
-		acc, err := w.Send(w.t.Context(), w.people.users["alice"], w.people.users["bob"], "text/plain", []byte("notice"))
-		synctest.Wait()
-		if err != nil || acc.GID != 1 {
-			t.Errorf("%+v, %v", acc, err)
-		}
-		expect(t, "bob", w.phones.texts(201), []string{"notice"})
-	})
-}
-
 func TestDrain(t *testing.T) {
 	inWorld(t, func(w *world) {
 		last := w.sends(101, "bob", "text/plain", "", "last")

@@ -187,7 +187,7 @@ func (s *Server) buildChat() error {
 		own = "thread"
 	}
 	s.chat = chat.New(chat.Config{
-		Archive: s.store, Users: s.store, Locations: s.registrar, Transactions: s.transactions,
+		Archive: s.store, Users: s.store, Locations: s.registrar, Transactions: s.transactions, Flows: s.stack,
 		Domain: s.domain(), MaxBody: s.cfg.Messages.MaxSize, Language: s.cfg.Language, OwnDevices: own,
 		Log: s.part("chat"), Registerer: s.metrics,
 	})
