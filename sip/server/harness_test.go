@@ -133,6 +133,11 @@ func (door) Claims(r *Request) bool {
 // name.
 func (s *stage) give(line string, head ...string) {
 	s.t.Helper()
+	s.layer.Message(s.flow, s.request(line, head...))
+}
+
+func (s *stage) request(line string, head ...string) *sip.Request {
+	s.t.Helper()
 	method, _, _ := strings.Cut(line, " ")
 	names := []string{"Via", "Max-Forwards", "From", "To", "Call-ID", "CSeq"}
 	values := map[string]string{
@@ -161,7 +166,7 @@ func (s *stage) give(line string, head ...string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	s.layer.Message(s.flow, m)
+	return m.(*sip.Request)
 }
 
 func (s *stage) expect(want ...string) {

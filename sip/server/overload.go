@@ -76,6 +76,9 @@ func newSources(perSecond float64, unlimited []netip.Prefix) *sources {
 	if perSecond == 0 {
 		perSecond = 100
 	}
+	if unlimited == nil {
+		unlimited = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	}
 	return &sources{
 		rate:      rate.Limit(perSecond),
 		burst:     int(4 * perSecond),

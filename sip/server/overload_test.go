@@ -71,7 +71,7 @@ func TestRate(t *testing.T) {
 }
 
 func TestSources(t *testing.T) {
-	s := newSources(1, []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")})
+	s := newSources(1, nil)
 	allowed := func(a string) (n int) {
 		for range 20 {
 			if s.allow(netip.MustParseAddr(a)) {
@@ -87,7 +87,7 @@ func TestSources(t *testing.T) {
 		{"192.0.2.1", 4}, {"192.0.2.2", 4}, {"192.0.2.1", 0},
 		{"::ffff:192.0.2.3", 4}, {"192.0.2.3", 0},
 		{"2001:db8::1", 4}, {"2001:db8::2", 0}, {"2001:db8:0:1::1", 4},
-		{"127.0.0.1", 20},
+		{"127.0.0.1", 20}, {"::1", 20},
 	} {
 		if n := allowed(c.addr); n != c.want {
 			t.Errorf("%s: %d allowed, want %d", c.addr, n, c.want)

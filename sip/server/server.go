@@ -55,7 +55,8 @@ type Config struct {
 
 	// Rate is how many requests a second one address (IPv6: one /64) may send
 	// before it has proved who it is, with bursts of four times as many. 0 means
-	// 100, less than 0 no limit. Addresses in Unlimited are not counted.
+	// 100, less than 0 no limit. Addresses in Unlimited are not counted; nil
+	// means the loopback addresses.
 	Rate      float64
 	Unlimited []netip.Prefix
 

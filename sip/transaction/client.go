@@ -278,7 +278,9 @@ func (tx *Client) end() {
 	tx.disarm()
 	tx.packet, tx.req, tx.cancel = nil, nil, nil
 	tx.layer.clients.remove(tx.key)
-	tx.layer.flows.remove(tx)
+	if tx.flow.Reliable() {
+		tx.layer.flows.remove(tx)
+	}
 	tx.layer.live.Add(-1)
 }
 

@@ -2,8 +2,8 @@ package transaction
 
 import "sync"
 
-// flowIndex finds the client transactions that wait for a flow. Flows over UDP
-// never end, so theirs are not kept.
+// flowIndex finds the client transactions of a connection when it ends. Flows
+// over UDP never do, so theirs are not kept.
 type flowIndex struct {
 	shard [shards]struct {
 		mu   sync.Mutex
