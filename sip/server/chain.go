@@ -96,7 +96,7 @@ func (s *Server) dialog(r *Request) verdict {
 	if !s.inDialog(r) {
 		return pass
 	}
-	s.cfg.Proxy.ServeSIP(r)
+	r.handTo(s.cfg.Proxy)
 	return done
 }
 

@@ -284,9 +284,11 @@ func (tx *Client) end() {
 	tx.layer.live.Add(-1)
 }
 
+// enter changes the state: a response came, whatever the flow said before.
 func (tx *Client) enter(s state) {
 	tx.layer.metrics.move(tx.kind, tx.state, s)
 	tx.state = s
+	tx.failure = nil
 }
 
 func (tx *Client) arm(d time.Duration) { tx.due = tx.layer.wheel.arm(&tx.alarm, d) }

@@ -198,6 +198,11 @@ var clientCases = []struct {
 		100 do break`, `
 		0 >MESSAGE
 		510 user transport`},
+	{"a response overtakes the news that the flow is broken", "UDP", "MESSAGE", `
+		100 do break
+		505 < 202`, `
+		0 >MESSAGE
+		505 user 202`},
 	{"Stop ends everything", "UDP", "MESSAGE", `
 		100 do stop
 		200 < 200`, `
