@@ -80,14 +80,13 @@ func (s *Stack) dial(hop Hop, d *dialled) {
 	}
 	c.onFinish = func() { s.forgetDial(hop, d) }
 	d.flow = &c.flow
-	s.conns.put(c)
-	c.counters.open.Inc()
+	s.enlist(c)
 	go c.serveStream()
 }
 
 // connect opens a connection and makes the TLS handshake.
 func (s *Stack) connect(ctx context.Context, hop Hop) (*conn, error) {
-	var d net.Dialer
+	d := net.Dialer{Control: endDeadPeers}
 	raw, err := d.DialContext(ctx, "tcp", hop.Addr.String())
 	if err != nil {
 		return nil, err

@@ -32,9 +32,9 @@ type Flow struct {
 	Transport string // UDP, TCP, TLS, WS or WSS
 	Local     netip.AddrPort
 	Remote    netip.AddrPort
-	Listener  string // name of the listener, "" for one we dialled
-	Outbound  bool   // we dialled it
-	Opened    time.Time
+	Listener  string    // name of the listener, "" for one we dialled
+	Outbound  bool      // we dialled it
+	Opened    time.Time // zero for UDP
 
 	stack *Stack
 	link  link

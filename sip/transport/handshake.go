@@ -13,11 +13,7 @@ import (
 
 // serveTLS makes the handshake and leaves the reading to a fresh goroutine, so
 // that the deep stack of the handshake is not kept for the life of the flow.
-func (c *conn) serveTLS() {
-	s := c.flow.stack
-	noted := &notedConn{Conn: c.raw}
-	tc := tls.Server(noted, s.serverTLS)
-	c.rw = tc
+func (c *conn) serveTLS(tc *tls.Conn, noted *notedConn) {
 	err := tc.Handshake()
 	hello := noted.hello
 	noted.hello = nil
@@ -34,10 +30,12 @@ func (c *conn) handshakeFailed(hello *tls.ClientHelloInfo, err error) {
 	if errors.Is(err, net.ErrClosed) {
 		err = errTooSlow
 	}
-	s.metrics.handshakes.Inc()
-	s.warn("TLS handshake failed", "peer", c.flow.Remote, "listener", c.flow.Listener,
-		"error", err, "offered", offered(hello), "remedy", remedy(err))
 	c.kill(causeHandshake)
+	if c.out.cause == causeHandshake { // and not our own end
+		s.metrics.handshakes.Inc()
+		s.warn("TLS handshake failed", "peer", c.flow.Remote, "listener", c.flow.Listener,
+			"error", err, "offered", offered(hello), "remedy", remedy(err))
+	}
 	c.readEnded()
 }
 

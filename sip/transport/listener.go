@@ -1,6 +1,8 @@
 package transport
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -10,9 +12,9 @@ import (
 	"time"
 )
 
-// Spec says where to listen and how others see it.
+// Spec says where to listen and how others see it. Names must differ.
 type Spec struct {
-	Name      string // for logs and policy; default "transport address"
+	Name      string // for logs and policy; default "tcp 192.0.2.1:5060"
 	Transport string // "udp", "tcp" or "tls"
 	Address   string // "192.0.2.1:5060", "[::]:5061"; port 0 takes a free one
 	Public    string // host or host:port that goes into Via and Record-Route; default the address
@@ -39,16 +41,22 @@ func (l *Listener) Addr() netip.AddrPort { return l.addr }
 
 // Listen opens a listener. It is read from once Serve was called.
 func (s *Stack) Listen(spec Spec) (*Listener, error) {
-	spec.Transport = strings.ToUpper(spec.Transport)
-	if spec.Name == "" {
-		spec.Name = strings.ToLower(spec.Transport) + " " + spec.Address
-	}
 	l := &Listener{spec: spec, stack: s}
+	l.spec.Transport = strings.ToUpper(spec.Transport)
 	if err := l.bind(); err != nil {
-		return nil, fmt.Errorf("transport: listener %q: %w", spec.Name, err)
+		return nil, fmt.Errorf("transport: listener %s %s %s: %w", spec.Name, spec.Transport, spec.Address, err)
 	}
 	l.host, l.port = l.sentBy()
+	if l.spec.Name == "" {
+		l.spec.Name = strings.ToLower(l.spec.Transport) + " " + l.addr.String()
+	}
+	s.enrol(l)
+	s.log.Info("listening", "listener", l.spec.Name, "transport", l.spec.Transport, "address", l.addr)
+	return l, nil
+}
 
+// enrol adds a listener to those that are served.
+func (s *Stack) enrol(l *Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	l.index = len(s.heard)
@@ -56,8 +64,6 @@ func (s *Stack) Listen(spec Spec) (*Listener, error) {
 	if s.handler != nil {
 		l.serve(s.handler)
 	}
-	s.log.Info("listening", "listener", spec.Name, "transport", spec.Transport, "address", l.addr)
-	return l, nil
 }
 
 func (l *Listener) bind() error {
@@ -75,7 +81,12 @@ func (l *Listener) bind() error {
 		fallthrough
 	case TCP:
 		var err error
-		l.tcp, err = net.Listen(family("tcp", l.spec.Address), l.spec.Address)
+		lc := net.ListenConfig{
+			Control: endDeadPeers,
+			// Go's default of 15 s would wake the radio of every phone four times a minute.
+			KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 3 * time.Minute, Interval: 30 * time.Second, Count: 4},
+		}
+		l.tcp, err = lc.Listen(context.Background(), family("tcp", l.spec.Address), l.spec.Address)
 		if err != nil {
 			return err
 		}
@@ -125,15 +136,15 @@ func (s *Stack) Local(f *Flow) (host string, port int) {
 }
 
 // listenerFor is the listener that a flow came from, or for one that we dialled
-// and for a WebSocket the first of the same transport.
+// the first of the same transport.
 func (s *Stack) listenerFor(f *Flow) *Listener {
 	var similar *Listener
 	for _, l := range s.listeners() {
-		if l.spec.Transport != f.Transport {
-			continue
-		}
 		if l.spec.Name == f.Listener {
 			return l
+		}
+		if l.spec.Transport != f.Transport {
+			continue
 		}
 		if similar == nil && (l.addr.Addr().Is4() == f.Local.Addr().Is4() || l.spec.Public != "") {
 			similar = l
@@ -176,39 +187,48 @@ func (l *Listener) adopt(raw net.Conn) {
 		raw.Close()
 		return
 	}
-	phase := int32(phaseFirst)
 	if l.spec.Transport == TLS {
-		phase = phaseHandshake
+		c := s.newConn(TLS, l.spec.Name, raw, phaseHandshake)
+		noted := &notedConn{Conn: raw}
+		tc := tls.Server(noted, s.serverTLS)
+		c.rw = tc
+		s.admit(c)
+		go c.serveTLS(tc, noted)
+		return
 	}
-	c := s.newConn(l.spec.Transport, l.spec.Name, raw, phase)
+	c := s.newConn(TCP, l.spec.Name, raw, phaseFirst)
 	s.admit(c)
-	if phase == phaseHandshake {
-		go c.serveTLS()
-	} else {
-		go c.serveStream()
-	}
+	go c.serveStream()
 }
 
-// refuses takes a place in the census for a new connection, or says (and
-// counts) why it may not be.
+// refuses takes a place for a new connection, or says (and counts) why it gets
+// none.
 func (s *Stack) refuses(from netip.Addr) (reason string) {
-	if !s.admits(from) {
+	switch {
+	case !s.admits(from):
 		reason = refusedBanned
-	} else {
-		reason = s.census.enter(from, &s.cfg.Limits)
+	case !s.begin():
+		reason = refusedDraining
+	default:
+		if reason = s.census.enter(from, &s.cfg.Limits); reason == "" {
+			return ""
+		}
+		s.running.Done()
 	}
-	if reason != "" {
-		s.metrics.refused.WithLabelValues(reason).Inc()
-		s.warn("connection refused", "peer", from, "reason", reason)
-	}
+	s.metrics.refused.WithLabelValues(reason).Inc()
+	s.warn("connection refused", "peer", from, "reason", reason)
 	return reason
+}
+
+// unadmit gives back the place of a connection that came to nothing.
+func (s *Stack) unadmit(from netip.Addr) {
+	s.census.leave(from)
+	s.running.Done()
 }
 
 // admit enters an accepted connection, which has its place, into the books.
 func (s *Stack) admit(c *conn) {
 	c.guest = true
-	s.running.Add(1)
-	s.conns.put(c)
-	c.counters.open.Inc()
 	s.metrics.accepted.WithLabelValues(c.flow.Transport).Inc()
+	s.enlist(c)
 }

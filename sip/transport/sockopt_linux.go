@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,6 +17,19 @@ func reusePort(_, _ string, rc syscall.RawConn) error {
 		failed = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 	})
 	return errors.Join(err, failed)
+}
+
+// deadAfter is how long bytes may wait for the peer's acknowledgement. The
+// system's own patience is a quarter of an hour, in which a device that went
+// away would look reachable.
+const deadAfter = 30 * time.Second
+
+// endDeadPeers makes the kernel end connections whose peer is gone (RFC 5482).
+// It is an improvement that a system may lack.
+func endDeadPeers(_, _ string, rc syscall.RawConn) error {
+	return rc.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(deadAfter.Milliseconds()))
+	})
 }
 
 // bigBuffers asks for n bytes each way: past the system's limit where we may,

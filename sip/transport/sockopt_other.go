@@ -10,6 +10,9 @@ import (
 // reusePort does nothing here: one socket has to do.
 func reusePort(_, _ string, _ syscall.RawConn) error { return nil }
 
+// endDeadPeers leaves it to the system when a peer is gone.
+func endDeadPeers(_, _ string, _ syscall.RawConn) error { return nil }
+
 // bigBuffers asks for n bytes each way, as far as the system allows.
 func bigBuffers(conn *net.UDPConn, n int) {
 	_ = conn.SetReadBuffer(n)

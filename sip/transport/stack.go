@@ -108,6 +108,29 @@ func (s *Stack) admits(addr netip.Addr) bool {
 	return s.cfg.Admit == nil || s.cfg.Admit(addr)
 }
 
+// begin takes part in what Close waits for, or tells that the stack stops.
+func (s *Stack) begin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped || s.handler == nil {
+		return false
+	}
+	s.running.Add(1)
+	return true
+}
+
+// enlist enters a connection that has begun into the books.
+func (s *Stack) enlist(c *conn) {
+	s.conns.put(c)
+	c.counters.open.Inc()
+	s.mu.Lock()
+	stopped := s.stopped
+	s.mu.Unlock()
+	if stopped { // perhaps Close has already asked all others to end
+		c.shut("the server stops")
+	}
+}
+
 // warn logs what peers can provoke, at most once a second in the long run.
 func (s *Stack) warn(msg string, args ...any) {
 	if !s.complain.Allow() {

@@ -50,17 +50,15 @@ func (c *conn) readMessages() bool {
 }
 
 // take gives bytes to the framer and whole messages to the handler. It returns
-// false when nothing more is to be read.
+// false when nothing more is to be read: a flow that we closed has nothing more
+// to say.
 func (c *conn) take(b []byte) bool {
 	if len(b) == 0 {
 		return true
 	}
 	c.noteBytes(len(b))
-	if !c.open() {
-		return false // a closed flow has nothing more to say
-	}
 	c.framer.Write(b)
-	for {
+	for c.open() {
 		m, err := c.framer.Next()
 		c.answerPings(c.framer.Pings())
 		switch {
@@ -76,6 +74,7 @@ func (c *conn) take(b []byte) bool {
 			c.received(m)
 		}
 	}
+	return false
 }
 
 // malformed reports a message that could not be read. It returns false when
@@ -86,7 +85,7 @@ func (c *conn) malformed(err error) bool {
 	refused := errors.As(err, &e)
 	answerable := refused && e.Request != nil
 	if answerable {
-		c.guard(func() { c.handler.Malformed(&c.flow, e) })
+		c.guard(func() { c.flow.stack.refuse(c.handler, &c.flow, e) })
 	}
 	c.begun.Store(0)
 	if refused && !e.Fatal() {
@@ -152,6 +151,14 @@ func (s *Stack) deliver(h Handler, f *Flow, m sip.Message) {
 		wire.Stamp(req, f.Remote) // RFC 3261 §18.2.1
 	}
 	h.Message(f, m)
+}
+
+// refuse gives a request that could not be parsed to the handler.
+func (s *Stack) refuse(h Handler, f *Flow, e *wire.Error) {
+	if taps := s.trace.active(); taps != nil {
+		taps.offer(f, false, wire.Append(nil, e.Request))
+	}
+	h.Malformed(f, e)
 }
 
 // panicked counts and logs a handler that failed.

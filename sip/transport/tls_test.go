@@ -1,7 +1,6 @@
 package transport
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -109,22 +107,28 @@ func TestMutualTLS(t *testing.T) {
 	}
 }
 
-// syncBuffer is a log that two goroutines may use.
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+// lines is a log that gives its lines to a test.
+type lines chan string
+
+func (l lines) Write(p []byte) (int, error) {
+	l <- string(p)
+	return len(p), nil
 }
 
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
+// await returns the first line that contains the text.
+func (l lines) await(t *testing.T, text string) string {
+	t.Helper()
+	limit := time.After(10 * time.Second)
+	for {
+		select {
+		case line := <-l:
+			if strings.Contains(line, text) {
+				return line
+			}
+		case <-limit:
+			t.Fatalf("nothing about %q in the log", text)
+		}
+	}
 }
 
 func TestHandshakeErrorsExplainThemselves(t *testing.T) {
@@ -145,10 +149,9 @@ func TestHandshakeErrorsExplainThemselves(t *testing.T) {
 		"hang-up": {func(conn net.Conn) { conn.Close() }, []string{"hung up"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var log syncBuffer
-			r := newRecorder()
-			cfg := Config{TLS: ca.serverTLS(t), Log: slog.New(slog.NewTextHandler(&log, nil))}
-			s := start(t, cfg, r)
+			log := make(lines, 100)
+			cfg := Config{TLS: ca.serverTLS(t), Log: slog.New(slog.NewTextHandler(log, nil))}
+			s := start(t, cfg, newRecorder())
 			conn, err := net.Dial("tcp", listen(t, s, "tls").Addr().String())
 			if err != nil {
 				t.Fatal(err)
@@ -156,10 +159,10 @@ func TestHandshakeErrorsExplainThemselves(t *testing.T) {
 			c.peer(conn)
 			_, _ = io.Copy(io.Discard, conn)
 			conn.Close()
-			_ = s.Close(t.Context()) // the log is complete then
+			line := log.await(t, "handshake failed")
 			for _, want := range c.want {
-				if !strings.Contains(log.String(), want) {
-					t.Errorf("no %q in %s", want, &log.b)
+				if !strings.Contains(line, want) {
+					t.Errorf("no %q in %s", want, line)
 				}
 			}
 		})

@@ -93,7 +93,7 @@ func (u *udpSocket) malformed(h Handler, from netip.AddrPort, err error) {
 		return
 	}
 	f := u.flow(from)
-	u.guard(f, func() { h.Malformed(f, e) })
+	u.guard(f, func() { u.stack.refuse(h, f, e) })
 }
 
 // guard runs a handler; one that fails loses its datagram and nothing else.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/coder/websocket"
@@ -20,8 +21,13 @@ const subprotocol = "sip"
 
 // WebSocket returns the handler that makes a flow of each WebSocket with the
 // sub-protocol sip (RFC 7118). Mounted on an HTTPS server it serves WSS, on a
-// plain one WS. name is the listener's name for the flows.
-func (s *Stack) WebSocket(name string) http.Handler {
+// plain one WS. Of spec it uses the name, which its flows carry as Listener, and
+// the public host and port. Call it once for each name.
+func (s *Stack) WebSocket(spec Spec) http.Handler {
+	spec.Transport = WS
+	l := &Listener{spec: spec, stack: s}
+	l.host, l.port = l.sentBy()
+	s.enrol(l)
 	options := &websocket.AcceptOptions{
 		Subprotocols:       []string{subprotocol},
 		OriginPatterns:     s.cfg.Origins,
@@ -33,13 +39,17 @@ func (s *Stack) WebSocket(name string) http.Handler {
 			http.Error(w, "the connection has no IP address", http.StatusBadRequest)
 			return
 		}
-		if reason := s.refusesWebSocket(from.Addr()); reason != "" {
+		if !offersSIP(r) {
+			http.Error(w, "a WebSocket with the sub-protocol sip is needed (RFC 7118)", http.StatusBadRequest)
+			return
+		}
+		if s.refuses(from.Addr()) != "" {
 			w.Header().Set("Retry-After", "10")
 			http.Error(w, "too many connections, or not welcome", http.StatusServiceUnavailable)
 			return
 		}
-		if c := s.upgrade(w, r, name, options); c == nil {
-			s.census.leave(from.Addr())
+		if c := s.upgrade(w, r, spec.Name, options); c == nil {
+			s.unadmit(from.Addr())
 		} else {
 			s.admit(c)
 			go c.serveFrames()
@@ -47,16 +57,17 @@ func (s *Stack) WebSocket(name string) http.Handler {
 	})
 }
 
-// refusesWebSocket is refuses, and a refusal of everything while draining.
-func (s *Stack) refusesWebSocket(from netip.Addr) string {
-	s.mu.Lock()
-	draining := s.stopped || s.handler == nil
-	s.mu.Unlock()
-	if draining {
-		s.metrics.refused.WithLabelValues(refusedDraining).Inc()
-		return refusedDraining
+// offersSIP tells whether the peer wants to speak SIP (RFC 7118 §4.1). It is
+// asked first: Accept would go on without any sub-protocol.
+func offersSIP(r *http.Request) bool {
+	for _, list := range r.Header.Values("Sec-WebSocket-Protocol") {
+		for offer := range strings.SplitSeq(list, ",") {
+			if strings.EqualFold(strings.TrimSpace(offer), subprotocol) {
+				return true
+			}
+		}
 	}
-	return s.refuses(from)
+	return false
 }
 
 // upgrade makes the WebSocket handshake. It returns nil after answering a
@@ -66,10 +77,6 @@ func (s *Stack) upgrade(w http.ResponseWriter, r *http.Request, name string, opt
 	ws, err := websocket.Accept(keeper, r, options)
 	if err != nil {
 		s.warn("WebSocket refused", "peer", r.RemoteAddr, "origin", r.Header.Get("Origin"), "error", err)
-		return nil
-	}
-	if ws.Subprotocol() != subprotocol {
-		_ = ws.Close(websocket.StatusPolicyViolation, "the sub-protocol must be sip")
 		return nil
 	}
 	ws.SetReadLimit(wire.MaxMessage)
