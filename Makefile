@@ -1,11 +1,63 @@
-# Everything runs through these targets; `make help` lists them.
-TAGS := sqlite_fts5
-export GOFLAGS := -tags=$(TAGS)
+# Everything runs through these targets.
+#
+# The tag turns on SQLite's full-text index; it is set here, once.
+export GOFLAGS := -tags=sqlite_fts5
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
+VERSION := $(shell git describe --always --dirty 2>/dev/null)
+DEBS := baresip-core sip-tester liblinphone-dev gcc
+BENCHDEBS := kamailio kamailio-tls-modules kamailio-sqlite-modules sqlite3 openssl
+FUZZTIME ?= 20s
+
+run: build ## build and start a complete system on this computer, with a demo organisation
+	bin/sparkle localserve
 
 build: ## build bin/sparkle
-	go build -o bin/sparkle ./cmd/sparkle
+	go build -ldflags '-X main.version=$(VERSION)' -o bin/sparkle ./cmd/sparkle
+
+test: deps ## every test: unit, race, conformance, end to end with real softphones, crash
+	SPARKLE_E2E_RACE=1 go test -race -timeout 14m ./...
+
+lint: ## gofmt, go vet, staticcheck, and govulncheck where its database can be reached
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; }
+	go vet ./...
+	go run $(STATICCHECK) ./...
+	@if curl -sfm 10 -o /dev/null https://vuln.go.dev/index/db.json; then go run $(GOVULNCHECK) ./...; \
+	else echo "govulncheck: not run, its database cannot be reached from here"; fi
+
+bench: build benchdeps ## compare with Kamailio in one run, and measure memory and growth
+	go build -o bin/sipload ./cmd/sipload
+	bin/sipload compare -sparkle bin/sparkle
+	bin/sipload memory -sparkle bin/sparkle
+	go test -run '^$$' -bench 'Growth' -benchtime 1x -timeout 10m ./store/sqldb
+
+fuzz: ## each fuzz target for FUZZTIME (20s)
+	@for pkg in $$(go list ./...); do \
+	  for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+	    echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	  done; \
+	done
+
+deps: ## install what the tests need (Debian)
+	@$(call need,$(DEBS))
+
+benchdeps:
+	@$(call need,$(BENCHDEBS))
+
+clean: ## remove what was built and the demo organisation
+	rm -rf bin run
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 10
 
-.PHONY: build help
+# need installs the Debian packages that are missing, or says which they are.
+define need
+missing=$$(for p in $(1); do dpkg-query -W -f '$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done | tr '\n' ' '); \
+if [ -n "$$missing" ]; then \
+  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+    echo "installing $$missing"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+  else echo "please install: apt-get install $$missing"; exit 1; fi; \
+fi
+endef
+
+.PHONY: run build test lint bench fuzz deps benchdeps clean help

@@ -1,0 +1,96 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Register binds this agent's Contact for so many seconds (0 removes it).
+func (a *Agent) Register(ctx context.Context, expires int) (*Message, error) {
+	contact := a.contact
+	var headers []string
+	if a.Instance != "" {
+		contact += `;+sip.instance="<` + a.Instance + `>"`
+		headers = append(headers, "Supported: gruu, path")
+	}
+	if a.Accept != "" {
+		headers = append(headers, "Accept: "+a.Accept)
+	}
+	headers = append(headers, "Contact: "+contact, fmt.Sprintf("Expires: %d", expires))
+	return a.expect(ctx, &Request{Method: "REGISTER", URI: "sip:" + a.Domain, To: "<" + a.AOR() + ">", Headers: headers})
+}
+
+// Message sends text to a user and returns the answer of the server.
+func (a *Agent) Message(ctx context.Context, to, text string) (*Message, error) {
+	return a.expect(ctx, &Request{Method: "MESSAGE", URI: "sip:" + to + "@" + a.Domain, ContentType: "text/plain", Body: text})
+}
+
+// Options asks the server whether it is there.
+func (a *Agent) Options(ctx context.Context) (*Message, error) {
+	return a.expect(ctx, &Request{Method: "OPTIONS", URI: "sip:" + a.Domain})
+}
+
+// expect sends r and makes an error of an answer of 300 and more.
+func (a *Agent) expect(ctx context.Context, r *Request) (*Message, error) {
+	res, err := a.Do(ctx, r)
+	if err == nil && res.Status() >= 300 {
+		err = fmt.Errorf("%s by %s: answered %q", r.Method, a.User, res.Start)
+	}
+	return res, err
+}
+
+// SDP is an offer or an answer of one audio stream that leads nowhere.
+const SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\na=sendrecv\r\n"
+
+// Dialog is an established call as its caller sees it.
+type Dialog struct {
+	agent  *Agent
+	invite *Request
+	to     string   // with the tag of who answered
+	target string   // remote Contact
+	routes []string // in the order to be sent
+}
+
+// Call invites a user and acknowledges the answer (RFC 3261 §13).
+func (a *Agent) Call(ctx context.Context, to string) (*Dialog, error) {
+	r := &Request{Method: "INVITE", URI: "sip:" + to + "@" + a.Domain, ContentType: "application/sdp", Body: SDP}
+	res, err := a.expect(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	d := &Dialog{agent: a, invite: r, to: res.Get("to"), target: URIOf(res.Get("contact")), routes: routeSet(res)}
+	ack := d.request("ACK")
+	ack.CSeq, ack.branch = r.CSeq, "z9hG4bK"+NewID()
+	return d, a.Write(a.Text(ack, ""))
+}
+
+// routeSet is the route set of a caller: Record-Route backwards
+// (RFC 3261 §12.1.2), one value a line or several.
+func routeSet(res *Message) []string {
+	var routes []string
+	for _, line := range res.All("record-route") {
+		for v := range strings.SplitSeq(strings.ReplaceAll(line, ">,", ">\n"), "\n") {
+			routes = append(routes, strings.TrimSpace(v))
+		}
+	}
+	slices.Reverse(routes)
+	return routes
+}
+
+// Bye ends the call.
+func (d *Dialog) Bye(ctx context.Context) error {
+	bye := d.request("BYE")
+	bye.CSeq = d.invite.CSeq
+	_, err := d.agent.expect(ctx, bye)
+	return err
+}
+
+func (d *Dialog) request(method string) *Request {
+	r := &Request{Method: method, URI: d.target, To: d.to, CallID: d.invite.CallID, FromTag: d.invite.FromTag}
+	for _, route := range d.routes {
+		r.Headers = append(r.Headers, "Route: "+route)
+	}
+	return r
+}

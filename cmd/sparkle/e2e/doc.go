@@ -1,0 +1,9 @@
+// Package e2e drives the built program with the softphones that people have:
+// baresip and SIPp from Debian, Linphone through a driver on liblinphone
+// (linphone/driver.c), and for what a polite phone never does, the agent of
+// cmd/sipload.
+//
+// Everything runs on loopback, on free ports, and ends with its test. The tests
+// are named by story: chat, offline, register, call, torture, crash. A missing
+// program fails the test and says what to install (`make test` installs it).
+package e2e

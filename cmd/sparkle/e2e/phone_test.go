@@ -1,0 +1,284 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// phone is a softphone of one user, whatever its make.
+type phone interface {
+	User() string
+	// Send writes text to a user.
+	Send(t *testing.T, to, text string)
+	// Got tells how often the phone has shown exactly this text from that user.
+	Got(from, text string) int
+	// Call, Answer, HangUp and InCall are a voice call.
+	Call(t *testing.T, to string)
+	Answer(t *testing.T)
+	HangUp(t *testing.T)
+	Ringing() bool
+	InCall() bool
+	// Quit ends the program; the server is not told when it kills.
+	Quit(t *testing.T)
+}
+
+// awaitText waits until the phone has shown a text, and only once.
+func awaitText(t *testing.T, p phone, from, text string) {
+	t.Helper()
+	eventually(t, 30*time.Second, fmt.Sprintf("%s shows %q from %s", p.User(), text, from), func() bool { return p.Got(from, text) > 0 })
+}
+
+// lines is the output of a program, kept as it comes.
+type lines struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (l *lines) read(r io.Reader) {
+	s := bufio.NewScanner(r)
+	s.Buffer(nil, 1<<20)
+	for s.Scan() {
+		l.mu.Lock()
+		l.all = append(l.all, s.Text())
+		l.mu.Unlock()
+	}
+}
+
+func (l *lines) count(match func(string) bool) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, s := range l.all {
+		if match(s) {
+			n++
+		}
+	}
+	return n
+}
+
+// last returns the last line that begins with one of the prefixes.
+func (l *lines) last(prefixes ...string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range slices.Backward(l.all) {
+		for _, p := range prefixes {
+			if strings.HasPrefix(s, p) {
+				return s
+			}
+		}
+	}
+	return ""
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.all[max(0, len(l.all)-40):], "\n")
+}
+
+// need fails the test when a program is not installed.
+func need(t *testing.T, program, pkg string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		t.Fatalf("%s is not installed: run `make deps` or `apt-get install %s`", program, pkg)
+	}
+	return path
+}
+
+// linphone is a client on liblinphone.
+type linphone struct {
+	user, dir string
+	cmd       *exec.Cmd
+	in        io.WriteCloser
+	out       lines
+	ended     chan struct{}
+}
+
+// driver builds linphone/driver.c once.
+var driver = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "sparkle-linphone")
+	if err != nil {
+		return "", err
+	}
+	bin := filepath.Join(dir, "driver")
+	out, err := exec.Command("gcc", "-O1", "-w", "-o", bin, "linphone/driver.c", "-llinphone", "-lbctoolbox").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("building the Linphone driver (needs liblinphone-dev and gcc: `make deps`): %w\n%s", err, out)
+	}
+	return bin, nil
+})
+
+// newLinphone starts a Linphone of a user in its directory (t.TempDir() for a
+// new device) and waits for its registration.
+func (s *server) newLinphone(t *testing.T, user, transport, dir string) *linphone {
+	t.Helper()
+	bin, err := driver()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &linphone{user: user, dir: dir, ended: make(chan struct{})}
+	p.configure(t, s, transport)
+	p.cmd = exec.Command(bin, filepath.Join(dir, "rc"), filepath.Join(dir, "log"))
+	p.cmd.Env = append(os.Environ(), "HOME="+dir)
+	p.in, err = p.cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() { p.out.read(out); p.cmd.Wait(); close(p.ended) }()
+	t.Cleanup(func() {
+		p.kill()
+		if t.Failed() {
+			t.Logf("events of Linphone %s:\n%s", user, &p.out)
+		}
+	})
+	p.awaitRegistered(t, 1)
+	return p
+}
+
+// configure writes the client's configuration: loopback only, no sound card.
+func (p *linphone) configure(t *testing.T, s *server, transport string) {
+	t.Helper()
+	port := freePort(t)
+	ports := map[string]int{"udp": 0, "tcp": 0, "tls": 0}
+	ports[transport] = port
+	if transport != "udp" {
+		ports[transport] = -1 // any local port
+	}
+	os.MkdirAll(filepath.Join(p.dir, ".local/share/linphone"), 0o700)
+	rc := fmt.Sprintf(`[sip]
+sip_port=%d
+sip_tcp_port=%d
+sip_tls_port=%d
+bind_address=127.0.0.1
+use_ipv6=0
+guess_hostname=0
+default_proxy=0
+root_ca=%s
+verify_server_certs=1
+verify_server_cn=1
+media_encryption=none
+register_only_when_network_is_up=0
+inc_timeout=60
+[rtp]
+audio_rtp_port=%d
+bind_address=127.0.0.1
+[net]
+mtu=1300
+[sound]
+playback_dev_id=null
+capture_dev_id=null
+ringer_dev_id=null
+echocancellation=0
+[video]
+enabled=0
+capture=0
+display=0
+[misc]
+version_check_url_root=
+[storage]
+uri=%s/linphone.db
+[proxy_0]
+reg_proxy=<sip:%s;transport=%s>
+reg_route=<sip:%s;transport=%s>
+reg_identity=sip:%s@%s
+reg_expires=600
+reg_sendregister=1
+publish=0
+[auth_info_0]
+username=%s
+passwd=%s
+`, ports["udp"], ports["tcp"], ports["tls"], s.Ready.CA, freePort(t), p.dir,
+		s.addr(transport), transport, s.addr(transport), transport, p.user, s.Ready.Domain, p.user, demoPassword)
+	path := filepath.Join(p.dir, "rc")
+	if _, err := os.Stat(path); err == nil {
+		return // a device that comes back keeps what it is
+	}
+	if err := os.WriteFile(path, []byte(rc), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (p *linphone) tell(t *testing.T, format string, args ...any) {
+	t.Helper()
+	if _, err := fmt.Fprintf(p.in, format+"\n", args...); err != nil {
+		t.Fatalf("Linphone of %s: %v", p.user, err)
+	}
+}
+
+// awaitRegistered waits for the n-th successful registration.
+func (p *linphone) awaitRegistered(t *testing.T, n int) {
+	t.Helper()
+	eventually(t, 30*time.Second, p.user+"'s Linphone is registered", func() bool {
+		return p.out.count(func(l string) bool { return strings.HasPrefix(l, "registration\tLinphoneRegistrationOk") }) >= n
+	})
+}
+
+func (p *linphone) User() string { return p.user }
+
+func (p *linphone) Send(t *testing.T, to, text string) {
+	t.Helper()
+	p.tell(t, "send sip:%s %s", to, text)
+}
+
+func (p *linphone) Got(from, text string) int {
+	return p.out.count(func(l string) bool {
+		f := strings.SplitN(l, "\t", 4)
+		return len(f) == 4 && f[0] == "message" && strings.HasPrefix(f[1], "sip:"+from) && f[3] == text
+	})
+}
+
+// States are the states that the client's own message went through.
+func (p *linphone) States(id string) []string {
+	p.out.mu.Lock()
+	defer p.out.mu.Unlock()
+	var states []string
+	for _, l := range p.out.all {
+		if rest, ok := strings.CutPrefix(l, "state\t"+id+"\t"); ok {
+			states = append(states, strings.TrimPrefix(rest, "LinphoneChatMessageState"))
+		}
+	}
+	return states
+}
+
+func (p *linphone) Call(t *testing.T, to string) { t.Helper(); p.tell(t, "call sip:%s", to) }
+func (p *linphone) Answer(t *testing.T)          { t.Helper(); p.tell(t, "answer") }
+func (p *linphone) HangUp(t *testing.T)          { t.Helper(); p.tell(t, "hangup") }
+func (p *linphone) Ringing() bool {
+	return strings.Contains(p.out.last("call\t"), "IncomingReceived")
+}
+func (p *linphone) InCall() bool {
+	state := p.out.last("call\t")
+	return strings.Contains(state, "StreamsRunning") || strings.Contains(state, "Connected")
+}
+
+func (p *linphone) Quit(t *testing.T) {
+	t.Helper()
+	p.tell(t, "quit")
+	select {
+	case <-p.ended:
+	case <-time.After(10 * time.Second):
+		p.kill()
+	}
+}
+
+func (p *linphone) kill() {
+	p.cmd.Process.Kill()
+	<-p.ended
+}
