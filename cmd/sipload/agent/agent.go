@@ -34,6 +34,9 @@ type Agent struct {
 	// body (SDP for INVITE). "" keeps silent. Set it before the first request
 	// can come; the default answers 200. It runs on the reading goroutine.
 	OnRequest func(*Message) (status, body string)
+	// OnResponse sees every response that no Do waits for, on the reading
+	// goroutine.
+	OnResponse func(*Message)
 
 	conn    net.Conn
 	contact string
@@ -146,11 +149,15 @@ func (a *Agent) handle(m *Message) {
 	a.mu.Lock()
 	ch := a.waiting[Param(m.Get("via"), "branch")]
 	a.mu.Unlock()
-	if ch != nil {
-		select {
-		case ch <- m:
-		default: // a retransmission that nobody waits for
+	if ch == nil {
+		if a.OnResponse != nil {
+			a.OnResponse(m)
 		}
+		return
+	}
+	select {
+	case ch <- m:
+	default: // a retransmission that nobody waits for
 	}
 }
 
@@ -234,6 +241,13 @@ func (a *Agent) Text(r *Request, authorization string) []byte {
 	}
 	b.WriteString("Content-Length: " + strconv.Itoa(len(r.Body)) + "\r\n\r\n" + r.Body)
 	return []byte(b.String())
+}
+
+// Post sends a request and waits for nothing: OnResponse sees the answer.
+func (a *Agent) Post(r *Request) error {
+	a.fill(r)
+	r.CSeq, r.branch = a.cseq.Add(1), "z9hG4bK"+NewID()
+	return a.Write(a.Text(r, ""))
 }
 
 // Do sends a request, answers one challenge, and returns the final response.

@@ -1,0 +1,68 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// sipp plays one scenario at a time: it can write, not read.
+type sipp struct {
+	server          *server
+	user, transport string
+}
+
+func (s *server) newSIPp(t *testing.T, user, transport string) *sipp {
+	need(t, "sipp", "sip-tester")
+	return &sipp{server: s, user: user, transport: transport}
+}
+
+// run plays testdata/sipp/NAME.xml once with fields for [field0] ….
+func (p *sipp) run(t *testing.T, name string, fields ...string) {
+	t.Helper()
+	dir := t.TempDir()
+	csv := filepath.Join(dir, "fields.csv")
+	if err := os.WriteFile(csv, []byte("SEQUENTIAL\n"+strings.Join(fields, ";")+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mode := map[string]string{"udp": "u1", "tcp": "t1", "tls": "l1"}[p.transport]
+	args := []string{p.server.addr(p.transport), "-sf", "../../../testdata/sipp/" + name + ".xml", "-inf", csv, "-m", "1",
+		"-t", mode, "-i", "127.0.0.1", "-p", fmt.Sprint(freePort(t)), "-au", p.user, "-ap", demoPassword,
+		"-timeout", "20", "-nostdin", "-trace_err", "-error_file", filepath.Join(dir, "errors"),
+		"-trace_msg", "-message_file", filepath.Join(dir, "messages")}
+	if p.transport == "tls" {
+		cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+		if out, err := exec.Command("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=sipp", "-keyout", key, "-out", cert).CombinedOutput(); err != nil {
+			t.Fatalf("a certificate for SIPp: %v\n%s", err, out)
+		}
+		args = append(args, "-tls_cert", cert, "-tls_key", key)
+	}
+	out, err := exec.Command("sipp", args...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("sipp %s: %v\n%s\n%s\n%s", name, err, tail(filepath.Join(dir, "errors"), 20), tail(filepath.Join(dir, "messages"), 80), lastLines(string(out), 20))
+	}
+}
+
+func lastLines(s string, n int) string {
+	all := strings.Split(s, "\n")
+	return strings.Join(all[max(0, len(all)-n):], "\n")
+}
+
+func (p *sipp) User() string { return p.user }
+
+func (p *sipp) Send(t *testing.T, to, text string) {
+	t.Helper()
+	name, _, _ := strings.Cut(to, "@")
+	p.run(t, "message", p.user, name, p.server.Ready.Domain, text)
+}
+
+func (p *sipp) Got(from, text string) int    { return 0 }
+func (p *sipp) Call(t *testing.T, to string) { t.Fatal("SIPp calls by scenario") }
+func (p *sipp) Answer(t *testing.T)          {}
+func (p *sipp) HangUp(t *testing.T)          {}
+func (p *sipp) Ringing() bool                { return false }
+func (p *sipp) InCall() bool                 { return false }
+func (p *sipp) Quit(t *testing.T)            {}
