@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// comparison is one row of the table: an operation over a transport, and the
+// share of Kamailio's CPU time that Sparkle may take at most.
+type comparison struct {
+	operation, transport string
+	total                int
+	archive              bool // Kamailio stores each MESSAGE with msilo
+	limit                float64
+}
+
+var comparisons = []comparison{
+	{"register", "udp", 20000, false, 1.0},
+	{"register", "tls", 20000, false, 0.8},
+	{"call", "udp", 5000, false, 1.0},
+	{"call", "tls", 5000, false, 0.6},
+	{"message", "udp", 8000, false, 1.3},
+	{"message", "tls", 8000, false, 0.6},
+	{"message", "udp", 8000, true, 0.5},
+	{"message", "tls", 8000, true, 0.5},
+}
+
+// compareCommand runs every comparison some rounds, the two servers in turn and
+// each fresh, and prints medians: absolute figures drift with the machine, the
+// ratio in the same minutes stays.
+func compareCommand(ctx context.Context, args []string) error {
+	f := flag.NewFlagSet("compare", flag.ContinueOnError)
+	bin := f.String("sparkle", "bin/sparkle", "the program to measure")
+	rounds := f.Int("rounds", 3, "how often each pair is run; the median counts")
+	only := f.String("op", "", "only this operation")
+	concurrency := f.Int("c", 20, "operations under way at once")
+	verbose := f.Bool("v", false, "print every run")
+	if err := f.Parse(args); err != nil {
+		return err
+	}
+	fmt.Println("operation  transport  kamailio        CPU µs/op  sparkle CPU µs/op   ratio   at most   failed")
+	var over []error
+	for _, c := range comparisons {
+		if *only != "" && *only != c.operation {
+			continue
+		}
+		if err := c.run(ctx, *bin, *rounds, *concurrency, *verbose); err != nil {
+			over = append(over, err)
+		}
+	}
+	return errors.Join(over...)
+}
+
+func (c comparison) run(ctx context.Context, bin string, rounds, concurrency int, verbose bool) error {
+	var theirs, ours []time.Duration
+	failed := 0
+	for range rounds {
+		for _, start := range []func() (*subject, error){
+			func() (*subject, error) { return startKamailio(c.archive) },
+			func() (*subject, error) { return startSparkle(bin, 200) },
+		} {
+			r, err := c.once(ctx, start, concurrency)
+			if err != nil {
+				return fmt.Errorf("%s over %s: %w", c.operation, c.transport, err)
+			}
+			if verbose {
+				fmt.Println(r)
+			}
+			if r.Load.Label == "kamailio" {
+				theirs = append(theirs, r.CPUPerOp)
+				continue
+			}
+			ours = append(ours, r.CPUPerOp)
+			failed += r.Failed
+		}
+	}
+	them, us := median(theirs), median(ours)
+	ratio := float64(us) / float64(them)
+	kind := "relay"
+	if c.archive {
+		kind = "msilo, SQLite"
+	}
+	fmt.Printf("%-10s %-10s %-14s %10.1f %18.1f %7.2f %9.1f %8d\n", c.operation, c.transport, kind, micro(them), micro(us), ratio, c.limit, failed)
+	if ratio > c.limit || failed > 0 {
+		return fmt.Errorf("%s over %s: ratio %.2f (at most %.1f), %d failed", c.operation, c.transport, ratio, c.limit, failed)
+	}
+	return nil
+}
+
+func (c comparison) once(ctx context.Context, start func() (*subject, error), concurrency int) (*Result, error) {
+	s, err := start()
+	if err != nil {
+		return nil, err
+	}
+	defer s.stop()
+	l := &Load{Label: s.name, Server: s.addr[c.transport], Transport: c.transport, Domain: "bench.example", Operation: c.operation,
+		Users: 200, Total: c.total, Concurrency: concurrency, Size: 80, Timeout: 10 * time.Second, PID: s.pid}
+	return l.Run(ctx)
+}
+
+func median(d []time.Duration) time.Duration {
+	slices.Sort(d)
+	return d[len(d)/2]
+}
+
+func micro(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
