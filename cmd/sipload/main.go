@@ -6,7 +6,8 @@
 // stay comparable on a noisy machine.
 //
 //	sipload -server 127.0.0.1:5061 -transport tls -op message -users 200 -n 6000 -c 20 -pid PID
-//	sipload compare -sparkle bin/sparkle
+//	sipload compare -sparkle bin/sparkle     beside Kamailio, ratios
+//	sipload memory -sparkle bin/sparkle      connections, bindings, strangers
 //
 // Users are u000000, u000001, …; the password of user U is "pw-U".
 package main
@@ -25,10 +26,13 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	var err error
-	if len(os.Args) > 1 && os.Args[1] == "compare" {
-		err = compareCommand(ctx, os.Args[2:])
-	} else {
-		err = loadCommand(ctx, os.Args[1:])
+	switch args := os.Args[1:]; {
+	case len(args) > 0 && args[0] == "compare":
+		err = compareCommand(ctx, args[1:])
+	case len(args) > 0 && args[0] == "memory":
+		err = memoryCommand(ctx, args[1:])
+	default:
+		err = loadCommand(ctx, args)
 	}
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "sipload:", err)
