@@ -58,7 +58,7 @@ func (s *server) newBaresip(t *testing.T, user, transport string) *baresip {
 	dir, control := t.TempDir(), freePort(t)
 	files := map[string]string{
 		"config":          fmt.Sprintf(baresipConfig, freePort(t), s.Ready.CA, control),
-		"accounts":        fmt.Sprintf("<sip:%s@%s;transport=%s>;auth_user=%s;auth_pass=%s;outbound=\"sip:%s;transport=%s\";regint=600;answermode=manual;audio_codecs=PCMU/8000/1\n", user, s.Ready.Domain, transport, user, demoPassword, s.addr(transport), transport),
+		"accounts":        fmt.Sprintf("<sip:%s@%s;transport=%s>;auth_user=%s;auth_pass=%s;outbound=\"sip:%s;transport=%s\";regint=600;answermode=manual;audio_codecs=PCMU/8000/1\n", user, s.Ready.Domain, transport, user, s.Ready.Password, s.addr(transport), transport),
 		"current_contact": fmt.Sprintf("sip:%s@%s\n", demoUsers[0], s.Ready.Domain),
 	}
 	for _, u := range demoUsers {

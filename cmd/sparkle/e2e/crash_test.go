@@ -115,7 +115,7 @@ func (s *server) underLoad(t *testing.T, round int, acked *ledger) {
 	var wg sync.WaitGroup
 	for w, user := range []string{"alice", "zhangsan", "lisi", "alice"} {
 		wg.Go(func() {
-			a, err := agent.Dial(agent.Config{Server: s.Ready.TLS, Transport: "tls", Domain: s.Ready.Domain, User: user, Password: demoPassword})
+			a, err := agent.Dial(agent.Config{Server: s.addr("tls"), Transport: "tls", Domain: s.Ready.Domain, User: user, Password: s.Ready.Password})
 			if err != nil {
 				return // the server has just been killed
 			}
@@ -130,7 +130,7 @@ func (s *server) underLoad(t *testing.T, round int, acked *ledger) {
 		})
 	}
 	if round%2 == 0 {
-		if bob, err := agent.Dial(agent.Config{Server: s.Ready.TLS, Transport: "tls", Domain: s.Ready.Domain, User: "bob", Password: demoPassword, Instance: "urn:uuid:00000000-0000-4000-8000-0000000000b0"}); err == nil {
+		if bob, err := agent.Dial(agent.Config{Server: s.addr("tls"), Transport: "tls", Domain: s.Ready.Domain, User: "bob", Password: s.Ready.Password, Instance: "urn:uuid:00000000-0000-4000-8000-0000000000b0"}); err == nil {
 			defer bob.Close()
 			bob.Register(ctx, 600)
 		}

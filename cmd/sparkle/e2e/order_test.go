@@ -71,8 +71,8 @@ type recorder struct {
 
 func (s *server) recorder(t *testing.T, user, instance string) *recorder {
 	t.Helper()
-	d := &recorder{t: t, seen: map[string]bool{}, shown: map[string]bool{}, config: agent.Config{Server: s.Ready.TLS, Transport: "tls", Domain: s.Ready.Domain,
-		User: user, Password: demoPassword, Instance: instance}}
+	d := &recorder{t: t, seen: map[string]bool{}, shown: map[string]bool{}, config: agent.Config{Server: s.addr("tls"), Transport: "tls", Domain: s.Ready.Domain,
+		User: user, Password: s.Ready.Password, Instance: instance}}
 	if err := d.connect(); err != nil {
 		t.Fatal(err)
 	}

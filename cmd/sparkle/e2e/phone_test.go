@@ -205,7 +205,7 @@ publish=0
 username=%s
 passwd=%s
 `, ports["udp"], ports["tcp"], ports["tls"], s.Ready.CA, freePort(t), p.dir,
-		s.addr(transport), transport, s.addr(transport), transport, p.user, s.Ready.Domain, p.user, demoPassword)
+		s.addr(transport), transport, s.addr(transport), transport, p.user, s.Ready.Domain, p.user, s.Ready.Password)
 	path := filepath.Join(p.dir, "rc")
 	if _, err := os.Stat(path); err == nil {
 		return // a device that comes back keeps what it is

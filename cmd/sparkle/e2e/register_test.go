@@ -22,7 +22,7 @@ func contacts(m *agent.Message) []string {
 func TestRegistrationLife(t *testing.T) {
 	s := startServer(t)
 	ctx := short(t)
-	config := agent.Config{Server: s.Ready.TLS, Transport: "tls", Domain: s.Ready.Domain, User: "alice", Password: demoPassword,
+	config := agent.Config{Server: s.addr("tls"), Transport: "tls", Domain: s.Ready.Domain, User: "alice", Password: s.Ready.Password,
 		Instance: "urn:uuid:00000000-0000-4000-8000-000000000001"}
 	dial := func() *agent.Agent {
 		a, err := agent.Dial(config)

@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -23,7 +25,11 @@ var program = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	bin := filepath.Join(dir, "sparkle")
-	out, err := exec.Command("go", "build", "-tags", "sqlite_fts5", "-o", bin, "..").CombinedOutput()
+	args := []string{"build", "-tags", "sqlite_fts5", "-o", bin}
+	if os.Getenv("SPARKLE_E2E_RACE") != "" {
+		args = append(args, "-race")
+	}
+	out, err := exec.Command("go", append(args, "..")...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building the server: %w\n%s", err, out)
 	}
@@ -42,24 +48,19 @@ func TestMain(m *testing.M) {
 type server struct {
 	dir   string
 	bin   string
+	port  int // the first of four: UDP and TCP, TLS, HTTPS, metrics
 	cmd   *exec.Cmd
 	log   *os.File
 	env   []string
 	done  chan error
 	Ready struct {
-		PID    int    `json:"pid"`
-		Domain string `json:"domain"`
-		TLS    string `json:"tls"`
-		UDP    string `json:"udp"`
-		TCP    string `json:"tcp"`
-		HTTPS  string `json:"https"`
-		Socket string `json:"socket"`
-		CA     string `json:"ca"`
+		PID       int                 `json:"pid"`
+		Domain    string              `json:"domain"`
+		Password  string              `json:"password"`
+		Listeners map[string][]string `json:"listeners"`
+		CA        string              `json:"ca"`
 	}
 }
-
-// demoPassword is what localserve gives to every demo user.
-const demoPassword = "sparkle-demo"
 
 // startServer starts the program on free ports with an empty directory.
 func startServer(t *testing.T, env ...string) *server {
@@ -68,7 +69,7 @@ func startServer(t *testing.T, env ...string) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{dir: t.TempDir(), bin: bin, env: env}
+	s := &server{dir: t.TempDir(), bin: bin, port: freePorts(t, 4), env: env}
 	s.log, err = os.Create(filepath.Join(s.dir, "log"))
 	if err != nil {
 		t.Fatal(err)
@@ -89,14 +90,8 @@ func startServer(t *testing.T, env ...string) *server {
 func (s *server) start(t *testing.T) {
 	t.Helper()
 	ready := filepath.Join(s.dir, "ready.json")
-	args := []string{"localserve", "--dir", s.dir}
-	if s.Ready.TLS == "" {
-		args = append(args, "--free-ports")
-	} else {
-		args = append(args, "--tls", s.Ready.TLS, "--udp", s.Ready.UDP, "--tcp", s.Ready.TCP, "--https", s.Ready.HTTPS)
-	}
 	os.Remove(ready)
-	s.cmd = exec.Command(s.bin, args...)
+	s.cmd = exec.Command(s.bin, "localserve", "--dir", s.dir, "--port-base", strconv.Itoa(s.port))
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	s.cmd.Env = append(os.Environ(), s.env...)
 	if err := s.cmd.Start(); err != nil {
@@ -139,7 +134,7 @@ func (s *server) stop(t *testing.T) {
 // sparkle runs a command of the program against the running server.
 func (s *server) sparkle(t *testing.T, args ...string) string {
 	t.Helper()
-	cmd := exec.Command(s.bin, append(args, "--dir", s.dir)...)
+	cmd := exec.Command(s.bin, append(args, "--data", s.dir)...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("sparkle %v: %v\n%s", args, err, out)
@@ -148,20 +143,12 @@ func (s *server) sparkle(t *testing.T, args ...string) string {
 }
 
 // addr is the server's address for a transport.
-func (s *server) addr(transport string) string {
-	switch transport {
-	case "tls":
-		return s.Ready.TLS
-	case "tcp":
-		return s.Ready.TCP
-	}
-	return s.Ready.UDP
-}
+func (s *server) addr(transport string) string { return s.Ready.Listeners[transport][0] }
 
 // agent connects a user by the plain agent of cmd/sipload.
 func (s *server) agent(t *testing.T, user, transport string) *agent.Agent {
 	t.Helper()
-	a, err := agent.Dial(agent.Config{Server: s.addr(transport), Transport: transport, Domain: s.Ready.Domain, User: user, Password: demoPassword})
+	a, err := agent.Dial(agent.Config{Server: s.addr(transport), Transport: transport, Domain: s.Ready.Domain, User: user, Password: s.Ready.Password})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,29 +174,37 @@ func eventually(t *testing.T, limit time.Duration, what string, ok func() bool) 
 }
 
 // freePort finds a port that is free for UDP and TCP, and the next one too.
-func freePort(t *testing.T) int {
+func freePort(t *testing.T) int { return freePorts(t, 2) }
+
+// freePorts finds n ports in a row that are free for UDP and TCP. They are
+// below the range from which the system gives ports by itself.
+func freePorts(t *testing.T, n int) int {
 	t.Helper()
-	for range 50 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		u, uerr := net.ListenPacket("udp", fmt.Sprintf("127.0.0.1:%d", port))
-		n, nerr := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port+1))
-		l.Close()
-		if uerr == nil {
-			u.Close()
-		}
-		if nerr == nil {
-			n.Close()
-		}
-		if uerr == nil && nerr == nil {
+	for range 100 {
+		port := 10000 + 10*rand.N(2000)
+		if isFree(port, n) {
 			return port
 		}
 	}
-	t.Fatal("no free port")
+	t.Fatal("no free ports")
 	return 0
+}
+
+func isFree(port, n int) bool {
+	for p := port; p < port+n; p++ {
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(p))
+		u, err := net.ListenPacket("udp", addr)
+		if err != nil {
+			return false
+		}
+		u.Close()
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			return false
+		}
+		l.Close()
+	}
+	return true
 }
 
 // tail is the end of a file.

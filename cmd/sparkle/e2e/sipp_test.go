@@ -30,7 +30,7 @@ func (p *sipp) run(t *testing.T, name string, fields ...string) {
 	}
 	mode := map[string]string{"udp": "u1", "tcp": "t1", "tls": "l1"}[p.transport]
 	args := []string{p.server.addr(p.transport), "-sf", "../../../testdata/sipp/" + name + ".xml", "-inf", csv, "-m", "1",
-		"-t", mode, "-i", "127.0.0.1", "-p", fmt.Sprint(freePort(t)), "-au", p.user, "-ap", demoPassword,
+		"-t", mode, "-i", "127.0.0.1", "-p", fmt.Sprint(freePort(t)), "-au", p.user, "-ap", p.server.Ready.Password,
 		"-timeout", "20", "-nostdin", "-trace_err", "-error_file", filepath.Join(dir, "errors"),
 		"-trace_msg", "-message_file", filepath.Join(dir, "messages")}
 	if p.transport == "tls" {

@@ -110,7 +110,7 @@ func (s *server) dialRaw(t *testing.T, transport string) net.Conn {
 	var conn net.Conn
 	var err error
 	if transport == "tls" {
-		conn, err = tls.Dial("tcp", s.Ready.TLS, &tls.Config{InsecureSkipVerify: true})
+		conn, err = tls.Dial("tcp", s.addr("tls"), &tls.Config{InsecureSkipVerify: true})
 	} else {
 		conn, err = net.Dial(transport, s.addr(transport))
 	}
