@@ -14,7 +14,7 @@ import (
 // sparkleConfig is a server for bench.example on loopback; limits are out of
 // the way, durability is not.
 const sparkleConfig = `domains = ["bench.example"]
-host = "127.0.0.1"
+host = "bench.example"
 data_dir = "data"
 
 [listen]
