@@ -147,7 +147,7 @@ func (s *Server) buildAuth() error {
 		failures = -1 // never
 	}
 	s.auth, err = auth.New(auth.Config{
-		Realm: s.domain(), Algorithms: a.Algorithms, NonceLifetime: a.NonceLifetime, Secret: secret,
+		Realm: s.domain(), Algorithms: a.Algorithms, SingleChallenge: a.MD5Only, NonceLifetime: a.NonceLifetime, Secret: secret,
 		Ban:         auth.BanPolicy{Failures: failures, Window: a.BanWindow, First: a.BanTime},
 		Credentials: s.store, Log: s.part("auth"), Metrics: s.metrics,
 	})
