@@ -14,6 +14,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sparkleim/sparkle/sip/transport"
+
 	"github.com/sparkleim/sparkle/admin"
 )
 
@@ -44,13 +46,13 @@ func newHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
 
 // openHTTPS serves SIP over WebSocket at /sip and the API beside it.
 func (d *doors) openHTTPS(s *Server, address string) (netip.AddrPort, error) {
-	mux := http.NewServeMux()
-	mux.Handle("/sip", s.stack.WebSocket("https "+address))
-	mux.Handle("/", s.api.Remote())
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
+	mux := http.NewServeMux()
+	mux.Handle("/sip", s.stack.WebSocket(transport.Spec{Name: "https " + address, Address: l.Addr().String(), Public: s.cfg.ServerName()}))
+	mux.Handle("/", s.api.Remote())
 	d.add(newHTTPServer(mux, s.part("http")), tls.NewListener(l, s.stack.HTTPS()))
 	return l.Addr().(*net.TCPAddr).AddrPort(), nil
 }
