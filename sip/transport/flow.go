@@ -36,13 +36,13 @@ type Flow struct {
 	Outbound  bool      // we dialled it
 	Opened    time.Time // zero for UDP
 
-	stack *Stack
+	stack *Stack // nil for a flow of NewFlow
 	link  link
 	value atomic.Pointer[any]
 }
 
-// link is what carries a flow: a UDP socket that many flows share, or a
-// connection of its own.
+// link is what carries a flow: a UDP socket that many flows share, a connection
+// of its own, or a [Link].
 type link interface {
 	send(f *Flow, b []byte) error
 	shut(why string)
@@ -56,6 +56,9 @@ type link interface {
 func (f *Flow) Send(b []byte) error {
 	if err := f.link.send(f, b); err != nil {
 		return err
+	}
+	if f.stack == nil {
+		return nil // see NewFlow
 	}
 	if taps := f.stack.trace.active(); taps != nil {
 		taps.offer(f, true, b)

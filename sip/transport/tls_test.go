@@ -255,6 +255,16 @@ func TestSentBy(t *testing.T) {
 	}
 }
 
+// BenchmarkHandshake is a full TLS 1.3 handshake, both sides of it.
+func BenchmarkHandshake(b *testing.B) {
+	ca := newCA(b)
+	s := start(b, Config{TLS: ca.serverTLS(b)}, benchHandler(func(*Flow, sip.Message) {}))
+	l := listen(b, s, "tls")
+	for b.Loop() {
+		connect(b, l, ca).Close()
+	}
+}
+
 // BenchmarkIdleTLS reports the heap and stack of idle TLS flows, each of which
 // has carried one message.
 func BenchmarkIdleTLS(b *testing.B) {

@@ -169,58 +169,74 @@ func mask(b []byte, body bool) string {
 	head, rest := splitMessage(b)
 	var out strings.Builder
 	out.Grow(len(b))
-	hiding, encoded := false, false
-	for line := range bytes.Lines(head) {
-		if continued := line[0] == ' ' || line[0] == '\t'; continued && hiding {
-			continue
-		}
-		name, value := headerLine(line)
-		hiding = secretHeader(name)
-		encoded = encoded || name == "content-encoding" || name == "e"
-		if hiding {
-			scheme, _, _ := bytes.Cut(value, []byte(" "))
-			out.Write(line[:bytes.IndexByte(line, ':')+1])
-			out.WriteString(" " + string(scheme) + " (masked)\r\n")
-			continue
-		}
-		out.Write(line)
-	}
+	maskLines(&out, head)
 	switch {
 	case len(rest) == 0:
 	case !body:
 		out.WriteString("(body not shown)")
-	case encoded:
+	case encoded(head):
 		out.WriteString("(encoded body not shown: it could hide keys)")
 	default:
-		maskBody(&out, rest)
+		maskLines(&out, rest)
 	}
 	return out.String()
 }
 
-// secretHeader tells whether a header carries what proves an identity.
-func secretHeader(name string) bool {
-	return name == "authorization" || name == "proxy-authorization" || name == "authentication-info"
+// encoded tells whether a head announces a Content-Encoding.
+func encoded(head []byte) bool {
+	for line := range bytes.Lines(head) {
+		if name, _ := headerLine(line); name == "content-encoding" || name == "e" {
+			return true
+		}
+	}
+	return false
 }
 
-// maskBody copies a body without media keys: SDES (RFC 4568), MIKEY (RFC 4567)
-// and the old k= line (RFC 4566 §5.12).
-func maskBody(out *strings.Builder, body []byte) {
-	for line := range bytes.Lines(body) {
-		low := bytes.ToLower(line)
-		shown := len(line)
-		switch i := bytes.Index(low, []byte("inline:")); {
-		case i >= 0:
-			shown = i + len("inline:")
-		case bytes.HasPrefix(low, []byte("a=crypto:")), bytes.HasPrefix(low, []byte("a=key-mgmt:")):
-			shown = bytes.IndexByte(line, ':') + 1
-		case bytes.HasPrefix(low, []byte("k=")):
-			shown = len("k=")
+// maskLines copies the lines of a head or a body (which may be a message too,
+// RFC 3420) without secrets and without the continuations of a secret line.
+func maskLines(out *strings.Builder, text []byte) {
+	hiding := false
+	for line := range bytes.Lines(text) {
+		if hiding && (line[0] == ' ' || line[0] == '\t') {
+			continue
 		}
+		shown := public(line)
+		hiding = shown < len(line)
 		out.Write(line[:shown])
-		if shown < len(line) {
+		if hiding {
 			out.WriteString("(masked)\r\n")
 		}
 	}
+}
+
+// public is the length of the part of a line that may be shown: all but
+// credentials and media keys, which are SDES (RFC 4568), MIKEY (RFC 4567) and the
+// old k= line (RFC 4566 §5.12).
+func public(line []byte) int {
+	low := lowerASCII(line)
+	if i := bytes.Index(low, []byte("inline:")); i >= 0 {
+		return i + len("inline:")
+	}
+	if bytes.HasPrefix(low, []byte("k=")) {
+		return len("k=")
+	}
+	switch name, _ := headerLine(line); name {
+	case "authorization", "proxy-authorization", "authentication-info", "a=crypto", "a=key-mgmt":
+		return bytes.IndexByte(line, ':') + 1
+	}
+	return len(line)
+}
+
+// lowerASCII returns a copy with A to Z in lower case. Unlike bytes.ToLower it
+// leaves every octet where it was, whatever the text is encoded in.
+func lowerASCII(b []byte) []byte {
+	low := bytes.Clone(b)
+	for i, c := range low {
+		if 'A' <= c && c <= 'Z' {
+			low[i] = c + 'a' - 'A'
+		}
+	}
+	return low
 }
 
 // splitMessage cuts a message behind the empty line.

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"runtime"
@@ -88,6 +89,36 @@ func TestUDPHandlerPanicAndMalformed(t *testing.T) {
 	_, _ = conn.Write([]byte(strings.Replace(request(3, ""), "CSeq:", "no colon here\r\nCSeq:", 1)))
 	if got := receive(t, conn); !strings.HasPrefix(got, "SIP/2.0 400") {
 		t.Errorf("got %q", got)
+	}
+}
+
+func TestUDPOverIPv6(t *testing.T) {
+	r := newRecorder()
+	r.on = echoBody
+	s := start(t, Config{}, r)
+	l, err := s.Listen(Spec{Transport: "udp", Address: "[::1]:0"})
+	if err != nil {
+		t.Skip("no IPv6 on this computer: ", err)
+	}
+	conn := dialUDP(t, l)
+	_, _ = conn.Write([]byte(request(1, "six")))
+	if got := receive(t, conn); got != "six" {
+		t.Errorf("got %q", got)
+	}
+	// A socket for both families sees IPv4 peers by their IPv4 addresses.
+	both, err := s.Listen(Spec{Transport: "udp", Address: "[::]:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	four, err := net.Dial("udp4", fmt.Sprintf("127.0.0.1:%d", both.Addr().Port()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer four.Close()
+	_, _ = four.Write([]byte(request(2, "four")))
+	expect(t, four, "four")
+	if f := r.lastFlow(); !f.Remote.Addr().Is4() {
+		t.Errorf("the peer is %v", f.Remote)
 	}
 }
 

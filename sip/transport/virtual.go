@@ -13,9 +13,9 @@ type Link interface {
 
 // NewFlow completes f, of which the exported fields are set, to a flow over l.
 // What arrives by it is for l's owner to give to the [Handler], stamped by
-// [wire.Stamp].
+// [wire.Stamp]. No trace shows it: nothing goes over a wire.
 func NewFlow(f *Flow, l Link) *Flow {
-	f.stack, f.link = new(Stack), virtual{l}
+	f.link = virtual{l}
 	return f
 }
 
