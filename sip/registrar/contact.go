@@ -92,6 +92,9 @@ func (c *contact) param(name, value string) (err error) {
 		}
 	case "pub-gruu", "temp-gruu", "temp-gruu-cookie": // RFC 5627 §5.1: ours to say
 	default:
+		if c.params == nil {
+			c.params = make([]byte, 0, 96)
+		}
 		c.params = appendParam(c.params, name, value)
 	}
 	return nil
@@ -104,8 +107,12 @@ const maxInstance = 256
 // matters is that it can be quoted, and that it is not how the store names
 // devices that have no instance.
 func isInstance(s string) bool {
-	return s != "" && len(s) <= maxInstance && !strings.HasPrefix(s, contactInstance) &&
-		!strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune(`"\<>`, r) })
+	for i := range len(s) {
+		if c := s[i]; c <= ' ' || c == 0x7f || c == '"' || c == '\\' || c == '<' || c == '>' {
+			return false
+		}
+	}
+	return s != "" && len(s) <= maxInstance && !strings.HasPrefix(s, contactInstance)
 }
 
 // lifetime applies the limits (RFC 3261 §10.3 step 7).

@@ -15,14 +15,15 @@ const maxPath = 8
 // readPath returns the Path of a REGISTER (RFC 3327 §5.3), topmost first: the
 // Route that requests to this binding will take.
 func readPath(req *sip.Request) ([]string, error) {
-	path := wire.Values(req, "Path")
-	if len(path) > maxPath {
-		return nil, &server.Error{Status: 400, Warning: "the Path is too long"}
-	}
-	for _, v := range path {
+	var path []string
+	for v := range wire.All(req, "Path") {
+		if len(path) == maxPath {
+			return nil, &server.Error{Status: 400, Warning: "the Path is too long"}
+		}
 		if _, err := wire.ParseNameAddr(v); err != nil {
 			return nil, &server.Error{Status: 400, Warning: "the Path cannot be read"}
 		}
+		path = append(path, v)
 	}
 	return path, nil
 }

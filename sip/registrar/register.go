@@ -63,7 +63,7 @@ func (g *Registrar) checkRequest(reg *registration) error {
 		return &server.Error{Status: 404, Warning: "this server is no registrar for that domain"}
 	}
 	var unsupported []string
-	for _, token := range wire.Values(reg.req, "Require") {
+	for token := range wire.All(reg.req, "Require") {
 		switch strings.ToLower(token) {
 		case "gruu", "outbound", "path":
 		default:
@@ -151,7 +151,7 @@ func (g *Registrar) readContacts(reg *registration) error {
 // readExtensions reads what the client says of itself and the way it came.
 func (g *Registrar) readExtensions(reg *registration) (err error) {
 	reg.userAgent = wire.Header(reg.req, "User-Agent")
-	for _, token := range wire.Values(reg.req, "Supported") {
+	for token := range wire.All(reg.req, "Supported") {
 		switch {
 		case strings.EqualFold(token, "path"):
 			reg.supportsPath = true
