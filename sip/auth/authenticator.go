@@ -28,7 +28,8 @@ type Config struct {
 	Algorithms []string
 	// SingleChallenge lists the beginnings of User-Agent values that give up
 	// when they are offered an algorithm they do not know, instead of ignoring
-	// it (RFC 8760 §2.4). They are offered MD5 alone, when MD5 is offered at all.
+	// it (RFC 8760 §2.4), in whatever order. They are offered MD5 alone, when
+	// MD5 is offered at all. nil means baresip before version 2.
 	SingleChallenge []string
 	// NonceLifetime is how long a challenge may be answered; 0 means 5 minutes.
 	NonceLifetime time.Duration
@@ -36,8 +37,7 @@ type Config struct {
 	// each); 0 means 262144.
 	NonceCounts int
 	// Secret keys nonces and the hashes of users who do not exist, 32 bytes.
-	// The same over restarts tells phones that their nonce is stale instead of
-	// wrong. nil makes one for this run.
+	// nil makes one for this run.
 	Secret []byte
 	// Ban says when an address is dropped.
 	Ban BanPolicy
@@ -94,6 +94,9 @@ func New(cfg Config) (*Authenticator, error) {
 	}
 	if len(cfg.Algorithms) == 0 {
 		return nil, errors.New("auth: no digest algorithm: nobody could sign in")
+	}
+	if cfg.SingleChallenge == nil {
+		cfg.SingleChallenge = []string{"baresip v0.", "baresip v1."}
 	}
 	if cfg.NonceLifetime == 0 {
 		cfg.NonceLifetime = 5 * time.Minute
@@ -201,10 +204,11 @@ func (a *Authenticator) checkDigest(t *attempt) (r Result, ok bool) {
 	if !slices.Contains(a.cfg.Algorithms, t.creds.algorithmName()) {
 		return a.challenge(t, false), true
 	}
-	var state nonceState
-	t.nonce, t.issued, state = a.nonces.open(t.creds.nonce)
-	if state != nonceGood { // the store is not asked for what we did not ask
-		return a.challenge(t, state == nonceStale), true
+	var good bool
+	if t.nonce, t.issued, good = a.nonces.open(t.creds.nonce); !good {
+		// RFC 7616 §3.3, stale: the password was not looked at, so the phone
+		// must not ask its user for another one.
+		return a.challenge(t, true), true
 	}
 	username := t.creds.username
 	if e, ok := a.secrets.Get(username); ok && a.valid(&e.Value) {
@@ -237,7 +241,7 @@ func (a *Authenticator) admitCertified(t *attempt, s *secret) Result {
 
 // valid tells whether no change of the account made s old.
 func (a *Authenticator) valid(s *secret) bool {
-	return a.changes.holds(s.identity.User, s.at)
+	return a.changes.holds(s.user, s.at)
 }
 
 // ask reads the credential from the store and resumes with what then makes
@@ -312,7 +316,7 @@ func (a *Authenticator) challenge(t *attempt, stale bool) Result {
 // algorithmsFor is what the phone that sent req is offered.
 func (a *Authenticator) algorithmsFor(req *sip.Request) []string {
 	all := a.cfg.Algorithms
-	if len(all) < 2 || len(a.cfg.SingleChallenge) == 0 {
+	if len(all) < 2 {
 		return all
 	}
 	agent := wire.Header(req, "User-Agent")
@@ -325,13 +329,9 @@ func (a *Authenticator) algorithmsFor(req *sip.Request) []string {
 }
 
 // Forget drops what is cached of a user after a change of account or
-// credential; flows proved with an older version are no longer proven.
-func (a *Authenticator) Forget(u store.UserID) {
-	a.changes.forget(u)
-	a.secrets.Forget(func(_ string, s secret) bool {
-		return s.identity.User == u || s.identity.User == 0
-	})
-}
+// credential; flows proved with an older version are no longer proven. Of an
+// account that is new nothing is cached for longer than 5 seconds.
+func (a *Authenticator) Forget(u store.UserID) { a.changes.forget(u) }
 
 // Banned tells whether messages from that address are dropped (transport asks
 // before parsing). A flow that has proved a user never is.

@@ -30,8 +30,9 @@ const (
 // user who may not sign in it holds hashes that nobody can answer to.
 type secret struct {
 	ha1      hashes
-	identity Identity
-	at       uint64 // the clock of changes before it was read
+	identity Identity     // zero when nobody may sign in with it
+	user     store.UserID // whose account it depends on, 0 when there is none
+	at       uint64       // the clock of changes before it was read
 }
 
 func (a *Authenticator) newCache() *cache.Cache[string, secret] {
@@ -53,7 +54,9 @@ func (a *Authenticator) loadSecret(ctx context.Context, username string) (secret
 		return s, nil
 	case err != nil:
 		return s, err
-	case c.Disabled:
+	}
+	s.user = c.User
+	if c.Disabled {
 		return s, nil
 	}
 	if len(c.MD5) == md5.Size {

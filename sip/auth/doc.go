@@ -5,9 +5,11 @@
 //     challenged (RFC 3261 §22.1), and requests inside a dialog that carry the
 //     dialog token of sip/proxy.
 //   - A TLS or WSS flow that has proved a user stays that user's until it
-//     closes or the credential changes. UDP and TCP are challenged every time.
-//   - Nonces are stateless: time and listener realm under an HMAC; nonce counts
-//     are remembered in a bounded window, a nonce from before a restart is stale.
+//     closes or the credential changes, for requests with the same From: a
+//     softphone uses one connection for all its accounts. UDP and TCP are
+//     challenged every time.
+//   - Nonces are stateless: time and realm under an HMAC. Nonce counts are
+//     remembered in a bounded window; a nonce from before a restart is stale.
 //   - Unknown users, disabled users and wrong passwords give the same answer
 //     after the same work.
 //   - Who fails too often is banned by address, not by user: the real user,

@@ -25,15 +25,6 @@ const (
 
 var nonceText = base64.RawURLEncoding.Strict()
 
-// nonceState is what opening a nonce tells.
-type nonceState int
-
-const (
-	nonceForged nonceState = iota // not made by us, or damaged
-	nonceStale                    // ours, but too old or from an earlier run
-	nonceGood
-)
-
 // nonceID names a good nonce: its body.
 type nonceID [nonceBody]byte
 
@@ -67,28 +58,27 @@ func (m *nonceMint) make() string {
 	return string(text[:])
 }
 
-// open checks a nonce that came back and says when it was made.
-func (m *nonceMint) open(s string) (id nonceID, issued time.Time, state nonceState) {
+// open checks a nonce that came back and says when it was made. One that is
+// too old, damaged, from an earlier run or somebody else's is not good.
+func (m *nonceMint) open(s string) (id nonceID, issued time.Time, good bool) {
 	var b [nonceSize + 1]byte
 	if nonceText.DecodedLen(len(s)) != nonceSize {
-		return id, issued, nonceForged
+		return id, issued, false
 	}
 	n, err := nonceText.Decode(b[:], []byte(s))
 	if err != nil || n != nonceSize {
-		return id, issued, nonceForged
+		return id, issued, false
 	}
 	tag := m.tag(b[:nonceBody])
 	if !hmac.Equal(tag[:], b[nonceBody:nonceSize]) {
-		return id, issued, nonceForged
+		return id, issued, false
 	}
 	id = nonceID(b[:nonceBody])
 	issued = time.UnixMilli(int64(binary.BigEndian.Uint64(b[:8]) >> 16))
 	age := time.Since(issued)
-	// A clock that was set back makes nonces from the future: stale as well.
-	if binary.BigEndian.Uint32(b[12:]) != m.epoch || age > m.lifetime || age < -time.Minute {
-		return id, issued, nonceStale
-	}
-	return id, issued, nonceGood
+	// A clock that was set back makes nonces from the future: no good either.
+	good = binary.BigEndian.Uint32(b[12:]) == m.epoch && age <= m.lifetime && age > -time.Minute
+	return id, issued, good
 }
 
 // tag authenticates the body of a nonce for our realm.

@@ -97,7 +97,7 @@ func (g *Registrar) target(rec *record, b *binding) Target {
 func (g *Registrar) reopen(b *binding) {
 	f, err := g.cfg.Flows.UDPFlow(b.from.local, b.from.remote)
 	if err != nil {
-		g.log.Warn("no UDP listener for a binding from before the restart", "local", b.from.local, "error", err)
+		g.log.Debug("no UDP listener for a binding from before the restart", "local", b.from.local, "error", err)
 		return
 	}
 	b.flow = f

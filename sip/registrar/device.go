@@ -58,8 +58,13 @@ func paramOf(params, name string) (string, bool) {
 	return value, true
 }
 
-// updateNew makes the devices of reg known, then updates. It blocks.
+// updateNew is update for a request that had to wait, or has a device that
+// nobody knows: the store must give it its number first. It blocks.
 func (g *Registrar) updateNew(reg *registration) {
+	reg.now = time.Now()
+	if g.update(reg) {
+		return
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), touchTimeout)
 	defer cancel()
 	for i := range reg.contacts {

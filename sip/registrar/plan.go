@@ -1,12 +1,12 @@
 package registrar
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/sparkleim/sparkle/sip/server"
-	"github.com/sparkleim/sparkle/sip/transport"
 	"github.com/sparkleim/sparkle/sip/wire"
 	"github.com/sparkleim/sparkle/store"
 )
@@ -36,7 +36,8 @@ func outOfOrder() error {
 	return &server.Error{Status: 500, Reason: "CSeq Out of Order"}
 }
 
-// plan works out what reg changes in rec. It changes neither.
+// plan works out what reg changes in rec. It changes nothing but the devices of
+// the contacts, where they are known.
 func (g *Registrar) plan(rec *record, reg *registration) (plan, error) {
 	var p plan
 	if reg.all {
@@ -59,9 +60,11 @@ func (g *Registrar) plan(rec *record, reg *registration) (plan, error) {
 			return p, outOfOrder()
 		}
 		p.steps = append(p.steps, step{contact: c, old: old})
-		if c.expires > 0 {
-			p.replaceOthers(rec, c, old)
-			p.unknown = p.unknown || !rec.identify(c, old)
+	}
+	for _, s := range p.steps {
+		if s.contact.expires > 0 {
+			p.replaceOthers(rec, s)
+			p.unknown = !rec.identify(s.contact, s.old) || p.unknown
 		}
 	}
 	return p, p.makeRoom(rec, reg, g.cfg.MaxContacts)
@@ -69,7 +72,7 @@ func (g *Registrar) plan(rec *record, reg *registration) (plan, error) {
 
 // late tells whether reg was sent before the REGISTER that made b.
 func (b *binding) late(reg *registration) bool {
-	return b.callID == reg.callID && reg.cseq <= b.cseq
+	return b.callID == reg.callID && reg.cseq <= b.cseq && b.live(reg.now)
 }
 
 // taken tells whether the plan already decides about b.
@@ -113,9 +116,12 @@ func (rec *record) match(reg *registration, c *contact, taken func(*binding) boo
 // abandoned tells whether b is what the phone that sends c left behind when
 // its connection broke.
 func (b *binding) abandoned(reg *registration, c *contact) bool {
-	if c.expires == 0 || b.from.transport == transport.UDP || b.reachable() {
-		return false
-	}
+	return c.expires > 0 && !b.reachable() && b.resembles(reg, c)
+}
+
+// resembles tells whether b looks like an earlier binding of the phone that
+// sends c: the same kind of phone, address and user part.
+func (b *binding) resembles(reg *registration, c *contact) bool {
 	if b.from.remote.Addr() != reg.flow.Remote.Addr() || b.device.UserAgent != reg.userAgent {
 		return false
 	}
@@ -139,12 +145,13 @@ func sameURI(b *binding, c *contact) bool {
 // replaceOthers ends what else the instance registered: everything when it does
 // not use outbound (any more), what it registered without reg-id when it does.
 // Contacts of this very request stay side by side.
-func (p *plan) replaceOthers(rec *record, c *contact, old *binding) {
+func (p *plan) replaceOthers(rec *record, s step) {
+	c := s.contact
 	if c.instance == "" {
 		return
 	}
 	for _, b := range rec.bindings {
-		if b == old || !b.instanced || b.device.Instance != c.instance || p.taken(b) {
+		if b == s.old || !b.instanced || b.device.Instance != c.instance || p.taken(b) {
 			continue
 		}
 		if c.regID == 0 || b.regID == 0 {
@@ -172,9 +179,8 @@ func (rec *record) identify(c *contact, old *binding) bool {
 	return false
 }
 
-// makeRoom applies the limit on bindings. Expired ones do not count. Too many
-// cost the oldest of the same device its place, or else the oldest that is
-// unreachable; a user whose devices are all there is refused.
+// makeRoom applies the limit on bindings. Expired ones do not count. See victim
+// for who has to go; a user whose devices are all there is refused.
 func (p *plan) makeRoom(rec *record, reg *registration, limit int) error {
 	count := 0
 	for _, b := range rec.bindings {
@@ -200,20 +206,31 @@ func (p *plan) makeRoom(rec *record, reg *registration, limit int) error {
 	return nil
 }
 
-// victim is the binding to give up; rec.bindings are oldest first.
-func (p *plan) victim(rec *record, reg *registration) (unreachable *binding) {
-	for _, b := range rec.bindings {
+// victim is the binding to give up: the oldest of a device that registers now,
+// or else the oldest that is unreachable, or else the oldest of a phone without
+// instance that looks like the one that registers now (over UDP it may have
+// been started again on another port, and nobody told us).
+func (p *plan) victim(rec *record, reg *registration) *binding {
+	var unreachable, alike *binding
+	for _, b := range rec.bindings { // oldest first
 		if !b.live(reg.now) || p.taken(b) {
 			continue
 		}
-		if slices.ContainsFunc(p.steps, func(s step) bool { return s.contact.device != nil && sameDevice(s.contact.device, b) }) {
+		switch {
+		case p.adds(func(c *contact) bool { return c.device != nil && sameDevice(c.device, b) }):
 			return b
-		}
-		if unreachable == nil && !b.reachable() {
-			unreachable = b
+		case !b.reachable():
+			unreachable = cmp.Or(unreachable, b)
+		case !b.instanced && p.adds(func(c *contact) bool { return c.instance == "" && b.resembles(reg, c) }):
+			alike = cmp.Or(alike, b)
 		}
 	}
-	return unreachable
+	return cmp.Or(unreachable, alike)
+}
+
+// adds tells whether a contact that matches is registered.
+func (p *plan) adds(match func(*contact) bool) bool {
+	return slices.ContainsFunc(p.steps, func(s step) bool { return s.contact.expires > 0 && match(s.contact) })
 }
 
 func sameDevice(d *store.Device, b *binding) bool { return d.ID == b.device.ID }

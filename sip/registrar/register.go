@@ -1,6 +1,7 @@
 package registrar
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -108,10 +109,11 @@ func (g *Registrar) registerOwn(reg *registration) {
 		reg.refuse(g, err)
 		return
 	}
-	if g.update(reg) {
+	// While the store is asked about a device of this user, his next requests
+	// wait behind it: the first of them may be to remove what is not there yet.
+	if !g.serial.busy(reg.sender.User) && g.update(reg) {
 		return
 	}
-	// A device that nobody knows: the store must give it its name first.
 	if err := g.serial.do(reg.sender.User, func() { g.updateNew(reg) }); err != nil {
 		reg.refuse(g, err)
 	}
@@ -142,6 +144,9 @@ func (g *Registrar) readContacts(reg *registration) error {
 		c, err := g.parseContact(v, header)
 		if err != nil {
 			return err
+		}
+		if slices.ContainsFunc(reg.contacts, func(o contact) bool { return o.text == c.text && o.instance == c.instance }) {
+			return badContact(400, "a Contact is there twice")
 		}
 		reg.contacts = append(reg.contacts, c)
 	}

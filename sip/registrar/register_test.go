@@ -70,6 +70,7 @@ func TestRefused(t *testing.T) {
 		"one of two is broken":     {400, []string{"Contact: <sip:alice@192.0.2.1:2>, <sip:alice@"}},
 		"q too great":              {400, []string{"Contact: <sip:alice@192.0.2.1:2>;q=1.001"}},
 		"q no number":              {400, []string{"Contact: <sip:alice@192.0.2.1:2>;q=high"}},
+		"the same twice":           {400, []string{"Contact: <sip:alice@192.0.2.1:2>, <sip:alice@192.0.2.1:2>;expires=0"}},
 		"instance with quotes":     {400, []string{`Contact: <sip:alice@192.0.2.1:2>;+sip.instance="<a\";x=\"y>"`}},
 		"endless instance":         {400, []string{instance(2, strings.Repeat("a", 256))}},
 		"instance of another kind": {400, []string{`Contact: <sip:alice@192.0.2.1:2>;+sip.instance="<contact:alice@192.0.2.1:1>"`}},
@@ -85,7 +86,7 @@ func TestRefused(t *testing.T) {
 		"outbound for two":         {400, []string{"Supported: outbound", instance(2, "a", ";reg-id=1") + ", <sip:alice@192.0.2.1:3>"}},
 		"outbound behind a proxy":  {439, []string{"Supported: outbound", instance(2, "a", ";reg-id=1"), "Via: SIP/2.0/TLS edge;branch=z9hG4bK2", "Path: <sip:edge;lr>"}},
 		"outbound and no Path":     {439, []string{"Supported: outbound", instance(2, "a", ";reg-id=1"), "Via: SIP/2.0/TLS edge;branch=z9hG4bK2"}},
-		"limit: ten and one more":  {403, []string{"Contact: " + manyContacts(10)}},
+		"limit: ten and one more":  {403, []string{"Contact: " + manyContacts(10), "User-Agent: another"}},
 		"order: same CSeq as last": {500, []string{"CSeq is repeated"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -219,6 +220,53 @@ func TestLimit(t *testing.T) {
 	w.FlowClosed(flow(3, "TLS"))
 	w.phone("alice", flow(5, "TLS")).must(200, instance(5, "two"))
 	w.wantWhere(1, "4, 2, 5")
+}
+
+// TestRestartedOverUDP: a phone without instance that starts again and again on
+// other ports does not lock its user out.
+func TestRestartedOverUDP(t *testing.T) {
+	w := newWorld(t, func(c *Config) { c.MaxContacts = 3 })
+	for port := range 5 {
+		w.phone("alice", flow(uint64(port+1), "UDP"), "User-Agent: A").must(200, fmt.Sprintf("Contact: <sip:alice@192.0.2.1:%d>", port+1))
+	}
+	w.wantWhere(1, "3, 4, 5")
+	w.phone("alice", flow(9, "UDP"), "User-Agent: B").must(403, "Contact: <sip:alice@192.0.2.1:9>")
+}
+
+// TestTwoContactsOfOneInstance stay side by side, request after request.
+func TestTwoContactsOfOneInstance(t *testing.T) {
+	w := newWorld(t, nil)
+	p := w.phone("alice", flow(1, "TLS"))
+	for range 3 {
+		p.must(200, instance(1, "a")+", "+strings.TrimPrefix(instance(2, "a"), "Contact: "))
+		w.wantWhere(1, "1, 2")
+	}
+	p.must(200, instance(3, "a"))
+	w.wantWhere(1, "3")
+	if len(w.store.bindings) != 1 {
+		t.Errorf("the store keeps %v", w.store.bindings)
+	}
+}
+
+// TestGoneBeforeItWasKnown: a phone that leaves while the store is asked about
+// it leaves nothing behind.
+func TestGoneBeforeItWasKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		w.store.delay = time.Second
+		p := w.phone("alice", flow(1, "TLS"))
+		var order []string
+		for _, expires := range []string{"3600", "0"} {
+			in, who := p.incoming(instance(1, "a"), "Expires: "+expires)
+			w.register(in, who, func(hs []sip.Header, err error) { order = append(order, expires) })
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		w.wantWhere(1, "")
+		if fmt.Sprint(order) != "[3600 0]" {
+			t.Errorf("answered %v", order)
+		}
+	})
 }
 
 // TestNewDevice: the answer comes after the store knows the device; a known

@@ -2,6 +2,7 @@ package registrar
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,10 +45,20 @@ func (b *binding) row() store.Binding {
 }
 
 // save hands changes to the store, which writes them behind.
+// A row that is written anew must not be removed as well.
 func (g *Registrar) save(done outcome) {
-	if len(done.saved) > 0 || len(done.removed) > 0 {
-		g.cfg.Bindings.SaveBindings(done.saved, done.removed)
+	removed := slices.DeleteFunc(done.removed, func(r store.Binding) bool {
+		return slices.ContainsFunc(done.saved, func(s store.Binding) bool { return sameRow(&r, &s) })
+	})
+	if len(done.saved) > 0 || len(removed) > 0 {
+		g.cfg.Bindings.SaveBindings(done.saved, removed)
 	}
+}
+
+// sameRow tells whether the store takes a and b for the same binding.
+func sameRow(a, b *store.Binding) bool {
+	return a.User == b.User && a.Instance == b.Instance && a.RegID == b.RegID &&
+		(a.Contact == b.Contact || !strings.HasPrefix(a.Instance, contactInstance))
 }
 
 // parseOrigin undoes what row made of an origin.

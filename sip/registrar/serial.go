@@ -3,6 +3,7 @@ package registrar
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/sparkleim/sparkle/store"
 )
@@ -19,11 +20,12 @@ const (
 type serial struct {
 	limit, bound int
 
+	waiting atomic.Int64 // jobs that are not done
+
 	mu      sync.Mutex
 	jobs    map[store.UserID][]func() // a user is in here while a worker has or will have him
 	ready   []store.UserID            // users that no worker has taken
 	workers int
-	waiting int
 }
 
 func newSerial(limit, bound int) *serial {
@@ -34,10 +36,10 @@ func newSerial(limit, bound int) *serial {
 func (s *serial) do(u store.UserID, job func()) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.waiting >= s.bound {
-		return fmt.Errorf("%w: %d registrations of new devices are waiting", store.ErrUnavailable, s.waiting)
+	if n := s.waiting.Load(); n >= int64(s.bound) {
+		return fmt.Errorf("%w: %d registrations are waiting", store.ErrUnavailable, n)
 	}
-	s.waiting++
+	s.waiting.Add(1)
 	jobs, busy := s.jobs[u]
 	s.jobs[u] = append(jobs, job)
 	if busy {
@@ -49,6 +51,17 @@ func (s *serial) do(u store.UserID, job func()) error {
 		go s.work()
 	}
 	return nil
+}
+
+// busy tells whether jobs of the user are waiting or running.
+func (s *serial) busy(u store.UserID) bool {
+	if s.waiting.Load() == 0 {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, busy := s.jobs[u]
+	return busy
 }
 
 // work runs jobs until no user is ready.
@@ -74,7 +87,7 @@ func (s *serial) work() {
 func (s *serial) finish(u store.UserID) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.waiting--
+	s.waiting.Add(-1)
 	if rest := s.jobs[u][1:]; len(rest) > 0 {
 		s.jobs[u] = rest
 		s.ready = append(s.ready, u)

@@ -2,6 +2,7 @@ package registrar
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/sparkleim/sparkle/store"
@@ -27,7 +28,8 @@ type address struct{ user, domain string }
 
 // users answers from memory who an address belongs to.
 type users struct {
-	cache *cache.Cache[address, *store.User]
+	cache   *cache.Cache[address, *store.User]
+	changed sync.Map // store.UserID → time.Time of the last change
 }
 
 func newUsers(from Users) *users {
@@ -48,7 +50,13 @@ func newUsers(from Users) *users {
 // the store must be asked.
 func (us *users) get(a address) (u *store.User, ok bool) {
 	e, ok := us.cache.Get(a)
-	return e.Value, ok
+	if !ok || e.Value == nil {
+		return nil, ok
+	}
+	if at, known := us.changed.Load(e.Value.ID); known && !e.At.After(at.(time.Time)) {
+		return nil, false
+	}
+	return e.Value, true
 }
 
 // fetch asks the store; then gets what get would have returned, or an error
@@ -57,6 +65,5 @@ func (us *users) fetch(a address, then func(*store.User, error)) error {
 	return us.cache.Fetch(a, then)
 }
 
-func (us *users) forget(id store.UserID) {
-	us.cache.Forget(func(_ address, u *store.User) bool { return u == nil || u.ID == id })
-}
+// forget makes what is remembered of a user old.
+func (us *users) forget(id store.UserID) { us.changed.Store(id, time.Now()) }

@@ -33,14 +33,13 @@ type Cache[K comparable, V any] struct {
 	loading map[K]*load[V]
 	queue   []K // keys of loading that no worker has taken
 	workers int
-	changes uint64 // counts Forget
 }
 
 // Entry is a remembered answer.
 type Entry[V any] struct {
 	Value V
 	Found bool
-	At    time.Time // when the store was asked
+	At    time.Time // before the store was asked
 }
 
 // load is a question on its way to the store and those who wait for it.
@@ -73,8 +72,8 @@ func (c *Cache[K, V]) Get(key K) (e Entry[V], ok bool) {
 }
 
 // Fetch asks the store and calls then, on another goroutine, with the answer:
-// the value, store.ErrNotFound, or why the store could not be asked. The error
-// of Fetch itself is store.ErrUnavailable when too many keys are waiting; then
+// the value, store.ErrNotFound, or why the store could not be asked. The store
+// is asked after Fetch was called, never before. The error of Fetch itself is store.ErrUnavailable when too many keys are waiting; then
 // is not called.
 func (c *Cache[K, V]) Fetch(key K, then func(V, error)) error {
 	c.mu.Lock()
@@ -95,18 +94,6 @@ func (c *Cache[K, V]) Fetch(key K, then func(V, error)) error {
 	return nil
 }
 
-// Forget drops the entries that match, because what they say has changed.
-func (c *Cache[K, V]) Forget(match func(K, V) bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.changes++
-	for k, e := range c.entries {
-		if match(k, e.Value) {
-			delete(c.entries, k)
-		}
-	}
-}
-
 // work loads keys until none is waiting.
 func (c *Cache[K, V]) work() {
 	for {
@@ -119,32 +106,40 @@ func (c *Cache[K, V]) work() {
 		}
 		key := c.queue[0]
 		c.queue = c.queue[1:]
-		l, changes := c.loading[key], c.changes
+		l := c.loading[key]
 		c.mu.Unlock()
-		c.load(key, l, changes)
+		c.load(key, l)
 	}
 }
 
-// load asks for one key and answers everybody who waits, in order. The entry
-// becomes visible only after that, so nobody overtakes.
-func (c *Cache[K, V]) load(key K, l *load[V], changes uint64) {
-	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.Timeout)
-	defer cancel()
-	at := time.Now()
-	v, err := c.cfg.Load(ctx, key)
+// load asks for one key and answers those who wait, in order, until nobody does.
+// Only then the entry becomes visible, so nobody overtakes.
+func (c *Cache[K, V]) load(key K, l *load[V]) {
+	var e Entry[V]
+	var err error
 	for {
-		waiting := c.take(key, l, changes, Entry[V]{Value: v, Found: err == nil, At: at}, err)
+		waiting := c.take(key, l, e, err)
 		if waiting == nil {
 			return
 		}
+		e.At = time.Now()
+		e.Value, err = c.ask(key)
+		e.Found = err == nil
 		for _, then := range waiting {
-			then(v, err)
+			then(e.Value, err)
 		}
 	}
 }
 
-// take returns who waits for l; when nobody does, l ends and e is remembered.
-func (c *Cache[K, V]) take(key K, l *load[V], changes uint64, e Entry[V], err error) []func(V, error) {
+func (c *Cache[K, V]) ask(key K) (V, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.Timeout)
+	defer cancel()
+	return c.cfg.Load(ctx, key)
+}
+
+// take returns who waits for l; when nobody does, l ends and its last answer is
+// remembered.
+func (c *Cache[K, V]) take(key K, l *load[V], e Entry[V], err error) []func(V, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if waiting := l.waiting; len(waiting) > 0 {
@@ -152,7 +147,7 @@ func (c *Cache[K, V]) take(key K, l *load[V], changes uint64, e Entry[V], err er
 		return waiting
 	}
 	delete(c.loading, key)
-	if changes == c.changes && (err == nil || errors.Is(err, store.ErrNotFound)) {
+	if err == nil || errors.Is(err, store.ErrNotFound) {
 		c.put(key, e)
 	}
 	return nil

@@ -3,10 +3,11 @@
 // (one that reads a flow) never waits for a database.
 //
 //   - What was not found is remembered too, for a shorter time.
-//   - Questions for one key that come while it is being loaded share one load
-//     and are answered in the order in which they were asked; nobody who asks
-//     later is answered before them.
+//   - Questions for one key that come while it is being loaded share the next
+//     load and are answered in the order in which they were asked; nobody who
+//     asks later is answered before them, and nobody gets an answer that is
+//     older than his question.
 //   - Entries, loads at a time and keys waiting to be loaded are bounded.
-//   - What was loaded while something was forgotten answers those who wait, but
-//     is not remembered: it may be older than the change.
+//   - An entry tells when its load began, so that who knows of a later change
+//     can ask again. There is no other way to make the cache forget.
 package cache
