@@ -25,7 +25,7 @@ func isHost(s string) bool {
 // checkValues applies every rule that the file alone can break.
 func (c *Config) checkValues() error {
 	for _, check := range []func() error{
-		c.checkNames, c.checkListen, c.checkTLS, c.checkAuth, c.checkRegistration, c.checkBounds, c.checkChoices,
+		c.checkNames, c.checkListen, c.checkTLS, c.checkAuth, c.checkRegistration, c.checkNetworks, c.checkBounds, c.checkChoices,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -109,6 +109,26 @@ func (c *Config) checkTLS() error {
 	return nil
 }
 
+func (c *Config) checkNetworks() error {
+	for _, n := range c.Limits.Unlimited {
+		if _, err := netip.ParsePrefix(n); err != nil {
+			return c.Problem("limits.unlimited", fmt.Sprintf("%q is not a network: write it with its length, such as 10.0.0.0/8 or 192.0.2.7/32", n))
+		}
+	}
+	return nil
+}
+
+// UnlimitedNetworks are the networks that limits.unlimited names.
+func (c *Config) UnlimitedNetworks() []netip.Prefix {
+	var networks []netip.Prefix
+	for _, n := range c.Limits.Unlimited {
+		if p, err := netip.ParsePrefix(n); err == nil { // checkNetworks has refused the others
+			networks = append(networks, p)
+		}
+	}
+	return networks
+}
+
 func (c *Config) checkAuth() error {
 	if len(c.Auth.Algorithms) == 0 {
 		return c.Problem("auth.algorithms", `needs at least one of "SHA-256" and "MD5"`)
@@ -165,6 +185,7 @@ func (c *Config) checkBounds() error {
 		number("limits.connections", c.Limits.Connections, 10, 10_000_000),
 		number("limits.connections_per_address", c.Limits.ConnectionsPerAddress, 1, 10_000_000),
 		number("limits.transactions", c.Limits.Transactions, 100, 10_000_000),
+		number("limits.requests_per_address", c.Limits.RequestsPerAddress, 0, 1_000_000),
 		span("limits.handshake", c.Limits.Handshake, time.Second, time.Minute),
 		span("limits.idle", c.Limits.Idle, time.Minute, 24*time.Hour),
 	} {

@@ -112,6 +112,7 @@ func TestMistakes(t *testing.T) {
 		{"default expires", good + "[registration]\ndefault_expires = \"10s\"\n", "f.toml:5: registration.default_expires: 10s is not between min_expires (1m) and max_expires (2h)"},
 		{"number out of range", good + "[messages]\nmax_size = 100\n", "f.toml:5: messages.max_size: 100 is out of range: choose 1300 to 60000"},
 		{"time out of range", good + "[limits]\nidle = \"1s\"\n", "f.toml:5: limits.idle: 1s is out of range: choose 1m to 24h"},
+		{"network", good + "[limits]\nunlimited = [\"10.0.0.1\"]\n", `f.toml:5: limits.unlimited: "10.0.0.1" is not a network: write it with its length, such as 10.0.0.0/8 or 192.0.2.7/32`},
 		{"choice", good + "[log]\nformat = \"xml\"\n", `f.toml:5: log.format: "xml" is not possible: choose one of text, json`},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -93,15 +93,14 @@ func localConfig(dir string, ports configs.Ports) (*configs.Config, error) {
 
 // localserve runs the trial server until a signal comes.
 func localserve(ctx context.Context, cfg *configs.Config, out, errOut io.Writer) error {
-	ready := filepath.Join(cfg.DataDir, readyName)
-	if err := os.Remove(ready); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
 	s, err := newServer(cfg, newLogger(errOut, cfg.Log))
 	if err != nil {
 		return err
 	}
-	s.onDrain(func() { os.Remove(ready) }) // nobody should look for a server that is gone
+	// Nobody should look for a server that is gone, or not there yet.
+	ready := filepath.Join(cfg.DataDir, readyName)
+	os.Remove(ready)
+	s.onDrain(func() { os.Remove(ready) })
 	return s.runUntilSignal(ctx, func(ctx context.Context) error {
 		r, err := s.startDemo(ctx)
 		if err != nil {

@@ -4,17 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"net/netip"
 	"os"
 	"os/signal"
-	"slices"
-	"strconv"
 	"syscall"
 	"time"
 
-	"github.com/sparkleim/sparkle/admin"
 	"github.com/sparkleim/sparkle/configs"
 	"github.com/sparkleim/sparkle/sip/auth"
 	"github.com/sparkleim/sparkle/sip/transport"
@@ -59,6 +54,9 @@ func (s *Server) run(ctx context.Context, ready func(ctx context.Context) error)
 	if err == nil {
 		s.log.Info("ready", "version", version(), "domain", s.domain())
 		<-ctx.Done()
+	}
+	if errors.Is(err, context.Canceled) {
+		err = nil // told to stop before it was ready
 	}
 	return errors.Join(err, s.drain())
 }
@@ -190,100 +188,4 @@ func (s *Server) ready() error {
 
 func (s *Server) owns(sender auth.Identity, user string) bool {
 	return s.accounts.owns(sender.User, user)
-}
-
-// names are all names of this server in URIs, the domain first.
-func (s *Server) names() []string {
-	names := slices.Clone(s.cfg.Domains)
-	add := func(name string) {
-		if name != "" && !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	add(s.cfg.Host)
-	for _, l := range s.cfg.Listeners() {
-		if addr, err := netip.ParseAddrPort(l.Address); err == nil && !addr.Addr().IsUnspecified() {
-			add(addr.Addr().String())
-		}
-	}
-	return names
-}
-
-// isOwn tells whether host and port are one of our listeners, which is no
-// place for a Contact to point to.
-func (s *Server) isOwn(host string, port int) bool {
-	if !slices.Contains(s.names(), host) {
-		return false
-	}
-	return slices.ContainsFunc(s.listeners, func(l listener) bool {
-		return port == 0 && (l.addr.Port() == 5060 || l.addr.Port() == 5061) || int(l.addr.Port()) == port
-	})
-}
-
-func (s *Server) status(ctx context.Context) (admin.Status, error) {
-	stats, err := s.store.Stats(ctx)
-	if err != nil {
-		return admin.Status{}, err
-	}
-	st := admin.Status{
-		Domains: s.cfg.Domains, Started: s.started,
-		Users: stats.Users, Devices: stats.Devices, Messages: stats.Messages,
-		Bytes: stats.Bytes, Queue: stats.Queue, IndexLag: stats.IndexLag,
-	}
-	for _, n := range s.stack.Count() {
-		st.Connections += n
-	}
-	for _, l := range s.listeners {
-		st.Listeners = append(st.Listeners, admin.ListenStatus{Transport: l.transport, Address: l.addr.String()})
-	}
-	return st, nil
-}
-
-// newLogger writes in the format and from the level of the configuration.
-func newLogger(w io.Writer, l configs.Log) *slog.Logger {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
-		level = slog.LevelInfo // the configuration was checked: this is one built by hand
-	}
-	options := &slog.HandlerOptions{Level: level}
-	if l.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, options))
-	}
-	return slog.New(slog.NewTextHandler(w, options))
-}
-
-// tracer shows what passes the transport.
-type tracer struct{ stack *transport.Stack }
-
-func (t tracer) Trace(ctx context.Context, f admin.TraceFilter, emit func(admin.TraceEvent) error) error {
-	limit := time.Hour
-	if deadline, ok := ctx.Deadline(); ok {
-		limit = time.Until(deadline)
-	}
-	events, stop := t.stack.Trace(transport.TraceFilter{User: f.User, Addr: f.Address, For: limit})
-	defer stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case e, more := <-events:
-			if !more {
-				return nil
-			}
-			if err := emit(traceEvent(e)); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-func traceEvent(e transport.TraceEvent) admin.TraceEvent {
-	text := e.Text
-	if e.Lost > 0 {
-		text = "(" + strconv.Itoa(e.Lost) + " messages before this one are not shown: the reader is too slow)\r\n" + text
-	}
-	return admin.TraceEvent{
-		At: e.Time, Received: !e.Sent, Transport: e.Transport,
-		Local: e.Local.String(), Remote: e.Remote.String(), Message: text,
-	}
 }

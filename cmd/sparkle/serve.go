@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"net/netip"
-	"path/filepath"
 	"sync/atomic"
 	"time"
 
@@ -85,23 +83,6 @@ func newServer(cfg *configs.Config, log *slog.Logger) (*Server, error) {
 	return s, nil
 }
 
-// checkHost finds mistakes of the configuration before anything is opened, and
-// makes the development certificates when they are asked for.
-func (s *Server) checkHost() error {
-	if err := s.cfg.CheckHost(false); err != nil {
-		return err
-	}
-	if !s.cfg.TLS.DevelopmentCA {
-		return nil
-	}
-	var err error
-	s.cfg.TLS.Certificate, s.cfg.TLS.Key, err = developmentCertificate(certsDir(s.cfg.DataDir), certificateNames(s.cfg), time.Now())
-	if err != nil {
-		return s.cfg.Problem("tls.development_ca", err.Error())
-	}
-	return nil
-}
-
 func (s *Server) buildStore() (err error) {
 	s.store, err = sqldb.Open(sqldb.Config{
 		Dir: s.cfg.DataDir, Keep: time.Duration(s.cfg.Messages.KeepDays) * 24 * time.Hour, Node: s.cfg.Node,
@@ -130,6 +111,7 @@ func (s *Server) buildTransport() (err error) {
 	if err != nil {
 		return err
 	}
+	s.metrics.MustRegister(certificateExpiry(s.cfg.TLS.Certificate, s.cfg.TLS.Key))
 	s.transactions = transaction.New(transaction.Config{
 		MaxTransactions: l.Transactions, Logger: s.part("transaction"), Registerer: s.metrics,
 	})
@@ -196,9 +178,14 @@ func (s *Server) buildChat() error {
 }
 
 func (s *Server) buildChain() error {
+	rate := float64(s.cfg.Limits.RequestsPerAddress)
+	if rate == 0 {
+		rate = -1 // no limit
+	}
 	s.chain = server.New(server.Config{
 		Domains: s.names(), Auth: s.auth, Registrar: s.registrar, Chat: s.chat, Proxy: s.proxy, InDialog: s.proxy,
-		Owns: s.owns, Load: s.load, Closed: []func(*transport.Flow){s.registrar.FlowClosed},
+		Owns: s.owns, Load: s.load, Rate: rate, Unlimited: s.cfg.UnlimitedNetworks(),
+		Closed: []func(*transport.Flow){s.registrar.FlowClosed},
 		Logger: s.part("server"), Registerer: s.metrics,
 	})
 	s.transactions.Serve(s.chain)
@@ -218,20 +205,3 @@ func (s *Server) buildAdmin() error {
 	})
 	return nil
 }
-
-// part is the logger of one part.
-func (s *Server) part(name string) *slog.Logger { return s.log.With("part", name) }
-
-// domain is the domain of all addresses; the other names mean the same.
-func (s *Server) domain() string { return s.cfg.Domains[0] }
-
-// secret returns a key that stays the same over restarts.
-func (s *Server) secret(name string) ([]byte, error) {
-	key, err := s.store.Secret(context.Background(), name, 32)
-	if err != nil {
-		return nil, fmt.Errorf("secret %s in %s: %w", name, s.cfg.DataDir, err)
-	}
-	return key, nil
-}
-
-func certsDir(dataDir string) string { return filepath.Join(dataDir, "certs") }
