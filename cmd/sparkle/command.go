@@ -62,12 +62,8 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 
 func rootCommand() *cobra.Command {
 	c := &cli{}
-	root := &cobra.Command{
-		Use:           "sparkle",
-		Short:         "Messaging, presence, voice and video for an organisation, on standard SIP",
-		SilenceUsage:  true,
-		SilenceErrors: true,
-	}
+	root := group("sparkle", "Messaging, presence, voice and video for an organisation, on standard SIP")
+	root.SilenceUsage, root.SilenceErrors = true, true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w (`%s --help` shows the flags)", err, cmd.CommandPath())}
 	})

@@ -14,9 +14,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sparkleim/sparkle/sip/transport"
-
 	"github.com/sparkleim/sparkle/admin"
+	"github.com/sparkleim/sparkle/sip/transport"
 )
 
 // doors are the HTTP servers: HTTPS with WebSocket and API, the metrics port
