@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -49,6 +50,10 @@ type DB struct {
 	relaxed  *relaxed
 	activity *activity
 	index    *index
+
+	background context.CancelFunc // ends the indexer and the housekeeper
+	ended      sync.WaitGroup     // when both have
+	closing    sync.Once
 }
 
 var _ store.Store = (*DB)(nil)
@@ -120,7 +125,9 @@ func (db *DB) open() error {
 	}
 	db.registerMetrics()
 	db.writer.start()
-	db.index.start()
+	ctx, db.background = context.WithCancel(ctx)
+	db.ended.Go(func() { db.index.run(ctx) })
+	db.ended.Go(func() { db.keep(ctx) })
 	return nil
 }
 
@@ -165,9 +172,13 @@ func (db *DB) openWriter(ctx context.Context) (*sql.Conn, error) {
 
 // Close answers what waits for the writer, writes what is relaxed and closes.
 func (db *DB) Close() error {
-	db.index.stop()
-	err := db.writer.close()
-	return errors.Join(err, db.release())
+	var err error
+	db.closing.Do(func() {
+		db.background()
+		db.ended.Wait()
+		err = errors.Join(db.writer.close(), db.release())
+	})
+	return err
 }
 
 // release closes whatever has been opened.

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,8 +31,6 @@ type index struct {
 	reader  *sql.DB
 	indexed atomic.Int64 // gid up to which messages can be found in it
 	late    time.Time    // since when there is something to index; zero when there is not
-	cancel  context.CancelFunc
-	ended   sync.WaitGroup
 }
 
 const indexSchema = `
@@ -112,22 +109,9 @@ func (x *index) progress(identity []byte, newest int64) error {
 	return nil
 }
 
-func (x *index) start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	x.cancel = cancel
-	if x.writer != nil {
-		x.ended.Go(func() { x.run(ctx) })
-	}
-}
-
-func (x *index) stop() {
-	x.cancel()
-	x.ended.Wait()
-}
-
 func (x *index) close() error {
 	var errs []error
-	for _, db := range []**sql.DB{&x.writer, &x.reader} {
+	for _, db := range []**sql.DB{&x.reader, &x.writer} { // the last one moves the WAL into the file
 		if *db != nil {
 			errs = append(errs, (*db).Close())
 			*db = nil
@@ -139,6 +123,9 @@ func (x *index) close() error {
 // run is the indexer's goroutine. It works when the writer is idle, so that it
 // costs nothing at peak, and a little at a time when it falls behind.
 func (x *index) run(ctx context.Context) {
+	if x.writer == nil {
+		return
+	}
 	tick := time.NewTicker(indexTick)
 	defer tick.Stop()
 	for {

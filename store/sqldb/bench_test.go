@@ -1,0 +1,160 @@
+package sqldb
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sparkleim/sparkle/store"
+)
+
+// cpuTime is the processor time of this process so far.
+func cpuTime(t testing.TB) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// load is traffic between users of a store: chat over pairs, each message
+// delivered to two devices.
+type load struct {
+	db    *DB
+	pairs int
+	n     int
+}
+
+// message is the n-th of the load; its deduplication key is as random as a
+// Call-ID is.
+func (l *load) message() *store.NewMessage {
+	l.n++
+	pair := store.UserID(rand.IntN(l.pairs))
+	m := &store.NewMessage{
+		Kind: store.KindText, From: 2*pair + 1, To: 2*pair + 2, FromDevice: store.DeviceID(2*pair + 1),
+		CallID: fmt.Sprintf("%016x@192.0.2.1", rand.Uint64()), ContentType: "text/plain",
+		Body: []byte("今天下午三点在三楼会议室开会，请大家准时参加"), TraceID: "0123456789abcdef", Source: "tls 192.0.2.1:50000 Phone/1.0",
+	}
+	m.Text = string(m.Body)
+	binary.BigEndian.PutUint64(m.Dedup[:], rand.Uint64())
+	binary.BigEndian.PutUint64(m.Dedup[8:], uint64(l.n))
+	return m
+}
+
+// send appends n messages with up to batch under way, and delivers each to two
+// devices.
+func (l *load) send(t testing.TB, n, batch int) {
+	room := make(chan struct{}, batch)
+	var all sync.WaitGroup
+	all.Add(n)
+	for range n {
+		room <- struct{}{}
+		m := l.message()
+		l.db.Append(m, func(a store.Accepted, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			for _, d := range []store.DeviceID{store.DeviceID(m.To), 1_000_000 + store.DeviceID(m.To)} {
+				l.db.Delivered(a.Conversation, a.Seq, store.Delivery{GID: a.GID, Device: d, Status: 200, Rendering: "original", At: a.At})
+			}
+			<-room
+			all.Done()
+		})
+	}
+	all.Wait()
+}
+
+// BenchmarkAppend shows the processor time of a message that is accepted
+// durably and delivered to two devices.
+func BenchmarkAppend(b *testing.B) {
+	for _, batch := range []int{1, 16, 64, 128} {
+		b.Run(fmt.Sprint(batch), func(b *testing.B) {
+			l := &load{db: openTest(b, Config{}), pairs: 1000}
+			l.send(b, 2000, 128)
+			b.ResetTimer()
+			before := cpuTime(b)
+			l.send(b, b.N, batch)
+			b.ReportMetric(float64((cpuTime(b)-before).Microseconds())/float64(b.N), "cpu-µs/op")
+		})
+	}
+}
+
+// BenchmarkPendingNone is the question of each REGISTER: 1,000 conversations
+// and nothing new.
+func BenchmarkPendingNone(b *testing.B) {
+	db := openTest(b, Config{})
+	var all sync.WaitGroup
+	for peer := range 1000 {
+		all.Add(1)
+		db.Append(&store.NewMessage{Kind: store.KindText, From: store.UserID(peer + 2), To: 1}, func(a store.Accepted, err error) {
+			db.Delivered(a.Conversation, a.Seq, store.Delivery{GID: a.GID, Device: 1, Status: 200, At: a.At})
+			all.Done()
+		})
+	}
+	all.Wait()
+	ask := func() {
+		if ms, err := db.Pending(b.Context(), 1, 1, 10); err != nil || len(ms) != 0 {
+			b.Fatal(len(ms), err)
+		}
+	}
+	b.Run("after a restart", func(b *testing.B) {
+		for b.Loop() {
+			db.activity.reset()
+			clear(db.activity.marks)
+			ask()
+		}
+	})
+	b.Run("known", func(b *testing.B) {
+		for b.Loop() {
+			ask()
+		}
+	})
+}
+
+// TestGrowth compares the cost of accepting and of a page at 10,000 and at
+// 1,000,000 messages. It takes a minute, so it runs when SPARKLE_GROWTH is set.
+func TestGrowth(t *testing.T) {
+	if os.Getenv("SPARKLE_GROWTH") == "" {
+		t.Skip("set SPARKLE_GROWTH=1 to grow a store to 1,000,000 messages")
+	}
+	const small, large, pairs = 10_000, 1_000_000, 1000
+	l := &load{db: openTest(t, Config{}), pairs: pairs}
+	l.send(t, small, 128)
+	smallAppend, smallPage := l.costs(t)
+	for n := l.n; n < large; n = l.n {
+		l.send(t, min(50_000, large-n), 128)
+	}
+	largeAppend, largePage := l.costs(t)
+	t.Logf("accept: %v at %d messages, %v at %d: %.2f×", smallAppend, small, largeAppend, large, float64(largeAppend)/float64(smallAppend))
+	t.Logf("page: %v at %d messages, %v at %d: %.2f×", smallPage, small, largePage, large, float64(largePage)/float64(smallPage))
+	if largeAppend > smallAppend*13/10 || largePage > smallPage*13/10 {
+		t.Error("the cost grows by more than 1.3")
+	}
+}
+
+// costs measures the processor time of an accepted message and the median time
+// of a page of 10 messages.
+func (l *load) costs(t *testing.T) (accept, page time.Duration) {
+	const messages, pages = 20_000, 500
+	before := cpuTime(t)
+	l.send(t, messages, 64)
+	accept = (cpuTime(t) - before) / messages
+	var times []time.Duration
+	for range pages {
+		pair := store.UserID(rand.IntN(l.pairs))
+		start := time.Now()
+		ms, err := l.db.Page(t.Context(), 2*pair+1, 2*pair+2, 0, 10)
+		if err != nil || len(ms) != 10 {
+			t.Fatal(len(ms), err)
+		}
+		times = append(times, time.Since(start))
+	}
+	slices.Sort(times)
+	return accept, times[pages/2]
+}
