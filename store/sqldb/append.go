@@ -1,16 +1,10 @@
 package sqldb
 
 import (
-	"database/sql"
-	"errors"
 	"fmt"
-	"time"
 
 	"github.com/sparkleim/sparkle/store"
 )
-
-// dedupSpan is how long a repeated key means the same message.
-const dedupSpan = 7 * 24 * time.Hour
 
 // Append implements store.Archive. When the queue is full, done is called by
 // Append itself.
@@ -51,9 +45,9 @@ func (op *appendOp) apply(w *writer) error {
 	}
 	pos := position(h.conv, h.seq+1)
 	if m.Dedup != ([16]byte{}) {
-		known, err := w.known(m, pos)
-		if err != nil || known.Seq > 0 {
-			op.accepted = known
+		first, err := w.dedup.claim(w, m, pos)
+		if err != nil || first.Seq > 0 {
+			op.accepted = first
 			return err
 		}
 	}
@@ -91,25 +85,4 @@ func (w *writer) insert(m *store.NewMessage, pos, gid int64) error {
 	_, err := w.hot.message.exec(pos, gid, int64(m.Kind), int64(m.From), int64(m.To), int64(m.FromDevice), dedup, m.CallID,
 		m.MessageID, m.ContentType, m.Encoding, m.Headers, text, m.TraceID, m.Source, body)
 	return err
-}
-
-// known claims the key of m for pos, or finds the message that has it.
-func (w *writer) known(m *store.NewMessage, pos int64) (store.Accepted, error) {
-	n, err := w.hot.dedup.exec(int64(m.From), m.Dedup[:], pos)
-	if err != nil || n > 0 {
-		return store.Accepted{}, err
-	}
-	var first, gid int64
-	err = w.tx.queryRow(`SELECT d.pos, m.gid FROM dedup d JOIN message m ON m.pos = d.pos WHERE d.sender = $1 AND d.key = $2`,
-		int64(m.From), m.Dedup[:]).Scan(&first, &gid)
-	stale := errors.Is(err, sql.ErrNoRows) || err == nil && gid < gidAt(w.now.Add(-dedupSpan))
-	if stale {
-		_, err := w.tx.exec(`UPDATE dedup SET pos = $1 WHERE sender = $2 AND key = $3`, pos, int64(m.From), m.Dedup[:])
-		return store.Accepted{}, err
-	}
-	if err != nil {
-		return store.Accepted{}, err
-	}
-	conv, seq := splitPosition(first)
-	return store.Accepted{GID: gid, Conversation: conv, Seq: seq, At: gidTime(gid), Duplicate: true}, nil
 }

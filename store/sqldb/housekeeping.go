@@ -55,7 +55,7 @@ func (db *DB) pruneDedup(ctx context.Context) (more bool, err error) {
 				return err
 			}
 		}
-		_, err := t.exec(`UPDATE mark SET value = $1 WHERE name = 'dedup'`, mark)
+		_, err := t.exec(`UPDATE mark SET value = $1 WHERE name = 'pruned'`, mark)
 		return err
 	})
 	return len(old) == pruneChunk, err
@@ -72,7 +72,7 @@ type dedupKey struct {
 // message.
 func (db *DB) oldKeys(ctx context.Context) (old []dedupKey, mark int64, err error) {
 	rows, err := db.reader.QueryContext(ctx, `SELECT from_user, dedup, pos, gid FROM message
-		WHERE gid > (SELECT value FROM mark WHERE name = 'dedup') AND gid < $1 ORDER BY gid LIMIT $2`,
+		WHERE gid > (SELECT value FROM mark WHERE name = 'pruned') AND gid <= (SELECT value FROM mark WHERE name = 'keys') AND gid < $1 ORDER BY gid LIMIT $2`,
 		gidAt(db.cfg.Now().Add(-dedupSpan)), pruneChunk)
 	if err != nil {
 		return nil, 0, err

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 )
 
 // tx is the open transaction of the writer.
@@ -33,6 +34,7 @@ func (t tx) query(query string, args ...any) (*sql.Rows, error) {
 type statement struct {
 	prepared driver.Stmt
 	run      driver.StmtExecContext
+	ask      driver.StmtQueryContext
 	args     []driver.NamedValue
 }
 
@@ -49,13 +51,35 @@ func (s *statement) exec(args ...driver.Value) (int64, error) {
 	return r.RowsAffected()
 }
 
+// queryInt returns the first column of the first row, or false without a row.
+func (s *statement) queryInt(args ...driver.Value) (n int64, ok bool, err error) {
+	for i, a := range args {
+		s.args[i].Value = a
+	}
+	rows, err := s.ask.QueryContext(context.Background(), s.args)
+	if err != nil {
+		return 0, false, err
+	}
+	defer rows.Close()
+	var row [1]driver.Value
+	if err := rows.Next(row[:]); err != nil {
+		if errors.Is(err, io.EOF) {
+			return 0, false, nil
+		}
+		return 0, false, err
+	}
+	n, ok = row[0].(int64)
+	return n, ok, nil
+}
+
 // hotStatements are those that run for every message.
 type hotStatements struct {
-	dedup, message, cursor, delivery, binding, unbind *statement
+	dedup, saveDedup, message, cursor, delivery, binding, unbind *statement
 }
 
 const (
-	insertDedup   = `INSERT INTO dedup (sender, key, pos) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING`
+	selectDedup   = `SELECT pos FROM dedup WHERE sender = $1 AND key = $2`
+	upsertDedup   = `INSERT INTO dedup (sender, key, pos) VALUES ($1, $2, $3) ON CONFLICT (sender, key) DO UPDATE SET pos = excluded.pos`
 	insertMessage = `INSERT INTO message (pos, gid, kind, from_user, to_user, from_device, dedup, call_id, message_id,
 		content_type, encoding, headers, text, trace_id, source, body)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
@@ -82,7 +106,7 @@ func prepareHot(conn *sql.Conn) (*hotStatements, error) {
 			to    **statement
 			query string
 		}{
-			{&h.dedup, insertDedup}, {&h.message, insertMessage}, {&h.cursor, upsertCursor},
+			{&h.dedup, selectDedup}, {&h.saveDedup, upsertDedup}, {&h.message, insertMessage}, {&h.cursor, upsertCursor},
 			{&h.delivery, upsertDelivery}, {&h.binding, upsertBinding}, {&h.unbind, deleteBinding},
 		} {
 			var err error
@@ -104,11 +128,12 @@ func prepare(raw any, query string) (*statement, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", query, err)
 	}
-	run, ok := prepared.(driver.StmtExecContext)
-	if !ok {
+	run, canRun := prepared.(driver.StmtExecContext)
+	ask, canAsk := prepared.(driver.StmtQueryContext)
+	if !canRun || !canAsk {
 		return nil, errors.New("the driver cannot run prepared statements with a context")
 	}
-	s := &statement{prepared: prepared, run: run, args: make([]driver.NamedValue, prepared.NumInput())}
+	s := &statement{prepared: prepared, run: run, ask: ask, args: make([]driver.NamedValue, prepared.NumInput())}
 	for i := range s.args {
 		s.args[i].Ordinal = i + 1
 	}
@@ -116,7 +141,7 @@ func prepare(raw any, query string) (*statement, error) {
 }
 
 func (h *hotStatements) close() {
-	for _, s := range []*statement{h.dedup, h.message, h.cursor, h.delivery, h.binding, h.unbind} {
+	for _, s := range []*statement{h.dedup, h.saveDedup, h.message, h.cursor, h.delivery, h.binding, h.unbind} {
 		s.prepared.Close()
 	}
 }

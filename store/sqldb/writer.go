@@ -48,6 +48,7 @@ type writer struct {
 	tx       tx
 	hot      *hotStatements
 	heads    *heads
+	dedup    *dedup
 	gids     gidSource
 	now      time.Time // of this batch
 	relaxing bool      // the connection does not wait for the disk
@@ -58,7 +59,8 @@ type writer struct {
 	stopped chan struct{} // closed when both goroutines have ended
 
 	failure   atomic.Pointer[error] // why durable writes fail, nil when they do not
-	lastWrite atomic.Int64          // when the last batch with operations ended, Unix nanoseconds
+	failedAt  time.Time
+	lastWrite atomic.Int64 // when the last batch with operations ended, Unix nanoseconds
 	metrics   *metrics
 }
 
@@ -67,9 +69,14 @@ func newWriter(db *DB, conn *sql.Conn, newest int64) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
+	young, err := recoverDedup(context.Background(), conn)
+	if err != nil {
+		return nil, err
+	}
 	return &writer{
 		db: db, conn: conn, tx: tx{conn}, hot: hot,
 		heads:   newHeads(db.activity, db.cfg.Now()),
+		dedup:   newDedup(young),
 		gids:    gidSource{node: int64(db.cfg.Node), last: newest},
 		queue:   queue{limit: db.cfg.Queue},
 		wake:    make(chan struct{}, 1),
@@ -134,12 +141,12 @@ func (w *writer) run() {
 
 // patience is how long the writer may sleep without a signal.
 func (w *writer) patience() time.Duration {
+	if w.failure.Load() != nil {
+		return probeInterval // what is relaxed waits for the probe, too
+	}
 	d := headsInterval
 	if due, ok := w.db.relaxed.due(relaxedWait); ok {
 		d = max(0, time.Until(due))
-	}
-	if w.failure.Load() != nil {
-		d = max(d, probeInterval) // what is relaxed waits for the probe, too
 	}
 	return d
 }
@@ -171,11 +178,13 @@ func (w *writer) commit(b batch, rel *relaxedSet) {
 	err := w.transact(b, rel)
 	if err != nil {
 		w.heads.rollback()
+		w.dedup.rollback()
 		for i := range b.errs {
 			b.errs[i] = err
 		}
 	} else {
 		w.heads.committed()
+		w.dedup.committed(w.heads.newest)
 	}
 	if rel != nil {
 		w.db.relaxed.finish(err == nil)
@@ -199,6 +208,9 @@ func (w *writer) transact(b batch, rel *relaxedSet) error {
 	}
 	if err == nil {
 		err = w.heads.save(w.tx, w.now)
+	}
+	if err == nil {
+		err = w.dedup.save(w)
 	}
 	if err != nil {
 		w.rollback()
@@ -284,6 +296,7 @@ func (w *writer) observe(ops int, took time.Duration, err error) {
 		return
 	}
 	w.metrics.failures.Inc()
+	w.failedAt = time.Now()
 	if w.failure.Swap(&err) == nil {
 		w.db.log.Error("the store cannot write; nothing is accepted until it can: check the free space and the disk", slog.Any("error", err))
 	}
@@ -292,7 +305,7 @@ func (w *writer) observe(ops int, took time.Duration, err error) {
 // probe writes a mark while writing fails, so that the store recovers without
 // traffic. It pretends to no operation.
 func (w *writer) probe() {
-	if w.failure.Load() == nil {
+	if w.failure.Load() == nil || time.Since(w.failedAt) < probeInterval {
 		return
 	}
 	op := &call{reply: make(chan error, 1), fn: func(t tx) error {

@@ -164,9 +164,10 @@ CREATE TABLE setting (
   value BLOB NOT NULL -- sealed
 ) WITHOUT ROWID;
 
--- Marks of the store itself.
+-- Marks of the store itself, all but the probe gids: up to which message the
+-- conversations and the deduplication keys are written, and the keys pruned.
 CREATE TABLE mark (
   name TEXT PRIMARY KEY,
   value INTEGER NOT NULL
 ) WITHOUT ROWID;
-INSERT INTO mark (name, value) VALUES ('heads', 0), ('dedup', 0), ('probe', 0);
+INSERT INTO mark (name, value) VALUES ('heads', 0), ('keys', 0), ('pruned', 0), ('probe', 0);
