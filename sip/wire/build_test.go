@@ -98,7 +98,7 @@ func TestForward(t *testing.T) {
 		{"nothing", Edit{}, "OPTIONS sip:bob@example.com SIP/2.0\r\n" + head + "Route: <sip:r1;lr>, <sip:r2;lr>\r\n" + old + "Content-Length: 2\r\n\r\nhi"},
 		{"all", Edit{
 			URI: mustURI(t, "sip:bob@[::1]:5070;ob"), Via: "SIP/2.0/TLS p;branch=z9hG4bKp", RecordRoute: []string{"<sip:p1;lr>", "<sip:p2;lr>"},
-			Routes: []string{"<sip:r2;lr>"}, Drop: []string{"proxy-authorization", "M"}, Add: []sip.Header{H("X-Trace", "t")}, Body: []byte("other"), SetBody: true,
+			Routes: []string{"<sip:r2;lr>"}, Drop: []string{"proxy-authorization", "Contact"}, Add: []sip.Header{H("X-Trace", "t")}, Body: []byte("other"), SetBody: true,
 		}, "OPTIONS sip:bob@[::1]:5070;ob SIP/2.0\r\nVia: SIP/2.0/TLS p;branch=z9hG4bKp\r\nRecord-Route: <sip:p1;lr>\r\nRecord-Route: <sip:p2;lr>\r\n" +
 			"Route: <sip:r2;lr>\r\n" + head + "Record-Route: <sip:old;lr>\r\nX-Trace: t\r\nContent-Length: 5\r\n\r\nother"},
 		{"no routes, no body", Edit{Routes: []string{}, SetBody: true}, "OPTIONS sip:bob@example.com SIP/2.0\r\n" + head + old + "Content-Length: 0\r\n\r\n"},

@@ -14,7 +14,7 @@ type Edit struct {
 	Via         string       // our Via value, put on top; "" for none
 	RecordRoute []string     // values put before others, first = topmost
 	Routes      []string     // the whole new route set, empty for none; nil leaves Route as it is
-	Drop        []string     // header names to leave out (all values)
+	Drop        []string     // names of headers to leave out (all values), in any case but not compact
 	Add         []sip.Header // appended
 	Body        []byte       // replaces the body when SetBody
 	SetBody     bool
@@ -69,7 +69,7 @@ func (e *Edit) headers(hs, original []sip.Header) []sip.Header {
 }
 
 func (e *Edit) drops(name string) bool {
-	return slices.ContainsFunc(e.Drop, func(d string) bool { return sameName(name, canonical(d)) })
+	return slices.ContainsFunc(e.Drop, func(d string) bool { return sameName(name, d) })
 }
 
 // fewerHops returns Max-Forwards decremented.
