@@ -18,6 +18,9 @@
 // when the flow is gone, the proxy looks for the same user's device by its GRUU
 // or Contact and answers 430 otherwise.
 //
+// A redirection goes back to the caller; the proxy does not follow it, since
+// nobody has authorised the place that a device names (RFC 3261 §16.5).
+//
 // What a user's device claims about identity is left out of what is forwarded
 // (identity.go); the sender that was proved is asserted instead (RFC 3325).
 //
