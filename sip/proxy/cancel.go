@@ -34,7 +34,7 @@ func (c *responseContext) send(b *branch) {
 		c.proxy.ringing.add(b)
 	}
 	c.proxy.metrics.forwarded.Inc()
-	client := c.proxy.Transactions.Send(c.request(b), b.flow, b.on)
+	client := c.proxy.cfg.Transactions.Send(c.request(b), b.flow, b.on)
 	c.mu.Lock()
 	b.client = client
 	cancel, reason := b.cancel, b.reason

@@ -82,7 +82,7 @@ func (p *Proxy) forwardACK(r *server.Request, h hop, rest []string) {
 	}
 	p.metrics.forwarded.Inc()
 	// A flow that broke is no news to anybody: the 2xx is sent again.
-	_ = p.Transactions.SendACK(wire.Forward(r.Request, e), h.flow)
+	_ = p.cfg.Transactions.SendACK(wire.Forward(r.Request, e), h.flow)
 }
 
 // routesAfter is the route set behind us: what the request brought, or the Path
@@ -115,13 +115,23 @@ func (p *Proxy) recordRoute(f *transport.Flow, u store.UserID, callID string) st
 	b := append(room[:0], "<sip:"...)
 	b = append(append(b, p.tokens.seal(f, u, callID)...), '@')
 	b = append(p.appendSentBy(b, f), ";transport="...)
-	b = append(b, strings.ToLower(f.Transport)...)
+	b = append(b, uriTransport(f)...)
 	return string(append(b, ";lr>"...))
+}
+
+// uriTransport is the transport parameter of a URI: RFC 7118 §5.2.3 knows only
+// ws, TLS below it or not.
+func uriTransport(f *transport.Flow) string {
+	switch f.Transport {
+	case transport.WS, transport.WSS:
+		return "ws"
+	}
+	return strings.ToLower(f.Transport)
 }
 
 // appendSentBy appends the host:port by which the peer of f reaches us.
 func (p *Proxy) appendSentBy(b []byte, f *transport.Flow) []byte {
-	host, port := p.Flows.Local(f)
+	host, port := p.cfg.Flows.Local(f)
 	if strings.Contains(host, ":") { // RFC 3261 §25.1: IPv6reference
 		b = append(append(append(b, '['), host...), ']')
 	} else {

@@ -120,7 +120,7 @@ func userPart(value string) string {
 
 // isUs tells whether a URI names this server as the sender of r knows it.
 func (p *Proxy) isUs(r *server.Request, u *sip.Uri) bool {
-	host, port := p.Flows.Local(r.Flow)
+	host, port := p.cfg.Flows.Local(r.Flow)
 	return p.serves(u.Host) || u.Host == host && (u.Port == port || u.Port == 0)
 }
 

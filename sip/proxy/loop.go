@@ -55,11 +55,11 @@ func (p *Proxy) looped(r *server.Request, hash string) bool {
 func (p *Proxy) breadth(r *server.Request) (n int, ok bool) {
 	text := wire.Header(r.Request, "Max-Breadth")
 	if text == "" {
-		return p.MaxBreadth, true
+		return p.cfg.MaxBreadth, true
 	}
 	n, err := strconv.Atoi(strings.TrimSpace(text))
 	if err != nil || n < 1 {
 		return 0, false
 	}
-	return min(n, p.MaxBreadth), true
+	return min(n, p.cfg.MaxBreadth), true
 }

@@ -1,6 +1,10 @@
 package proxy
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // reason is why a request was not forwarded.
 type reason int
@@ -16,6 +20,15 @@ const (
 
 func (w reason) String() string {
 	return [reasons]string{"loop", "breadth", "forged token", "unknown user", "unreachable"}[w]
+}
+
+// level tells what an administrator should see from what happens all day.
+func (w reason) level() slog.Level {
+	switch w {
+	case loopFound, breadthUsedUp, tokenForged:
+		return slog.LevelWarn
+	}
+	return slog.LevelDebug
 }
 
 type metrics struct {

@@ -37,7 +37,7 @@ func (p *Proxy) nextHop(d dialogRoute, then func(h hop, ok bool)) {
 		then(stay, true) // most requests
 		return
 	}
-	here := p.Locations.ByFlow(stay.flow)
+	here := p.cfg.Locations.ByFlow(stay.flow)
 	t, ok := named(here, &d.uri)
 	switch {
 	case gruu && ok: // RFC 5627 §5.1: it becomes the Contact
@@ -67,7 +67,7 @@ func named(here []registrar.Target, u *sip.Uri) (registrar.Target, bool) {
 // same user: the flow of the token is gone, or says nothing about who is there.
 // stay is used when its flow is alive and nothing better is known.
 func (p *Proxy) relocate(d dialogRoute, stay hop, then func(h hop, ok bool)) {
-	if t, ok := p.Locations.ByContact(&d.uri); ok && reachable(t) && t.User == d.next.user {
+	if t, ok := p.cfg.Locations.ByContact(&d.uri); ok && reachable(t) && t.User == d.next.user {
 		then(hopTo(t), true)
 		return
 	}
@@ -84,7 +84,7 @@ func (p *Proxy) relocate(d dialogRoute, stay hop, then func(h hop, ok bool)) {
 		}
 		then(stay, stay.flow != nil)
 	}
-	if found, ok := p.Locations.Resolve(&d.uri, choose); ok {
+	if found, ok := p.cfg.Locations.Resolve(&d.uri, choose); ok {
 		choose(found)
 	}
 }
@@ -92,13 +92,13 @@ func (p *Proxy) relocate(d dialogRoute, stay hop, then func(h hop, ok bool)) {
 // flowOf returns the flow that a token names, nil when it is gone.
 func (p *Proxy) flowOf(t token) *transport.Flow {
 	if t.remote.IsValid() {
-		f, err := p.Flows.UDPFlow(t.local, t.remote)
+		f, err := p.cfg.Flows.UDPFlow(t.local, t.remote)
 		if err != nil {
 			return nil // the socket is no longer open
 		}
 		return f
 	}
-	f, ok := p.Flows.Flow(t.flow)
+	f, ok := p.cfg.Flows.Flow(t.flow)
 	if !ok || !f.Alive() {
 		return nil
 	}

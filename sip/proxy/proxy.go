@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"hash/maphash"
 	"log/slog"
@@ -61,7 +62,7 @@ type Config struct {
 // Proxy serves every request that no other service owns. It is safe for
 // concurrent use.
 type Proxy struct {
-	Config
+	cfg     Config
 	domains map[string]bool
 	tokens  *sealer
 	loops   maphash.Seed
@@ -90,7 +91,7 @@ func New(c Config) (*Proxy, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	p := &Proxy{
-		Config:  c,
+		cfg:     c,
 		domains: make(map[string]bool, len(c.Domains)),
 		tokens:  newSealer(c.Secret),
 		loops:   maphash.MakeSeed(),
@@ -126,9 +127,12 @@ func (p *Proxy) serves(host string) bool {
 	return p.domains[host] || p.domains[strings.ToLower(host)]
 }
 
-// refuse answers and counts why.
+// refuse answers, and counts and logs why.
 func (p *Proxy) refuse(r *server.Request, why reason, err *server.Error) {
 	p.metrics.refused[why].Inc()
+	p.cfg.Log.LogAttrs(context.Background(), why.level(), "a request was not forwarded",
+		slog.String("trace", r.TraceID), slog.String("why", why.String()), slog.Int("status", err.Status),
+		slog.String("method", string(r.Method)), slog.String("sender", r.Sender.AOR()), slog.String("call_id", r.CallID))
 	if r.Method != sip.ACK {
 		r.ReplyError(err)
 	}

@@ -48,11 +48,11 @@ func (p *Proxy) serveInitial(r *server.Request) {
 func (p *Proxy) targets(r *server.Request, then func(registrar.Resolved)) {
 	u := p.asSIP(&r.Recipient)
 	if !p.serves(u.Host) {
-		t, ok := p.Locations.ByContact(&u)
+		t, ok := p.cfg.Locations.ByContact(&u)
 		then(registrar.Resolved{Found: ok, Targets: []registrar.Target{t}})
 		return
 	}
-	if found, ok := p.Locations.Resolve(&u, then); ok {
+	if found, ok := p.cfg.Locations.Resolve(&u, then); ok {
 		then(found)
 	}
 }
@@ -63,7 +63,7 @@ func (p *Proxy) asSIP(u *sip.Uri) sip.Uri {
 	if u.Scheme == "tel" {
 		// RFC 3966 §3: visual separators mean nothing
 		number := strings.NewReplacer("-", "", ".", "", "(", "", ")", "").Replace(u.User)
-		return sip.Uri{Scheme: "sip", User: number, Host: p.Domains[0]}
+		return sip.Uri{Scheme: "sip", User: number, Host: p.cfg.Domains[0]}
 	}
 	plain := *u
 	plain.Headers = nil
