@@ -59,7 +59,7 @@ func (s *server) newBaresip(t *testing.T, user, transport string) *baresip {
 	files := map[string]string{
 		"config":          fmt.Sprintf(baresipConfig, freePort(t), s.Ready.CA, control),
 		"accounts":        fmt.Sprintf("<sip:%s@%s;transport=%s>;auth_user=%s;auth_pass=%s;outbound=\"sip:%s;transport=%s\";regint=600;answermode=manual;audio_codecs=PCMU/8000/1\n", user, s.Ready.Domain, transport, user, s.Ready.Password, s.addr(transport), transport),
-		"current_contact": fmt.Sprintf("sip:%s@%s\n", demoUsers[0], s.Ready.Domain),
+		"current_contact": fmt.Sprintf("sip:%s@%s", demoUsers[0], s.Ready.Domain),
 	}
 	for _, u := range demoUsers {
 		files["contacts"] += fmt.Sprintf("\"%s\" <sip:%s@%s>\n", u, u, s.Ready.Domain)
@@ -69,7 +69,7 @@ func (s *server) newBaresip(t *testing.T, user, transport string) *baresip {
 			t.Fatal(err)
 		}
 	}
-	p := &baresip{user: user, cmd: exec.Command(bin, "-f", dir), ended: make(chan struct{})}
+	p := &baresip{user: user, cmd: exec.Command(bin, "-f", dir, "-s"), ended: make(chan struct{})}
 	out, w := io.Pipe()
 	p.cmd.Stdout, p.cmd.Stderr = w, w
 	if err := p.cmd.Start(); err != nil {
@@ -90,7 +90,7 @@ func (s *server) newBaresip(t *testing.T, user, transport string) *baresip {
 	})
 	go p.readEvents()
 	eventually(t, 20*time.Second, user+"'s baresip is registered", func() bool {
-		return p.out.count(func(l string) bool { return strings.Contains(l, "200 OK") }) > 0
+		return p.out.count(func(l string) bool { return strings.Contains(l, "} 200 OK (") }) > 0
 	})
 	return p
 }
@@ -148,9 +148,33 @@ func (p *baresip) Send(t *testing.T, to, text string) {
 	p.tell(t, "message", text)
 }
 
+// Got reads the protocol trace: without a terminal baresip shows messages
+// nowhere else. What comes in is addressed to its own Contact, user-0x….
 func (p *baresip) Got(from, text string) int {
+	return p.count(func(m *trace) bool { return strings.Contains(m.from, "sip:"+from+"@") && m.body == text })
+}
+
+// trace is a MESSAGE that came in.
+type trace struct{ from, body string }
+
+func (p *baresip) count(match func(*trace) bool) int {
+	var m *trace
+	inBody := false
 	return p.out.count(func(l string) bool {
-		return strings.Contains(l, "sip:"+from) && strings.Contains(l, `"`+text+`"`)
+		switch {
+		case strings.HasPrefix(l, "MESSAGE sip:"+p.user+"-0x"):
+			m, inBody = &trace{}, false
+		case m != nil && !inBody && strings.HasPrefix(l, "From: "):
+			m.from = l
+		case m != nil && !inBody && strings.TrimSpace(l) == "":
+			inBody = true
+		case m != nil && inBody:
+			m.body = strings.TrimSuffix(l, "\x1b[;m")
+			matched := match(m)
+			m = nil
+			return matched
+		}
+		return false
 	})
 }
 

@@ -113,7 +113,7 @@ func TestTwoDevices(t *testing.T) {
 	desk.Send(t, "alice@"+s.Ready.Domain, "from the desk")
 	awaitText(t, alice, "bob", "from the desk")
 	eventually(t, 20*time.Second, "the other device shows what bob wrote", func() bool {
-		return pocket.out.count(func(l string) bool { return strings.Contains(l, "from the desk") }) == 1
+		return pocket.count(func(m *trace) bool { return strings.Contains(m.body, "from the desk") }) == 1
 	})
 }
 

@@ -111,7 +111,7 @@ var driver = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	bin := filepath.Join(dir, "driver")
-	out, err := exec.Command("gcc", "-O1", "-w", "-o", bin, "linphone/driver.c", "-llinphone", "-lbctoolbox").CombinedOutput()
+	out, err := exec.Command("gcc", "-O1", "-w", "-o", bin, "linphone/driver.c", "-llinphone", "-lmediastreamer", "-lortp", "-lbctoolbox").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building the Linphone driver (needs liblinphone-dev and gcc: `make deps`): %w\n%s", err, out)
 	}
@@ -161,6 +161,8 @@ func (p *linphone) configure(t *testing.T, s *server, transport string) {
 	if transport != "udp" {
 		ports[transport] = -1 // any local port
 	}
+	// Linphone compares names in the certificate, never addresses.
+	proxy := strings.Replace(s.addr(transport), "127.0.0.1", "localhost", 1)
 	os.MkdirAll(filepath.Join(p.dir, ".local/share/linphone"), 0o700)
 	rc := fmt.Sprintf(`[sip]
 sip_port=%d
@@ -205,7 +207,7 @@ publish=0
 username=%s
 passwd=%s
 `, ports["udp"], ports["tcp"], ports["tls"], s.Ready.CA, freePort(t), p.dir,
-		s.addr(transport), transport, s.addr(transport), transport, p.user, s.Ready.Domain, p.user, s.Ready.Password)
+		proxy, transport, proxy, transport, p.user, s.Ready.Domain, p.user, s.Ready.Password)
 	path := filepath.Join(p.dir, "rc")
 	if _, err := os.Stat(path); err == nil {
 		return // a device that comes back keeps what it is
