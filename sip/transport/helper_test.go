@@ -33,8 +33,8 @@ type recorder struct {
 	malformed []*wire.Error
 	closed    map[uint64]int
 	flows     []*Flow
-	changed   chan struct{} // closed and made anew with each call
-	on        func(*Flow, sip.Message)
+	changed   chan struct{}            // closed and made anew with each call
+	on        func(*Flow, sip.Message) // what it does with a message before it is noted
 }
 
 func newRecorder() *recorder {
@@ -50,10 +50,10 @@ func (r *recorder) note(f func()) {
 }
 
 func (r *recorder) Message(f *Flow, m sip.Message) {
-	r.note(func() { r.messages, r.flows = append(r.messages, m), append(r.flows, f) })
 	if r.on != nil {
 		r.on(f, m)
 	}
+	r.note(func() { r.messages, r.flows = append(r.messages, m), append(r.flows, f) })
 }
 
 func (r *recorder) Malformed(f *Flow, e *wire.Error) {

@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -34,6 +35,25 @@ const (
 
 // queryTimeout is for one question to one server.
 const queryTimeout = 2 * time.Second
+
+// question is a name and the type of records wanted of it.
+type question struct {
+	name string
+	kind uint16
+}
+
+// lookupAll asks several questions at once and returns the records of each, and
+// one of the errors.
+func (c *nameClient) lookupAll(ctx context.Context, questions ...question) ([][]dns.RR, error) {
+	records := make([][]dns.RR, len(questions))
+	failures := make([]error, len(questions))
+	var wg sync.WaitGroup
+	for i, q := range questions {
+		wg.Go(func() { records[i], failures[i] = c.lookup(ctx, q.name, q.kind) })
+	}
+	wg.Wait()
+	return records, cmp.Or(failures...)
+}
 
 // lookup returns the records of one type, none when the name or the type does
 // not exist. It fails when no server gives an answer.

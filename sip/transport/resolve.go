@@ -339,14 +339,15 @@ func naptrTransport(service string, secure bool) string {
 }
 
 // srv asks for the records of each name and returns all targets in order, and
-// the last error.
+// an error when some could not be asked for.
 func (r *Resolver) srv(ctx context.Context, names []srvName) (all []service, err error) {
-	for _, n := range names {
-		records, failure := r.dns.lookup(ctx, n.name, dns.TypeSRV)
-		if failure != nil {
-			err = failure
-		}
-		for _, s := range orderSRV(records, rand.IntN) {
+	questions := make([]question, len(names))
+	for i, n := range names {
+		questions[i] = question{n.name, dns.TypeSRV}
+	}
+	records, err := r.dns.lookupAll(ctx, questions...)
+	for i, n := range names {
+		for _, s := range orderSRV(records[i], rand.IntN) {
 			if s.Target != "." { // RFC 2782: decidedly not available
 				all = append(all, service{n.transport, strings.TrimSuffix(s.Target, "."), s.Port})
 			}
@@ -402,9 +403,8 @@ func (r *Resolver) addresses(ctx context.Context, host string) ([]netip.Addr, er
 		return []netip.Addr{a.Unmap()}, nil
 	}
 	var addrs []netip.Addr
-	v4, err4 := r.dns.lookup(ctx, host, dns.TypeA)
-	v6, err6 := r.dns.lookup(ctx, host, dns.TypeAAAA)
-	for _, rr := range append(slices.Clip(v4), v6...) {
+	records, err := r.dns.lookupAll(ctx, question{host, dns.TypeA}, question{host, dns.TypeAAAA})
+	for _, rr := range slices.Concat(records...) {
 		var ip net.IP
 		switch rec := rr.(type) {
 		case *dns.A:
@@ -424,5 +424,5 @@ func (r *Resolver) addresses(ctx context.Context, host string) ([]netip.Addr, er
 			return found, nil
 		}
 	}
-	return nil, errors.Join(err4, err6)
+	return nil, err
 }

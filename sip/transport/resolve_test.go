@@ -167,6 +167,22 @@ func TestResolveAllowsWhatIsConfigured(t *testing.T) {
 	}
 }
 
+func TestHostsFileKnowsWhatDNSDoesNot(t *testing.T) {
+	r := newResolver(t, ResolverConfig{Servers: []string{newNameServer(t).addr}})
+	r.hosts = func(_ context.Context, name string) ([]netip.Addr, error) {
+		if name != "pbx.test" {
+			return nil, errors.New("unknown")
+		}
+		return []netip.Addr{netip.MustParseAddr("192.0.2.44")}, nil
+	}
+	if got, err := resolve(t, r, "sip:pbx.test"); err != nil || !slices.Equal(got, []string{"UDP 192.0.2.44:5060 pbx.test"}) {
+		t.Errorf("%v, %v", got, err)
+	}
+	if _, err := resolve(t, r, "sip:gone.test"); !errors.Is(err, ErrNoHop) {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestFailedHopComesLast(t *testing.T) {
 	r := newResolver(t, ResolverConfig{Servers: []string{newNameServer(t).addr}})
 	u, _ := wire.ParseURI("sip:srv.test;transport=udp")

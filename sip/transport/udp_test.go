@@ -117,6 +117,7 @@ func TestUDPOverIPv6(t *testing.T) {
 	defer four.Close()
 	_, _ = four.Write([]byte(request(2, "four")))
 	expect(t, four, "four")
+	r.await(t, "both messages", func() bool { return len(r.messages) == 2 })
 	if f := r.lastFlow(); !f.Remote.Addr().Is4() {
 		t.Errorf("the peer is %v", f.Remote)
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -28,11 +29,6 @@ func (s *Stack) WebSocket(spec Spec) http.Handler {
 	l := &Listener{spec: spec, stack: s}
 	l.host, l.port = l.sentBy()
 	s.enrol(l)
-	options := &websocket.AcceptOptions{
-		Subprotocols:       []string{subprotocol},
-		OriginPatterns:     s.cfg.Origins,
-		InsecureSkipVerify: slices.Contains(s.cfg.Origins, "*"),
-	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		from, err := netip.ParseAddrPort(r.RemoteAddr)
 		if err != nil {
@@ -48,7 +44,7 @@ func (s *Stack) WebSocket(spec Spec) http.Handler {
 			http.Error(w, "too many connections, or not welcome", http.StatusServiceUnavailable)
 			return
 		}
-		if c := s.upgrade(w, r, spec.Name, options); c == nil {
+		if c := s.upgrade(w, r, spec.Name); c == nil {
 			s.unadmit(from.Addr())
 		} else {
 			s.admit(c)
@@ -72,9 +68,18 @@ func offersSIP(r *http.Request) bool {
 
 // upgrade makes the WebSocket handshake. It returns nil after answering a
 // request that is none.
-func (s *Stack) upgrade(w http.ResponseWriter, r *http.Request, name string, options *websocket.AcceptOptions) *conn {
+func (s *Stack) upgrade(w http.ResponseWriter, r *http.Request, name string) *conn {
+	var c *conn
 	keeper := &hijackKeeper{ResponseWriter: w}
-	ws, err := websocket.Accept(keeper, r, options)
+	ws, err := websocket.Accept(keeper, r, &websocket.AcceptOptions{
+		Subprotocols:       []string{subprotocol},
+		OriginPatterns:     s.cfg.Origins,
+		InsecureSkipVerify: slices.Contains(s.cfg.Origins, "*"),
+		OnPingReceived: func(context.Context, []byte) bool { // RFC 7118 §6: a keep-alive too
+			c.heard.Store(nanotime())
+			return true
+		},
+	})
 	if err != nil {
 		s.warn("WebSocket refused", "peer", r.RemoteAddr, "origin", r.Header.Get("Origin"), "error", err)
 		return nil
@@ -84,7 +89,7 @@ func (s *Stack) upgrade(w http.ResponseWriter, r *http.Request, name string, opt
 	if r.TLS != nil {
 		transport = WSS
 	}
-	c := s.newConn(transport, name, keeper.conn, phaseFirst)
+	c = s.newConn(transport, name, keeper.conn, phaseFirst)
 	c.ws, c.wsTLS = ws, r.TLS
 	return c
 }
@@ -99,6 +104,9 @@ type hijackKeeper struct {
 func (k *hijackKeeper) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, rw, err := http.NewResponseController(k.ResponseWriter).Hijack()
 	k.conn = conn
+	if tc, ok := conn.(*tls.Conn); ok {
+		k.conn = tc.NetConn() // closing tc would wait for a peer that does not read
+	}
 	return conn, rw, err
 }
 

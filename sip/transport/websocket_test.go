@@ -92,6 +92,7 @@ func TestWebSocketCarriesOneMessageAFrame(t *testing.T) {
 		_ = w.Close()
 		want(websocket.MessageText, "fragmented")
 
+		r.await(t, "all messages", func() bool { return len(r.messages) == 5 })
 		f := r.lastFlow()
 		if f.Secure() != secure || (f.TLS() != nil) != secure || !f.Reliable() || f.Listener != "ws" {
 			t.Errorf("flow %+v", f)
@@ -107,6 +108,23 @@ func TestWebSocketCarriesOneMessageAFrame(t *testing.T) {
 			t.Errorf("end: %v", err)
 		}
 		r.await(t, "the close", func() bool { return r.closed[f.ID] == 1 })
+	}
+}
+
+func TestWebSocketPingKeepsTheFlow(t *testing.T) {
+	r := newRecorder()
+	s := start(t, Config{}, r)
+	conn := openWS(t, s, true)
+	_ = conn.Write(t.Context(), websocket.MessageText, []byte(request(1, "")))
+	r.await(t, "the message", func() bool { return len(r.messages) == 1 })
+	c := s.conns.get(r.lastFlow().ID)
+	c.heard.Store(1)
+	conn.CloseRead(t.Context()) // reads the pong
+	if err := conn.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if c.heard.Load() == 1 {
+		t.Error("a ping of the WebSocket does not count as life")
 	}
 }
 
