@@ -4,19 +4,12 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/sparkleim/sparkle/sip/transport"
 )
 
-func value(m prometheus.Metric) float64 {
-	var out dto.Metric
-	if err := m.Write(&out); err != nil {
-		return -1
-	}
-	return out.GetCounter().GetValue() + out.GetGauge().GetValue()
-}
-
-// phones connects several devices, "alice tls; bob udp q=500".
+// Each call is played twice: with the users in the registrar's cache, and with
+// answers that come later from another goroutine.
 func TestCalls(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -368,4 +361,16 @@ func TestCalls(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A panic in the registrar's goroutine costs one request (DESIGN.md law 6).
+func TestPanicAnswers500(t *testing.T) {
+	inBed(t, func(b *bed, alice, bob *phone) {
+		b.slow = true
+		b.targets["bob"][0].Flow = new(transport.Flow) // has no link
+		b.play("alice INVITE bob\n alice gets 500 INVITE\n alice INVITE nobody\n alice gets 404 INVITE")
+		if n := testutil.ToFloat64(b.proxy.metrics.panics); n != 1 {
+			t.Errorf("%v panics counted", n)
+		}
+	})
 }

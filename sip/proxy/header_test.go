@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 
 	"github.com/emiago/sipgo/sip"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/sparkleim/sparkle/sip/wire"
 )
 
@@ -217,7 +218,7 @@ func TestLoop(t *testing.T) {
 		// Carol's forwards to Bob: the same request was here before.
 		bounce(carol, "sip:bob@example.com")
 		carol.want("482 INVITE")
-		if n := value(b.proxy.metrics.refused[loopFound]); n != 1 {
+		if n := testutil.ToFloat64(b.proxy.metrics.refused[loopFound]); n != 1 {
 			t.Errorf("%v loops counted", n)
 		}
 	})

@@ -129,6 +129,7 @@ func (p *Proxy) isUs(r *server.Request, u *sip.Uri) bool {
 func (p *Proxy) follow(r *server.Request, d dialogRoute) {
 	if r.Method == sip.ACK {
 		p.nextHop(d, func(h hop, ok bool) {
+			defer p.caught(r)
 			if ok {
 				p.forwardACK(r, h, d.rest)
 			}
@@ -140,6 +141,7 @@ func (p *Proxy) follow(r *server.Request, d dialogRoute) {
 		return
 	}
 	p.nextHop(d, func(h hop, ok bool) {
+		defer p.caught(r)
 		if !ok {
 			// RFC 5626 §5.3.1; unlike 481 it leaves the dialog alive for a
 			// device that comes back

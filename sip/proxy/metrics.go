@@ -36,6 +36,7 @@ type metrics struct {
 	refused   [reasons]prometheus.Counter
 	open      prometheus.Gauge
 	timedOut  prometheus.Counter
+	panics    prometheus.Counter
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -56,12 +57,16 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "sparkle_proxy_timer_c_total",
 			Help: "Calls that rang too long without news (Timer C).",
 		}),
+		panics: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "sparkle_proxy_panics_total",
+			Help: "Requests that were lost to an error in the program.",
+		}),
 	}
 	for w := range reasons {
 		m.refused[w] = refused.WithLabelValues(w.String())
 	}
 	if r != nil {
-		r.MustRegister(m.forwarded, m.open, m.timedOut, refused)
+		r.MustRegister(m.forwarded, m.open, m.timedOut, m.panics, refused)
 	}
 	return m
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/sparkleim/sparkle/sip/auth"
 	"github.com/sparkleim/sparkle/sip/registrar"
 	"github.com/sparkleim/sparkle/sip/server"
@@ -445,7 +446,7 @@ func (b *bed) idle() {
 	if b.proxy.ringing.head != nil {
 		b.t.Error("somebody still waits for Timer C")
 	}
-	if n := value(b.proxy.metrics.open); n != 0 {
+	if n := testutil.ToFloat64(b.proxy.metrics.open); n != 0 {
 		b.t.Errorf("%v response contexts are open", n)
 	}
 }

@@ -26,6 +26,7 @@ func (p *Proxy) serveInitial(r *server.Request) {
 		return
 	}
 	p.targets(r, func(found registrar.Resolved) {
+		defer p.caught(r)
 		set, err := targetSet(r, found)
 		if err != nil {
 			p.refuse(r, nobodyThere, err)

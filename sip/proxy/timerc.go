@@ -85,9 +85,15 @@ func (t *timerC) fire() {
 	}
 	t.mu.Unlock()
 	for _, b := range due {
-		b.context.proxy.metrics.timedOut.Inc()
-		b.context.take(event{kind: timerFired, branch: b.index}, nil)
+		b.rangTooLong()
 	}
+}
+
+func (b *branch) rangTooLong() {
+	p := b.context.proxy
+	defer p.caught(nil)
+	p.metrics.timedOut.Inc()
+	b.context.take(event{kind: timerFired, branch: b.index}, nil)
 }
 
 func (t *timerC) push(b *branch) {
