@@ -42,11 +42,11 @@ type Credential struct {
 }
 
 // Device is one softphone or phone of a user, known by its +sip.instance or,
-// without one, by its Contact.
+// without one, by where it registered from.
 type Device struct {
 	ID        DeviceID   `json:"id"`
 	User      UserID     `json:"user"`
-	Instance  string     `json:"instance"` // "urn:uuid:…", or "contact:" and the contact's user@host:port
+	Instance  string     `json:"instance"` // "urn:uuid:…", or "contact:" and the address and kind of a phone that has none
 	UserAgent string     `json:"user_agent"`
 	Accept    []string   `json:"accept,omitempty"` // media types it said it can show
 	Specs     string     `json:"specs,omitempty"`  // +org.linphone.specs

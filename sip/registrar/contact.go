@@ -22,6 +22,7 @@ type contact struct {
 	q        int
 	expires  time.Duration // 0 removes the binding
 	device   *store.Device // once it is known
+	name     string        // of the device, as the store knows it; until then
 }
 
 // badContact refuses a Contact with a reason.

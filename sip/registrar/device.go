@@ -30,7 +30,7 @@ func revoked() error {
 func (g *Registrar) deviceOf(reg *registration, c *contact) store.Device {
 	d := store.Device{
 		User:      reg.sender.User,
-		Instance:  strings.Clone(c.deviceInstance()),
+		Instance:  strings.Clone(c.name),
 		UserAgent: g.intern.text(reg.userAgent),
 		Accept:    g.intern.list(wire.Values(reg.req, "Accept")),
 		LastSeen:  reg.now,

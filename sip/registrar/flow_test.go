@@ -67,6 +67,35 @@ func TestPhoneWithoutInstance(t *testing.T) {
 	}
 }
 
+// TestBaresip: no instance, and another Contact each time it is started; it
+// stays the device that it was, whether it said goodbye or not.
+func TestBaresip(t *testing.T) {
+	for name, network := range map[string]string{"UDP": "UDP", "TLS": "TLS"} {
+		w := newWorld(t, nil)
+		device := func(start int, leave bool) store.DeviceID {
+			f := flow(25060, network) // over UDP, the same port
+			f.ID = uint64(start)
+			p := w.phone("alice", f, "User-Agent: baresip v1.0.0 (x86_64/linux)")
+			contact := fmt.Sprintf("Contact: <sip:alice-0x%d@192.0.2.1:25060>", start)
+			p.must(200, contact)
+			targets := w.Lookup(1)
+			if len(targets) != 1 {
+				t.Fatalf("%s, start %d: %s", name, start, w.where(1))
+			}
+			if leave {
+				p.must(200, contact+";expires=0")
+			}
+			w.FlowClosed(f)
+			return targets[0].Device.ID
+		}
+		for start := range 6 {
+			if d := device(start, start%2 == 0); d != 1 {
+				t.Errorf("%s, start %d: device %d", name, start, d)
+			}
+		}
+	}
+}
+
 // TestFlowEndsMeanwhile: a connection that ends while the store is asked.
 func TestFlowEndsMeanwhile(t *testing.T) {
 	w := newWorld(t, nil)

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sparkleim/sparkle/sip/server"
+	"github.com/sparkleim/sparkle/sip/transport"
 	"github.com/sparkleim/sparkle/sip/wire"
 	"github.com/sparkleim/sparkle/store"
 )
@@ -64,7 +66,7 @@ func (g *Registrar) plan(rec *record, reg *registration) (plan, error) {
 	for _, s := range p.steps {
 		if s.contact.expires > 0 {
 			p.replaceOthers(rec, s)
-			p.unknown = !rec.identify(s.contact, s.old) || p.unknown
+			p.unknown = !p.identify(rec, reg, s) || p.unknown
 		}
 	}
 	return p, p.makeRoom(rec, reg, g.cfg.MaxContacts)
@@ -86,8 +88,8 @@ func (p *plan) taken(b *binding) bool {
 //  2. an equal URI (RFC 3261 §10.3 step 7), unless it is another instance's,
 //  3. without reg-id, whatever the instance registered before: a softphone that
 //     comes back has a new port,
-//  4. without instance, the unreachable binding of the same kind of phone at the
-//     same address: it has a new connection.
+//  4. without instance, what the same kind of phone at the same address left
+//     behind.
 func (rec *record) match(reg *registration, c *contact, taken func(*binding) bool) *binding {
 	var sameInstance, sameHost *binding
 	for _, b := range rec.bindings {
@@ -113,20 +115,23 @@ func (rec *record) match(reg *registration, c *contact, taken func(*binding) boo
 	return sameHost
 }
 
-// abandoned tells whether b is what the phone that sends c left behind when
-// its connection broke.
+// abandoned tells whether b is what the phone that sends c left behind: its
+// connection broke, or it was started again on the same UDP port and does not
+// know of the Call-ID that it used before.
 func (b *binding) abandoned(reg *registration, c *contact) bool {
-	return c.expires > 0 && !b.reachable() && b.resembles(reg, c)
-}
-
-// resembles tells whether b looks like an earlier binding of the phone that
-// sends c: the same kind of phone, address and user part.
-func (b *binding) resembles(reg *registration, c *contact) bool {
-	if b.from.remote.Addr() != reg.flow.Remote.Addr() || b.device.UserAgent != reg.userAgent {
+	if c.expires == 0 || !b.resembles(reg) {
 		return false
 	}
-	u, err := wire.ParseURI(b.contact)
-	return err == nil && u.User == c.uri.User
+	if b.from.transport == transport.UDP {
+		return b.from.remote == reg.flow.Remote && b.callID != reg.callID
+	}
+	return !b.reachable()
+}
+
+// resembles tells whether b came from the same kind of phone at the same
+// address. The user part of its Contact may be a new one each time it starts.
+func (b *binding) resembles(reg *registration) bool {
+	return b.from.remote.Addr() == reg.flow.Remote.Addr() && b.device.UserAgent == reg.userAgent
 }
 
 // sameURI compares as RFC 3261 §19.1.4 says; most of the time text is enough.
@@ -160,23 +165,51 @@ func (p *plan) replaceOthers(rec *record, s step) {
 	}
 }
 
-// identify finds the device of c among those that have a binding.
-func (rec *record) identify(c *contact, old *binding) bool {
+// identify finds the device of a step among those that have a binding, or else
+// the name by which the store may know it.
+func (p *plan) identify(rec *record, reg *registration, s step) bool {
+	c := s.contact
 	if c.device != nil {
 		return true
 	}
-	if old != nil && (c.instance == "" || old.device.Instance == c.instance) {
-		c.device = old.device
+	if s.old != nil && (c.instance == "" || s.old.device.Instance == c.instance) {
+		c.device = s.old.device
 		return true
 	}
-	instance := c.deviceInstance()
+	if c.instance == "" {
+		c.name = "" // it may have one from before it waited
+		c.name = p.nameless(rec, reg)
+		return false
+	}
+	c.name = c.instance
 	for _, b := range rec.bindings {
-		if b.device.Instance == instance {
+		if b.device.Instance == c.name {
 			c.device = b.device
 			return true
 		}
 	}
 	return false
+}
+
+// contactInstance begins the name of a device without +sip.instance.
+const contactInstance = "contact:"
+
+// maxAgent is how much of a User-Agent goes into the name of a device, in bytes.
+const maxAgent = 64
+
+// nameless names a phone without instance: by its address, its kind, and the
+// first number that no other of them has at the moment. So a phone that is
+// started again is the device that it was before, whatever its Contact.
+func (p *plan) nameless(rec *record, reg *registration) string {
+	agent := reg.userAgent[:min(len(reg.userAgent), maxAgent)]
+	base := contactInstance + reg.flow.Remote.Addr().Unmap().String() + " " + strings.ToValidUTF8(agent, "") + " #"
+	for n := 1; ; n++ {
+		name := base + strconv.Itoa(n)
+		inUse := func(b *binding) bool { return b.live(reg.now) && b.device.Instance == name }
+		if !slices.ContainsFunc(rec.bindings, inUse) && !p.adds(func(c *contact) bool { return c.name == name }) {
+			return name
+		}
+	}
 }
 
 // makeRoom applies the limit on bindings. Expired ones do not count. See victim
@@ -221,7 +254,7 @@ func (p *plan) victim(rec *record, reg *registration) *binding {
 			return b
 		case !b.reachable():
 			unreachable = cmp.Or(unreachable, b)
-		case !b.instanced && p.adds(func(c *contact) bool { return c.instance == "" && b.resembles(reg, c) }):
+		case !b.instanced && p.adds(func(c *contact) bool { return c.instance == "" && b.resembles(reg) }):
 			alike = cmp.Or(alike, b)
 		}
 	}
@@ -234,14 +267,3 @@ func (p *plan) adds(match func(*contact) bool) bool {
 }
 
 func sameDevice(d *store.Device, b *binding) bool { return d.ID == b.device.ID }
-
-// contactInstance begins the name of a device without +sip.instance.
-const contactInstance = "contact:"
-
-// deviceInstance is how the store knows the device of c.
-func (c *contact) deviceInstance() string {
-	if c.instance != "" {
-		return c.instance
-	}
-	return contactInstance + c.uri.Endpoint()
-}

@@ -229,7 +229,7 @@ func TestRestartedOverUDP(t *testing.T) {
 	for port := range 5 {
 		w.phone("alice", flow(uint64(port+1), "UDP"), "User-Agent: A").must(200, fmt.Sprintf("Contact: <sip:alice@192.0.2.1:%d>", port+1))
 	}
-	w.wantWhere(1, "3, 4, 5")
+	w.wantWhere(1, "5, 3, 4")
 	w.phone("alice", flow(9, "UDP"), "User-Agent: B").must(403, "Contact: <sip:alice@192.0.2.1:9>")
 }
 
