@@ -77,22 +77,29 @@ func (c *conn) take(b []byte) bool {
 	return false
 }
 
-// malformed reports a message that could not be read. It returns false when
-// the boundary of the next one is lost.
+// malformed reports a message that could not be read. It returns false, and
+// closes the flow, when the boundary of the next one is lost.
 func (c *conn) malformed(err error) bool {
-	c.counters.malformed.Inc()
-	var e *wire.Error
-	refused := errors.As(err, &e)
-	answerable := refused && e.Request != nil
-	if answerable {
-		c.guard(func() { c.flow.stack.refuse(c.handler, &c.flow, e) })
-	}
 	c.begun.Store(0)
-	if refused && !e.Fatal() {
+	answered := c.refuse(err)
+	var e *wire.Error
+	if errors.As(err, &e) && !e.Fatal() {
 		return true
 	}
-	c.closeAfterQueue(causeMalformed, err.Error(), answerable)
+	c.closeAfterQueue(causeMalformed, err.Error(), answered)
 	return false
+}
+
+// refuse counts a message that could not be read and gives it to the handler
+// when it is owed an answer.
+func (c *conn) refuse(err error) (answered bool) {
+	c.counters.malformed.Inc()
+	var e *wire.Error
+	if !errors.As(err, &e) || e.Request == nil {
+		return false
+	}
+	c.guard(func() { c.flow.stack.refuse(c.handler, &c.flow, e) })
+	return true
 }
 
 // received hands one message on.

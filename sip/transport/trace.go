@@ -192,8 +192,8 @@ func encoded(head []byte) bool {
 	return false
 }
 
-// maskLines copies the lines of a head or a body (which may be a message too,
-// RFC 3420) without secrets and without the continuations of a secret line.
+// maskLines copies the lines of a head or a body (which may be a message too)
+// without secrets and without the continuations of a secret line.
 func maskLines(out *strings.Builder, text []byte) {
 	hiding := false
 	for line := range bytes.Lines(text) {

@@ -147,8 +147,8 @@ func (c *conn) takeFrame(b []byte) bool {
 	}
 	m, err := wire.Parse(b)
 	if err != nil {
-		c.malformed(err)
-		return true
+		c.refuse(err) // its frame says where the next message begins
+		return c.open()
 	}
 	c.received(m)
 	return c.open()

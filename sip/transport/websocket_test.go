@@ -97,6 +97,7 @@ func TestWebSocketCarriesOneMessageAFrame(t *testing.T) {
 		if f.Secure() != secure || (f.TLS() != nil) != secure || !f.Reliable() || f.Listener != "ws" {
 			t.Errorf("flow %+v", f)
 		}
+		write(websocket.MessageText, "no SIP at all, and no reason to hang up")
 		write(websocket.MessageText, strings.Replace(request(6, ""), "CSeq:", "no colon\r\nCSeq:", 1))
 		if _, got := readWS(t, conn); !strings.HasPrefix(got, "SIP/2.0 400") {
 			t.Errorf("answer %q", got)
