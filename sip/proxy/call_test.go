@@ -57,6 +57,18 @@ func TestCalls(t *testing.T) {
 			alice 200 BYE
 			bob gets 200 BYE
 			quiet`},
+		{"a caller who is not registered", [][2]string{{"alice", "udp guest"}, {"bob", "tls"}}, `
+			alice INVITE bob
+			bob gets INVITE
+			bob 200
+			alice gets 200 INVITE
+			alice ACK
+			bob gets ACK
+			bob BYE
+			alice gets BYE
+			alice 200 BYE
+			bob gets 200 BYE
+			quiet`},
 		{"the proxy says 100 when the callee is slow", [][2]string{{"alice", "tls"}, {"bob", "tls"}}, `
 			alice INVITE bob
 			bob gets INVITE

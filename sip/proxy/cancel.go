@@ -17,17 +17,6 @@ func (b *branch) giveUp(reason string) {
 	}
 }
 
-// forget ends the client transaction of a branch without waiting for more.
-func (b *branch) forget() {
-	c := b.context
-	c.mu.Lock()
-	client := b.client
-	c.mu.Unlock()
-	if client != nil {
-		client.Stop()
-	}
-}
-
 // send forwards the request to a branch's target.
 func (c *responseContext) send(b *branch) {
 	if c.fork.invite {

@@ -186,6 +186,34 @@ func TestPreloadedRoute(t *testing.T) {
 	})
 }
 
+// What is behind us in the route set of a dialog stays in it.
+func TestRouteBehindUs(t *testing.T) {
+	inBed(t, func(b *bed, alice, bob *phone) {
+		b.play(aCall)
+		alice.dialog.routes = append(alice.dialog.routes, "<sip:edge.example.net;lr>", "<sip:192.0.2.1;lr>")
+		b.play("alice ACK\n bob gets ACK\n alice BYE\n bob gets BYE\n bob 200 BYE\n alice gets 200 BYE")
+		for _, method := range []string{"ACK", "BYE"} {
+			if r := wire.Values(bob.got[method], "Route"); len(r) != 2 || r[0] != "<sip:edge.example.net;lr>" {
+				t.Errorf("%s with Route %q", method, r)
+			}
+		}
+	})
+}
+
+// RFC 3327 §5.2, inside a dialog too, when the device came back another way.
+func TestPathOfNewFlow(t *testing.T) {
+	inBed(t, func(b *bed, alice, bob *phone) {
+		b.play(aCall)
+		b.reconnect(bob)
+		bob = b.phones["bob"]
+		b.targets["bob"][0].Path = []string{"<sip:edge.example.net;lr>"}
+		b.play("alice BYE\n bob gets BYE\n bob 200 BYE\n alice gets 200 BYE")
+		if r := wire.Header(bob.got["BYE"], "Route"); r != "<sip:edge.example.net;lr>" {
+			t.Errorf("Route %q", r)
+		}
+	})
+}
+
 // A NOTIFY may make the dialog before the 200 does (RFC 6665 §4.4.1).
 func TestNotifyIsRecordRouted(t *testing.T) {
 	inBed(t, func(b *bed, alice, bob *phone) {

@@ -61,7 +61,6 @@ type actionKind uint8
 const (
 	startBranch  actionKind = iota // send the request to this target
 	cancelBranch                   // send CANCEL; status 200 or 6xx of another branch is the reason, 0 the caller's
-	stopBranch                     // forget the client transaction
 	relay                          // forward the response of this event
 	relayBest                      // forward the final response that this branch gave
 	reply                          // answer with a response of our own
@@ -157,17 +156,15 @@ func (f *fork) cancel(do []action) []action {
 	return f.close(0, do)
 }
 
-// timerC is §16.8: a phone that rings too long is cancelled.
+// timerC is §16.8: a phone that rings too long is cancelled. One that never
+// answered, or does not obey, is given up by the transaction layer.
 func (f *fork) timerC(i int, do []action) []action {
 	b := &f.branches[i]
-	if b.state == proceeding && !b.cancelled {
-		b.cancelled = true
-		return append(do, action{kind: cancelBranch, branch: i})
-	}
-	if b.state == waiting || b.state == done {
+	if b.state != proceeding || b.cancelled {
 		return do
 	}
-	return f.fail(i, sip.StatusRequestTimeout, append(do, action{kind: stopBranch, branch: i}))
+	b.cancelled = true
+	return append(do, action{kind: cancelBranch, branch: i})
 }
 
 // close cancels what runs and starts nothing more.

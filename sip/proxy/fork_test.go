@@ -28,8 +28,6 @@ func (a action) String() string {
 		return "start " + b
 	case cancelBranch:
 		return fmt.Sprintf("CANCEL %s(%d)", b, a.status)
-	case stopBranch:
-		return "stop " + b
 	case relay:
 		return "relay " + b
 	case relayBest:
@@ -119,8 +117,8 @@ func TestForkSteps(t *testing.T) {
 			"begin: start a; a 180: relay a; cancel: CANCEL a(0); a timeout: reply 487"},
 		{"Timer C while ringing", "", "a",
 			"begin: start a; a 180: relay a; a timerC: CANCEL a(0); a 487: best a"},
-		{"Timer C without any answer", "", "a / b",
-			"begin: start a; a timerC: stop a, start b; b 486: best b"},
+		{"Timer C without any answer waits for Timer B", "", "a / b",
+			"begin: start a; a timerC:; a timeout: start b; b 486: best b"},
 		{"Timer C, and the phone does not obey", "", "a",
 			"begin: start a; a 180: relay a; a timerC: CANCEL a(0); a timeout: reply 408"},
 		{"Timer B", "", "a",

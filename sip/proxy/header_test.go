@@ -109,6 +109,26 @@ func TestTransportsMeet(t *testing.T) {
 	})
 }
 
+func TestOurNames(t *testing.T) {
+	tests := []struct{ transport, host, via, uri string }{
+		{"udp", "192.0.2.1", "SIP/2.0/UDP 192.0.2.1:5060;rport;branch=z", "@192.0.2.1:5060;transport=udp;lr>"},
+		{"tcp", "2001:db8::1", "SIP/2.0/TCP [2001:db8::1]:5061;branch=z", "@[2001:db8::1]:5061;transport=tcp;lr>"},
+		{"tls", "sip.example.com", "SIP/2.0/TLS sip.example.com:5061;branch=z", "@sip.example.com:5061;transport=tls;lr>"},
+		{"wss", "192.0.2.1", "SIP/2.0/WSS 192.0.2.1:5061;branch=z", "@192.0.2.1:5061;transport=ws;lr>"},
+	}
+	for _, tt := range tests {
+		b := newBed(t)
+		b.host = tt.host
+		f := b.phone("alice", tt.transport).flow
+		if got := b.proxy.via(f, "z"); got != tt.via {
+			t.Errorf("Via %s, want %s", got, tt.via)
+		}
+		if got := b.proxy.recordRoute(f, 1, "c"); !strings.HasSuffix(got, tt.uri) {
+			t.Errorf("Record-Route %s, want …%s", got, tt.uri)
+		}
+	}
+}
+
 // A user's claims about identity do not reach another user (sip.md S3).
 func TestSpoofedHeaders(t *testing.T) {
 	inBed(t, func(b *bed, alice, bob *phone) {

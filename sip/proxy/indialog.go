@@ -33,7 +33,6 @@ func (p *Proxy) serveDialog(r *server.Request) {
 		p.refuse(r, tokenForged, err)
 	case d.claimed:
 		p.follow(r, d)
-	case r.Method == sip.ACK: // unauthenticated and for no dialog of ours: silence
 	default:
 		// The client lost our Route, or it never had one because its contact
 		// was told to it by REFER. It was challenged; only our own devices can

@@ -30,11 +30,12 @@ type bed struct {
 	phones  map[string]*phone
 	flows   map[uint64]*phone
 	targets map[string][]registrar.Target // by user name
+	host    string                        // our address
 	slow    bool                          // the registrar must ask the store first
 }
 
 func newBed(t testing.TB, change ...func(*Config)) *bed {
-	b := &bed{t: t, layer: transaction.New(transaction.Config{}),
+	b := &bed{t: t, host: "192.0.2.1", layer: transaction.New(transaction.Config{}),
 		phones: map[string]*phone{}, flows: map[uint64]*phone{}, targets: map[string][]registrar.Target{}}
 	c := Config{Transactions: b.layer, Flows: b, Locations: b,
 		Domains: []string{"example.com"}, Secret: []byte("a secret of the test")}
@@ -73,7 +74,7 @@ func (b *bed) UDPFlow(_, remote netip.AddrPort) (*transport.Flow, error) {
 	return nil, transport.ErrClosed
 }
 
-func (b *bed) Local(f *transport.Flow) (string, int) { return "192.0.2.1", int(f.Local.Port()) }
+func (b *bed) Local(f *transport.Flow) (string, int) { return b.host, int(f.Local.Port()) }
 
 func (b *bed) Resolve(u *sip.Uri, resume func(registrar.Resolved)) (registrar.Resolved, bool) {
 	if b.slow {

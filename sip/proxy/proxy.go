@@ -109,19 +109,14 @@ func New(c Config) (*Proxy, error) {
 	return p, nil
 }
 
-// ServeSIP forwards r by RFC 3261 §16.
+// ServeSIP forwards r by RFC 3261 §16. A CANCEL, and an ACK that the proxy does
+// not claim, do not get here: the chain ends them.
 func (p *Proxy) ServeSIP(r *server.Request) {
-	switch {
-	case r.Method == sip.CANCEL:
-		// Its INVITE is unknown (§16.10); forwarding it blindly would let
-		// anybody cancel calls.
-		r.Reply(sip.StatusCallTransactionDoesNotExists, "")
-	case r.ToTag != "":
+	if r.ToTag != "" {
 		p.serveDialog(r)
-	case r.Method == sip.ACK: // belongs to no dialog of ours, and is never answered
-	default:
-		p.serveInitial(r)
+		return
 	}
+	p.serveInitial(r)
 }
 
 // caught is deferred where a clock or the registrar calls instead of the chain,
@@ -151,7 +146,5 @@ func (p *Proxy) refuse(r *server.Request, why reason, err *server.Error) {
 	p.cfg.Log.LogAttrs(context.Background(), why.level(), "a request was not forwarded",
 		slog.String("trace", r.TraceID), slog.String("why", why.String()), slog.Int("status", err.Status),
 		slog.String("method", string(r.Method)), slog.String("sender", r.Sender.AOR()), slog.String("call_id", r.CallID))
-	if r.Method != sip.ACK {
-		r.ReplyError(err)
-	}
+	r.ReplyError(err)
 }

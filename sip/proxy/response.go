@@ -129,8 +129,6 @@ func (c *responseContext) perform(a action, res *sip.Response) {
 		c.send(b)
 	case cancelBranch:
 		b.giveUp(cancelReason(a.status))
-	case stopBranch:
-		b.forget()
 	case relay:
 		c.forwardResponse(res)
 	case relayBest:
