@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sparkleim/sparkle/store"
 )
@@ -334,5 +336,35 @@ func TestPeerOfUnixSocket(t *testing.T) {
 	response.Body.Close()
 	if response.StatusCode != http.StatusOK || !strings.HasPrefix(f.audit.entries[0].Actor, "unix:") {
 		t.Errorf("status %d, audit %+v", response.StatusCode, f.audit.entries)
+	}
+}
+
+// TestLongOperationsOutliveTheDeadlines has a verify that takes longer than the
+// server gives to requests.
+func TestLongOperationsOutliveTheDeadlines(t *testing.T) {
+	f := newFixture(t)
+	const deadline = 20 * time.Millisecond
+	f.Verify = func(ctx context.Context, w io.Writer) (int, error) {
+		select {
+		case <-time.After(5 * deadline):
+			return 0, nil
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+	server := httptest.NewUnstartedServer(f.Local())
+	server.Config.ReadTimeout, server.Config.WriteTimeout = deadline, deadline
+	server.Config.ConnContext = func(ctx context.Context, _ net.Conn) context.Context {
+		return context.WithValue(ctx, actorKey{}, "unix:root")
+	}
+	server.Start()
+	defer server.Close()
+	response, err := http.Post(server.URL+"/v1/verify", "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		t.Errorf("status %d", response.StatusCode)
 	}
 }

@@ -40,8 +40,8 @@ type VerifyReport struct {
 
 func (a *API) registerMaintenance(api huma.API) {
 	huma.Register(api, operation(http.MethodGet, "/v1/status", "status", "Show the state of the server"), a.status)
-	huma.Register(api, operation(http.MethodPost, "/v1/backup", "backup", "Make a backup and send it as a tar archive"), a.backup)
-	huma.Register(api, operation(http.MethodPost, "/v1/verify", "verify", "Check the integrity of the store"), a.verify)
+	huma.Register(api, long(operation(http.MethodPost, "/v1/backup", "backup", "Make a backup and send it as a tar archive")), a.backup)
+	huma.Register(api, long(operation(http.MethodPost, "/v1/verify", "verify", "Check the integrity of the store")), a.verify)
 }
 
 func (a *API) status(ctx context.Context, _ *struct{}) (*reply[Status], error) {

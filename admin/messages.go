@@ -85,7 +85,7 @@ func (a *API) resolve(ctx context.Context, in MessageQuery) (store.SearchQuery, 
 func (a *API) registerMessages(api huma.API) {
 	huma.Register(api, operation(http.MethodGet, "/v1/messages/search", "search-messages", "Search the archive, newest first"), a.searchMessages)
 	huma.Register(api, operation(http.MethodGet, "/v1/messages/{id}/trace", "trace-message", "Show where a message came from and what became of it at each device"), a.traceMessage)
-	huma.Register(api, operation(http.MethodGet, "/v1/messages/export", "export-messages", "Export messages as JSON lines or CSV"), a.exportMessages)
+	huma.Register(api, long(operation(http.MethodGet, "/v1/messages/export", "export-messages", "Export messages as JSON lines or CSV")), a.exportMessages)
 }
 
 func (a *API) searchMessages(ctx context.Context, in *struct {

@@ -13,6 +13,20 @@ import (
 // writeDeadline is how long a reader of a stream may take for one piece.
 const writeDeadline = 30 * time.Second
 
+// long takes the deadlines of the server off an operation that may take
+// minutes. The read deadline too: it would end the context of the request.
+func long(op huma.Operation) huma.Operation {
+	op.Middlewares = append(op.Middlewares, func(h huma.Context, next func(huma.Context)) {
+		_, w := humago.Unwrap(h)
+		control := http.NewResponseController(w)
+		// Not every ResponseWriter has deadlines (a recorder in a test has not).
+		_ = control.SetReadDeadline(time.Time{})
+		_ = control.SetWriteDeadline(time.Time{})
+		next(h)
+	})
+	return op
+}
+
 // stream answers with what write writes, piece by piece. An error in the midst
 // of it breaks the connection, so that nobody takes a part for the whole.
 func (a *API) stream(contentType string, write func(ctx context.Context, w io.Writer) error) *huma.StreamResponse {

@@ -30,7 +30,7 @@ type TraceEvent struct {
 }
 
 func (a *API) registerTrace(api huma.API) {
-	huma.Register(api, operation(http.MethodGet, "/v1/trace", "trace-protocol", "Follow the SIP messages of a user or address as JSON lines"), a.traceProtocol)
+	huma.Register(api, long(operation(http.MethodGet, "/v1/trace", "trace-protocol", "Follow the SIP messages of a user or address as JSON lines")), a.traceProtocol)
 }
 
 func (a *API) traceProtocol(ctx context.Context, in *struct {

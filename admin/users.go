@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/sparkleim/sparkle/store"
@@ -54,6 +55,7 @@ func (a *API) registerUsers(api huma.API) {
 	huma.Register(api, operation(http.MethodPut, "/v1/users/{user}/password", "set-password", "Set a user's password"), a.setPassword)
 	imports := operation(http.MethodPost, "/v1/users/import", "import-users", "Import users from CSV: all of them, or none")
 	imports.MaxBodyBytes = maxImport
+	imports.BodyReadTimeout = time.Minute
 	huma.Register(api, imports, a.importUsers)
 }
 

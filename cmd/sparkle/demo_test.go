@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -70,6 +71,8 @@ type phone struct {
 	*softphone
 	requests  chan *sip.Request // answered 200 already
 	responses chan *sip.Response
+	last      *sip.Request
+	ringing   *sip.Request
 	gone      chan struct{} // closed at the end of the connection
 }
 
@@ -105,7 +108,7 @@ func (p *phone) read() {
 		for m, _ := framer.Next(); m != nil; m, _ = framer.Next() {
 			switch m := m.(type) {
 			case *sip.Request:
-				p.reply(m, sip.StatusOK)
+				p.answer(m)
 				p.requests <- m
 			case *sip.Response:
 				p.responses <- m
@@ -114,6 +117,21 @@ func (p *phone) read() {
 		if err != nil {
 			return
 		}
+	}
+}
+
+// answer says 200 to everything, but lets calls ring until they are cancelled.
+func (p *phone) answer(req *sip.Request) {
+	switch req.Method {
+	case sip.ACK:
+	case sip.INVITE:
+		p.ringing = req
+		p.reply(req, sip.StatusRinging)
+	case sip.CANCEL:
+		p.reply(req, sip.StatusOK)
+		p.reply(p.ringing, sip.StatusRequestTerminated)
+	default:
+		p.reply(req, sip.StatusOK)
 	}
 }
 
@@ -141,7 +159,23 @@ func (p *phone) request(method sip.RequestMethod, to string, body []byte, header
 	p.cseq++
 	uri := sip.Uri{Scheme: "sip", User: to, Host: p.domain}
 	headers = append(headers, wire.H("Call-ID", wire.NewCallID()), wire.H("Contact", p.contact))
-	p.send(method, uri, "<"+uri.String()+">", body, headers...)
+	p.last = p.newRequest(method, uri, "<"+uri.String()+">", body, headers...)
+	p.write(p.last)
+}
+
+// cancel cancels the last request (RFC 3261 §9.1).
+func (p *phone) cancel() {
+	var same []sip.Header
+	for _, name := range []string{"Via", "From", "To", "Call-ID", "Max-Forwards"} {
+		same = append(same, wire.H(name, wire.Header(p.last, name)))
+	}
+	same = append(same, wire.H("CSeq", fmt.Sprintf("%d CANCEL", p.cseq)))
+	p.write(wire.NewRequest("CANCEL", p.last.Recipient, nil, same...))
+}
+
+// certificate is what the server showed.
+func (p *phone) certificate() *x509.Certificate {
+	return p.conn.(*tls.Conn).ConnectionState().PeerCertificates[0]
 }
 
 // call asks the administration socket.

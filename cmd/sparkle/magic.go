@@ -262,6 +262,10 @@ func (p *softphone) aor() string { return "<sip:" + p.user.name + "@" + p.domain
 
 // send writes a request. It waits for nothing.
 func (p *softphone) send(method sip.RequestMethod, uri sip.Uri, to string, body []byte, headers ...sip.Header) {
+	p.write(p.newRequest(method, uri, to, body, headers...))
+}
+
+func (p *softphone) newRequest(method sip.RequestMethod, uri sip.Uri, to string, body []byte, headers ...sip.Header) *sip.Request {
 	headers = append([]sip.Header{
 		wire.H("Via", fmt.Sprintf("SIP/2.0/TLS %s;branch=%s;rport", p.conn.LocalAddr(), wire.NewBranch())),
 		wire.H("Max-Forwards", "70"),
@@ -270,7 +274,7 @@ func (p *softphone) send(method sip.RequestMethod, uri sip.Uri, to string, body 
 		wire.H("CSeq", fmt.Sprintf("%d %s", p.cseq, method)),
 		wire.H("User-Agent", "Sparkle "+p.user.name),
 	}, headers...)
-	p.write(wire.NewRequest(string(method), uri, body, headers...))
+	return wire.NewRequest(string(method), uri, body, headers...)
 }
 
 func (p *softphone) write(m sip.Message) {

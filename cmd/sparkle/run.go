@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 	"time"
 
@@ -43,10 +44,10 @@ func (s *Server) runUntilSignal(ctx context.Context, ready func(ctx context.Cont
 
 // run listens, serves until ctx ends, and drains.
 func (s *Server) run(ctx context.Context, ready func(ctx context.Context) error) error {
-	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopBackground()
-	go governGC(background)
-	go s.registrar.Run(background)
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	running.Go(func() { governGC(background) })
+	running.Go(func() { s.registrar.Run(background) })
 	err := s.open(ctx)
 	if err == nil && ready != nil {
 		err = ready(ctx)
@@ -58,6 +59,8 @@ func (s *Server) run(ctx context.Context, ready func(ctx context.Context) error)
 	if errors.Is(err, context.Canceled) {
 		err = nil // told to stop before it was ready
 	}
+	stop()
+	running.Wait()
 	return errors.Join(err, s.drain())
 }
 
