@@ -238,6 +238,20 @@ func TestContactIsNotAnAddress(t *testing.T) {
 	})
 }
 
+// Devices on this computer have its address in their Contact.
+func TestContactAtOurAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBed(t, func(c *Config) { c.Domains = append(c.Domains, "192.0.2.1") })
+		alice, bob := b.phone("alice", "tls"), b.phone("bob", "tls")
+		b.phone("bob2", "tls")
+		b.targets["bob"][0].Contact, _ = wire.ParseURI("sip:bob@192.0.2.1:41575;transport=tls")
+		alice.request("INFO", "sip:bob@192.0.2.1:41575;transport=tls")
+		bob.want("INFO")
+		b.play("bob 200 INFO\n alice gets 200 INFO\n quiet")
+		b.idle()
+	})
+}
+
 func TestTelephoneNumber(t *testing.T) {
 	inBed(t, func(b *bed, alice, bob *phone) {
 		b.targets["+861012345678"] = b.targets["bob"]

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"net/netip"
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
@@ -48,14 +49,23 @@ func (p *Proxy) serveInitial(r *server.Request) {
 // registered somebody's address-of-record as his Contact must not get the calls.
 func (p *Proxy) targets(r *server.Request, then func(registrar.Resolved)) {
 	u := p.asSIP(&r.Recipient)
-	if !p.serves(u.Host) {
-		t, ok := p.cfg.Locations.ByContact(&u)
-		then(registrar.Resolved{Found: ok, Targets: []registrar.Target{t}})
-		return
+	ours := p.serves(u.Host)
+	if !ours || isSocket(&u) {
+		if t, ok := p.cfg.Locations.ByContact(&u); ok || !ours {
+			then(registrar.Resolved{Found: ok, Targets: []registrar.Target{t}})
+			return
+		}
 	}
 	if found, ok := p.cfg.Locations.Resolve(&u, then); ok {
 		then(found)
 	}
+}
+
+// isSocket tells whether a URI names an address and port: a Contact, also where
+// the address is ours because the device runs on this computer.
+func isSocket(u *sip.Uri) bool {
+	_, err := netip.ParseAddr(u.Host)
+	return err == nil && u.Port != 0
 }
 
 // asSIP is the Request-URI without headers; a telephone number becomes a user
