@@ -170,3 +170,16 @@ func (l *load) costs(t *testing.T) (accept, page time.Duration) {
 	}
 	return accept, median(times)
 }
+
+// BenchmarkPendingPage is a device that comes back to a page of messages from
+// some conversations.
+func BenchmarkPendingPage(b *testing.B) {
+	db := openTest(b, Config{})
+	texts := make([]string, 112)
+	sendAll(b, db, texts)
+	for b.Loop() {
+		if ms, err := db.Pending(b.Context(), 1, 9, 16); err != nil || len(ms) != 16 {
+			b.Fatal(len(ms), err)
+		}
+	}
+}

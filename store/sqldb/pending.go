@@ -61,14 +61,30 @@ func (db *DB) Pending(ctx context.Context, u store.UserID, d store.DeviceID, lim
 	}
 	db.activity.raise(d, due[0].gid-1)
 	out := make([]store.Message, 0, len(due))
-	for _, p := range due {
-		m, err := scanMessage(db.reader.QueryRowContext(ctx, `SELECT `+messageColumns+` FROM message WHERE pos = $1`, p.pos))
+	for chunk := range slices.Chunk(due, placesAtOnce) {
+		messages, err := db.at(ctx, chunk)
 		if err != nil {
 			return nil, fmt.Errorf("pending of device %d: %w", d, err)
 		}
-		out = append(out, m)
+		out = append(out, messages...)
 	}
 	return out, nil
+}
+
+// placesAtOnce is the number of messages that one query of at reads.
+const placesAtOnce = 16
+
+// at reads the messages at up to placesAtOnce places, oldest first.
+func (db *DB) at(ctx context.Context, places []place) ([]store.Message, error) {
+	var positions [placesAtOnce]any
+	for i := range positions {
+		positions[i] = 0 // no message is there
+	}
+	for i, p := range places {
+		positions[i] = p.pos
+	}
+	return db.messages(ctx, `SELECT `+messageColumns+` FROM message
+		WHERE pos IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ORDER BY gid`, positions[:]...)
 }
 
 // owedAfter returns the gid at or below which nothing is owed to a device.

@@ -13,24 +13,49 @@ import (
 // below that gid is owed to the device. Conversations that go on after the mark
 // although other devices have seen more get a cursor besides.
 func (db *DB) StartCursors(ctx context.Context, u store.UserID, d store.DeviceID) error {
-	err := db.write(ctx, func(t tx) error { return db.startCursors(t, u, d) })
+	started, err := db.isStarted(ctx, d)
+	if err != nil || started {
+		return err
+	}
+	var mark int64
+	err = db.write(ctx, func(t tx) (err error) {
+		mark, err = db.startCursors(t, u, d)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("start device %d: %w", d, err)
 	}
+	db.activity.raise(d, mark)
 	return nil
 }
 
-func (db *DB) startCursors(t tx, u store.UserID, d store.DeviceID) error {
-	var started bool
-	if err := t.queryRow(`SELECT EXISTS (SELECT 1 FROM device_start WHERE device_id = $1)`, int64(d)).Scan(&started); err != nil || started {
-		return err
+// isStarted answers for the devices that are known, which are nearly all,
+// without the writer.
+func (db *DB) isStarted(ctx context.Context, d store.DeviceID) (started bool, err error) {
+	ctx, err = pointRead(ctx)
+	if err != nil {
+		return false, err
+	}
+	err = db.reader.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM device_start WHERE device_id = $1)`, int64(d)).Scan(&started)
+	if err != nil {
+		return false, fmt.Errorf("start device %d: %w", d, err)
+	}
+	return started, nil
+}
+
+// startCursors returns the device's mark.
+func (db *DB) startCursors(t tx, u store.UserID, d store.DeviceID) (int64, error) {
+	var mark int64
+	err := t.queryRow(`SELECT gid FROM device_start WHERE device_id = $1`, int64(d)).Scan(&mark)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return mark, err // it was started meanwhile
 	}
 	first, err := firstDevice(t, u, d)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if first {
-		return saveStart(t, d, 0)
+		return 0, saveStart(t, d, 0)
 	}
 	return db.startAtPresent(t, u, d)
 }
@@ -50,11 +75,11 @@ type received struct {
 	owed   place // the first message that none of them has; zero for none
 }
 
-func (db *DB) startAtPresent(t tx, u store.UserID, d store.DeviceID) error {
-	mark := db.writer.gids.last
+func (db *DB) startAtPresent(t tx, u store.UserID, d store.DeviceID) (mark int64, err error) {
+	mark = db.writer.gids.last
 	convs, err := db.receivedByOthers(t, u, d)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	for _, c := range convs {
 		if c.owed.gid > 0 {
@@ -70,12 +95,11 @@ func (db *DB) startAtPresent(t tx, u store.UserID, d store.DeviceID) error {
 			_, first := splitPosition(c.owed.pos)
 			seen = first - 1
 		}
-		_, err := t.exec(upsertCursor, int64(d), int64(c.conv), seen)
-		if err != nil {
-			return err
+		if _, err := t.exec(upsertCursor, int64(d), int64(c.conv), seen); err != nil {
+			return 0, err
 		}
 	}
-	return saveStart(t, d, mark)
+	return mark, saveStart(t, d, mark)
 }
 
 // receivedByOthers looks at each conversation of the user. Cursors that still
