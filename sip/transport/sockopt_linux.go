@@ -9,6 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// defaultSockets is how many UDP sockets share an address.
+const defaultSockets = 2
+
 // reusePort lets several sockets share one address, so that the kernel spreads
 // the load over their readers.
 func reusePort(_, _ string, rc syscall.RawConn) error {

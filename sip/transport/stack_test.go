@@ -8,6 +8,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -98,6 +99,10 @@ func TestListenExplainsWhatIsWrong(t *testing.T) {
 		if _, err := s.Listen(c.spec); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%+v: %v", c.spec, err)
 		}
+	}
+	taken := listen(t, start(t, Config{}, newRecorder()), "udp")
+	if _, err := s.Listen(Spec{Transport: "udp", Address: taken.Addr().String()}); !errors.Is(err, syscall.EADDRINUSE) {
+		t.Errorf("a UDP address that another server uses: %v", err)
 	}
 	if _, err := New(Config{TLS: TLSConfig{Certificates: []KeyPair{{"none.pem", "none.key"}}}}); err == nil || !strings.Contains(err.Error(), "none.pem") {
 		t.Errorf("a missing certificate: %v", err)

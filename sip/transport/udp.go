@@ -28,8 +28,16 @@ const socketBuffer = 4 << 20
 func (s *Stack) listenUDP(l *Listener, n int) error {
 	lc := net.ListenConfig{Control: reusePort}
 	address := l.spec.Address
+	network := family("udp", address)
+	// Sharing is for us alone: a second server on the address, which the kernel
+	// would let in, must be an error here.
+	probe, err := net.ListenPacket(network, address)
+	if err != nil {
+		return err
+	}
+	probe.Close()
 	for range n {
-		pc, err := lc.ListenPacket(context.Background(), family("udp", address), address)
+		pc, err := lc.ListenPacket(context.Background(), network, address)
 		if err != nil {
 			for _, u := range l.sockets {
 				u.conn.Close()
