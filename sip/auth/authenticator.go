@@ -152,7 +152,8 @@ func (a *Authenticator) Check(f *transport.Flow, req *sip.Request, core *wire.Co
 		a.metrics.proven.Inc()
 		return Result{Verdict: Proven, Identity: id}, true
 	}
-	if a.Banned(f) {
+	// A proven flow is heard for whom it has proved, not for guesses at others.
+	if !a.Admits(f.Remote.Addr()) {
 		a.metrics.dropped.Inc()
 		return Result{Verdict: Drop}, true
 	}
@@ -293,7 +294,7 @@ func (a *Authenticator) admit(t *attempt, s *secret) Result {
 // without credentials.
 func (a *Authenticator) fail(t *attempt) Result {
 	a.metrics.wrong.Inc()
-	if !a.provenAny(t.flow) && a.bans.fail(t.flow.Remote.Addr()) {
+	if a.bans.fail(t.flow.Remote.Addr()) {
 		a.metrics.bans.Inc()
 		a.log.Warn("address banned: too many wrong passwords", "remote", t.flow.Remote.Addr(), "transport", t.flow.Transport)
 	}
@@ -333,11 +334,7 @@ func (a *Authenticator) algorithmsFor(req *sip.Request) []string {
 // account that is new nothing is cached for longer than 5 seconds.
 func (a *Authenticator) Forget(u store.UserID) { a.changes.forget(u) }
 
-// Banned tells whether messages from that address are dropped (transport asks
-// before parsing). A flow that has proved a user never is.
-func (a *Authenticator) Banned(f *transport.Flow) bool {
-	return a.bans.banned(f.Remote.Addr()) && !a.provenAny(f)
-}
-
-// Admits tells whether an address may open a connection: it is not banned.
-func (a *Authenticator) Admits(addr netip.Addr) bool { return !a.bans.banned(addr) }
+// Admits tells whether datagrams and new connections from that address are
+// worth reading (transport.Config.Admit). Connections that are open go on: who
+// has proved himself on one is not locked out by his neighbour.
+func (a *Authenticator) Admits(from netip.Addr) bool { return !a.bans.banned(from) }

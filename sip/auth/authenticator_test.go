@@ -317,6 +317,7 @@ func TestUnknownUserLooksLikeWrongPassword(t *testing.T) {
 			a := newAnswer(w.challenged(f))
 			a.username, a.password = username, "guess"
 			r := w.register(f, a)
+			synctest.Wait() // what was learnt is remembered
 			text := fmt.Sprint(r.Verdict, r.Status, len(w.store.asked))
 			for _, h := range r.Headers {
 				text += shape.ReplaceAllString(h.Value(), "")
@@ -455,11 +456,30 @@ func TestGuessingFromOneAddress(t *testing.T) {
 			t.Fatalf("attempt %d: %+v", i+1, r)
 		}
 	}
-	if !w.Banned(f) || w.Banned(proven) {
-		t.Error("the guesser must be banned, the flow that proved alice not")
+	if w.Admits(f.Remote.Addr()) || !w.Admits(netip.MustParseAddr("198.51.100.2")) {
+		t.Error("the guesser must be turned away, his neighbour not")
 	}
 	if r := w.register(proven, newAnswer("")); r.Verdict != Proven {
 		t.Errorf("alice, proven, at the same address: %+v", r)
+	}
+}
+
+// TestGuessingOnProvenFlow: having an account is no licence to guess others.
+func TestGuessingOnProvenFlow(t *testing.T) {
+	w := newWorld(t, nil)
+	f := flow("TLS", "198.51.100.1:5061")
+	w.register(f, newAnswer(w.challenged(f)))
+	nonce := w.challenged(flow("TLS", "192.0.2.1:5061"))
+	for i := range 20 {
+		a := newAnswer(nonce)
+		a.username, a.password = "bob", fmt.Sprint(i)
+		req, core := request(t, "REGISTER", "sip:"+realm, "bob@"+realm, wire.H("Authorization", a.String()))
+		if r := w.check(f, req, core, false); (r.Verdict == Drop) != (i >= 10) {
+			t.Fatalf("attempt %d: %+v", i+1, r)
+		}
+	}
+	if r := w.register(f, newAnswer("")); r.Verdict != Proven {
+		t.Errorf("her own account: %+v", r)
 	}
 }
 

@@ -2,7 +2,6 @@ package auth
 
 import (
 	"crypto/x509"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -62,15 +61,6 @@ func (a *Authenticator) proven(f *transport.Flow, from *wire.NameAddr) (Identity
 		}
 	}
 	return Identity{}, false
-}
-
-// provenAny tells whether f has proved anybody.
-func (a *Authenticator) provenAny(f *transport.Flow) bool {
-	if !keepsProof(f) {
-		return false
-	}
-	ps, _ := f.Value().(proofs)
-	return slices.ContainsFunc(ps, func(p proof) bool { return a.changes.holds(p.identity.User, p.at) })
 }
 
 // remember keeps beside f that it has proved id for that From. The oldest of
