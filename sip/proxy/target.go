@@ -64,8 +64,11 @@ func (p *Proxy) targets(r *server.Request, then func(registrar.Resolved)) {
 // isSocket tells whether a URI names an address and port: a Contact, also where
 // the address is ours because the device runs on this computer.
 func isSocket(u *sip.Uri) bool {
+	if u.Port == 0 {
+		return false // most
+	}
 	_, err := netip.ParseAddr(u.Host)
-	return err == nil && u.Port != 0
+	return err == nil
 }
 
 // asSIP is the Request-URI without headers; a telephone number becomes a user
