@@ -129,7 +129,7 @@ func reachable(addr netip.Addr) netip.Addr {
 // Local returns the host (IPv6 without brackets) and port by which the peer of
 // f reaches us: what goes into Via (RFC 3261 §18.1.1) and Record-Route.
 func (s *Stack) Local(f *Flow) (host string, port int) {
-	if l := s.listenerFor(f); l != nil {
+	if l := s.listenerFor(f); l != nil && l.port != 0 {
 		return l.host, l.port
 	}
 	return f.Local.Addr().String(), int(f.Local.Port())

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -243,7 +244,7 @@ func TestSentBy(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		f := &Flow{Transport: strings.ToUpper(c.spec.Transport), Local: l.Addr()}
+		f := &Flow{Transport: strings.ToUpper(c.spec.Transport), Local: l.Addr(), Listener: l.Name()}
 		host, port := s.Local(f)
 		wantPort := int(l.Addr().Port())
 		if strings.HasSuffix(c.spec.Public, ":5061") {
@@ -251,6 +252,18 @@ func TestSentBy(t *testing.T) {
 		}
 		if host != c.want || port != wantPort {
 			t.Errorf("%+v: %s %d", c.spec, host, port)
+		}
+	}
+}
+
+func TestSentByOfWebSockets(t *testing.T) {
+	s := start(t, Config{}, newRecorder())
+	s.WebSocket(Spec{Name: "public", Address: "[::]:8443", Public: "sip.example.com"})
+	s.WebSocket(Spec{Name: "bare"})
+	for name, want := range map[string]string{"public": "sip.example.com:8443", "bare": "192.0.2.1:443"} {
+		host, port := s.Local(&Flow{Transport: WSS, Listener: name, Local: netip.MustParseAddrPort("192.0.2.1:443")})
+		if got := net.JoinHostPort(host, strconv.Itoa(port)); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
 		}
 	}
 }

@@ -22,11 +22,13 @@ const subprotocol = "sip"
 
 // WebSocket returns the handler that makes a flow of each WebSocket with the
 // sub-protocol sip (RFC 7118). Mounted on an HTTPS server it serves WSS, on a
-// plain one WS. Of spec it uses the name, which its flows carry as Listener, and
-// the public host and port. Call it once for each name.
+// plain one WS. Of spec it uses the name, which its flows carry as Listener, the
+// address on which the HTTP server listens, and the public host and port. Call it
+// once for each name.
 func (s *Stack) WebSocket(spec Spec) http.Handler {
 	spec.Transport = WS
 	l := &Listener{spec: spec, stack: s}
+	l.addr, _ = netip.ParseAddrPort(spec.Address) // zero: Local goes by the flow
 	l.host, l.port = l.sentBy()
 	s.enrol(l)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
