@@ -80,6 +80,18 @@ func TestOtherSamples(t *testing.T) {
 	}
 }
 
+func TestUnitNamesWhatIsInstalled(t *testing.T) {
+	for _, test := range []struct{ config, data, want, absent string }{
+		{"/etc/sparkle/sparkle.toml", "/var/lib/sparkle", "\nStateDirectory=sparkle\n", "ReadWritePaths"},
+		{"/srv/im/im.toml", "/srv/im/data", "\nReadWritePaths=/srv/im/data\n", "\nStateDirectory="},
+	} {
+		unit := string(Unit(test.config, test.data))
+		if !strings.Contains(unit, "serve --config "+test.config+"\n") || !strings.Contains(unit, test.want) || strings.Contains(unit, test.absent) {
+			t.Errorf("unit for %s and %s:\n%s", test.config, test.data, unit)
+		}
+	}
+}
+
 const good = `domains = ["example.com"]
 [tls]
 development_ca = true

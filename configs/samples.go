@@ -4,14 +4,22 @@ import (
 	_ "embed"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
 //go:embed sparkle.service
-var unit []byte
+var unit string
 
-// Unit is the systemd unit that quickstart installs.
-func Unit() []byte { return unit }
+// Unit is the systemd unit for a server with that configuration and data.
+func Unit(config, dataDir string) []byte {
+	text := strings.Replace(unit, "/etc/sparkle/sparkle.toml", config, 1)
+	const stateDir = "StateDirectory=sparkle\n" // systemd makes /var/lib/sparkle
+	if dataDir != "/var/lib/sparkle" {
+		text = strings.Replace(text, stateDir, "ReadWritePaths="+dataDir+"\n", 1)
+	}
+	return []byte(text)
+}
 
 // Office is the configuration that quickstart writes for an organisation: its
 // data below dataDir, softphones on the standard ports.

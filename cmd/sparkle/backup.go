@@ -129,7 +129,7 @@ func writeBackup(ctx context.Context, db store.Maintenance, dir string, w io.Wri
 }
 
 func newManifest(dir, database string) (manifest, error) {
-	m := manifest{Version: version(), Created: time.Now().UTC()}
+	m := manifest{Version: programVersion(), Created: time.Now().UTC()}
 	sources := map[string]string{databaseName: database, keyName: filepath.Join(dir, keyName)}
 	names := []string{databaseName, keyName}
 	certificates, err := filepath.Glob(filepath.Join(certsDir(dir), "*.pem"))

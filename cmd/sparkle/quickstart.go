@@ -74,8 +74,10 @@ func (q *quickstart) run(ctx context.Context, domain string, out io.Writer) erro
 // settings makes the configuration and checks it with what it names.
 func (q *quickstart) settings(domain string) (*configs.Config, error) {
 	var err error
-	if q.data, err = filepath.Abs(q.data); err != nil {
-		return nil, err
+	for _, path := range []*string{&q.config, &q.data} {
+		if *path, err = filepath.Abs(*path); err != nil {
+			return nil, err
+		}
 	}
 	c := configs.Office(domain, q.data)
 	c.Host = cmp.Or(q.host, c.Host)
@@ -138,7 +140,7 @@ func (q *quickstart) writeFiles(cfg *configs.Config) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "sparkle.service"), configs.Unit(), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "sparkle.service"), configs.Unit(q.config, cfg.DataDir), 0o644); err != nil {
 		return err
 	}
 	return os.WriteFile(q.config, []byte(cfg.Text()), 0o644)
@@ -146,32 +148,37 @@ func (q *quickstart) writeFiles(cfg *configs.Config) error {
 
 func (q *quickstart) print(w io.Writer, cfg *configs.Config, password string) {
 	domain, host := cfg.Domains[0], cfg.ServerName()
-	fmt.Fprintf(w, `Configuration  %[1]s
-Data           %[2]s
-Administrator  %[3]s@%[4]s  password %[5]s  (it is not shown again)
+	fmt.Fprintf(w, `Configuration  %s
+Data           %s
+Administrator  %s@%s  password %s  (it is not shown again)
 
 DNS records that softphones find the server by:
-  %[6]s.            A      (the public address of this host)
-  %[4]s.            NAPTR  10 0 "s" "SIPS+D2T" "" _sips._tcp.%[4]s.
-  _sips._tcp.%[4]s. SRV    0 0 5061 %[6]s.
-
+`, q.config, cfg.DataDir, q.admin, domain, password)
+	records := newTable("  "+host+".", "A", "(the public address of this host)")
+	records.add("  "+domain+".", "NAPTR", `10 0 "s" "SIPS+D2T" "" _sips._tcp.`+domain+".")
+	records.add("  _sips._tcp."+domain+".", "SRV", "0 0 5061 "+host+".")
+	records.write(w)
+	fmt.Fprintf(w, `
 Softphone settings:
-  username %[3]s   domain %[4]s   transport TLS   port 5061
-  proxy <sip:%[6]s:5061;transport=tls> where the DNS records are missing
-`, q.config, cfg.DataDir, q.admin, domain, password, host)
+  username %s   domain %s   transport TLS   port 5061
+  proxy <sip:%s:5061;transport=tls> where the DNS records are missing
+`, q.admin, domain, host)
 	if cfg.TLS.DevelopmentCA {
 		fmt.Fprintf(w, `
 The certificates are for trials: every softphone has to trust
   %s
 For real ones that every softphone trusts already (they must name %s and %s):
   certbot certonly --standalone -d %s -d %s
-then set tls.certificate and tls.key, remove tls.development_ca, and reload.
+  setfacl -R -m u:sparkle:rX /etc/letsencrypt/live /etc/letsencrypt/archive
+then set tls.certificate and tls.key, remove tls.development_ca, and restart; a
+renewed certificate needs no more than systemctl reload sparkle.
 `, filepath.Join(certsDir(cfg.DataDir), "ca.pem"), host, domain, host, domain)
 	}
 	dir := filepath.Dir(q.config)
 	fmt.Fprintf(w, `
 Start it:
   sparkle --config %[1]s config check
+  install "$(command -v sparkle)" /usr/local/bin/
   useradd --system --home-dir %[2]s sparkle && chown -R sparkle: %[2]s
   cp %[3]s /etc/systemd/system/ && systemctl enable --now sparkle
 or, to try it in this terminal:

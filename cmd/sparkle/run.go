@@ -53,7 +53,7 @@ func (s *Server) run(ctx context.Context, ready func(ctx context.Context) error)
 		err = ready(ctx)
 	}
 	if err == nil {
-		s.log.Info("ready", "version", version(), "domain", s.domain())
+		s.log.Info("ready", "version", programVersion(), "domain", s.domain())
 		<-ctx.Done()
 	}
 	if errors.Is(err, context.Canceled) {

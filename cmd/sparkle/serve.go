@@ -201,7 +201,7 @@ func (s *Server) buildAdmin() error {
 	s.api = admin.New(admin.Config{
 		Accounts: s.accounts, Messages: s.store, Tokens: s.store, Audit: s.store, Tracer: tracer{s.stack},
 		Backup: s.backup, Verify: s.store.Verify, Status: s.status, Ready: s.ready,
-		Gatherer: s.metrics, Version: version(), Log: s.part("admin"),
+		Gatherer: s.metrics, Version: programVersion(), Log: s.part("admin"),
 	})
 	return nil
 }
