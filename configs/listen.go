@@ -10,8 +10,16 @@ import (
 
 // ListenProblem is the error line for an address that cannot be opened.
 func (c *Config) ListenProblem(key, address string, err error) error {
-	return c.Problem(key, fmt.Sprintf("%s: %s", address, listenRemedy(address, err)))
+	return &listenProblem{c.Problem(key, fmt.Sprintf("%s: %s", address, listenRemedy(address, err))), err}
 }
+
+// listenProblem keeps the cause for those who know another remedy.
+type listenProblem struct {
+	error
+	cause error
+}
+
+func (p *listenProblem) Unwrap() error { return p.cause }
 
 func listenRemedy(address string, err error) string {
 	_, port, _ := net.SplitHostPort(address)

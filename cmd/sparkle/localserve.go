@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 
 	"github.com/sparkleim/sparkle/admin"
 	"github.com/sparkleim/sparkle/configs"
@@ -101,7 +102,7 @@ func localserve(ctx context.Context, cfg *configs.Config, out, errOut io.Writer)
 	ready := filepath.Join(cfg.DataDir, readyName)
 	os.Remove(ready)
 	s.onDrain(func() { os.Remove(ready) })
-	return s.runUntilSignal(ctx, func(ctx context.Context) error {
+	err = s.runUntilSignal(ctx, func(ctx context.Context) error {
 		r, err := s.startDemo(ctx)
 		if err != nil {
 			return err
@@ -109,6 +110,10 @@ func localserve(ctx context.Context, cfg *configs.Config, out, errOut io.Writer)
 		printLocalserve(out, r)
 		return r.write(ready)
 	})
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w; --free-ports lets the system choose", err)
+	}
+	return err
 }
 
 // startDemo brings the demo organisation to life.
