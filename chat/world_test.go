@@ -59,13 +59,10 @@ func inWorld(t *testing.T, story func(*world)) { inWorldWith(t, Config{}, story)
 func inWorldWith(t *testing.T, cfg Config, story func(*world)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, log: &journal{}}
+		w := newWorld(t)
 		w.archive = newMemory(w.log)
-		w.people = &people{users: map[string]store.User{}, targets: map[store.UserID][]registrar.Target{}}
-		w.phones = &phones{log: w.log, script: map[store.DeviceID]func(*sip.Request) int{}, got: map[store.DeviceID][]*sip.Request{}, people: w.people}
-		cfg.Archive, cfg.Users, cfg.Locations, cfg.Transactions, cfg.Flows = w.archive, w.people, w.people, w.phones, w.people
-		cfg.Domain = "example.com"
-		w.Service = New(cfg)
+		cfg.Archive, cfg.Users = w.archive, w.people
+		w.start(cfg)
 		defer func() {
 			w.Close()
 			time.Sleep(time.Minute) // the last transactions time out
@@ -75,6 +72,20 @@ func inWorldWith(t *testing.T, cfg Config, story func(*world)) {
 		w.people.add("bob", "")
 		story(w)
 	})
+}
+
+func newWorld(t *testing.T) *world {
+	w := &world{t: t, log: &journal{}}
+	w.people = &people{users: map[string]store.User{}, targets: map[store.UserID][]registrar.Target{}, owners: map[store.DeviceID]store.UserID{}}
+	w.phones = &phones{log: w.log, script: map[store.DeviceID]func(*sip.Request) int{}, got: map[store.DeviceID][]*sip.Request{}}
+	return w
+}
+
+// start makes the service of a world.
+func (w *world) start(cfg Config) {
+	cfg.Locations, cfg.Transactions, cfg.Flows = w.people, w.phones, w.people
+	cfg.Domain = "example.com"
+	w.Service = New(cfg)
 }
 
 // says sends text from a user's device and waits until nothing moves.
@@ -144,6 +155,7 @@ type people struct {
 	mu      sync.Mutex
 	users   map[string]store.User
 	targets map[store.UserID][]registrar.Target
+	owners  map[store.DeviceID]store.UserID
 	slow    map[string][]func() // users for whom Resolve has to ask the store
 }
 
@@ -153,10 +165,14 @@ func (p *people) add(name, display string) store.User {
 	return u
 }
 
-// owner of a device: the hundreds of its number.
+// owner of a device: the hundreds of its number, unless it says something else.
 func (p *people) owner(d store.DeviceID) store.User {
+	id, ok := p.owners[d]
+	if !ok {
+		id = store.UserID(d / 100)
+	}
 	for _, u := range p.users {
-		if u.ID == store.UserID(d/100) {
+		if u.ID == id {
 			return u
 		}
 	}
@@ -207,8 +223,13 @@ func (p *people) User(_ context.Context, id store.UserID) (store.User, error) {
 
 const linphoneSpecs = "groupchat/1.1"
 
-// registers makes a device reachable.
+// registers makes a device reachable and waits until nothing moves.
 func (w *world) registers(d store.DeviceID, specs string, accept ...string) {
+	w.comes(d, specs, accept...)
+	synctest.Wait()
+}
+
+func (w *world) comes(d store.DeviceID, specs string, accept ...string) {
 	u := w.people.owner(d)
 	t := registrar.Target{
 		User: u.ID, Device: store.Device{ID: d, User: u.ID, Specs: specs, Accept: accept, UserAgent: fmt.Sprintf("phone %d", d)},
@@ -216,7 +237,6 @@ func (w *world) registers(d store.DeviceID, specs string, accept ...string) {
 	}
 	w.people.put(t)
 	w.Reachable(t)
-	synctest.Wait()
 }
 
 func (p *people) put(t registrar.Target) {
@@ -230,19 +250,19 @@ func (p *people) put(t registrar.Target) {
 func (w *world) leaves(d store.DeviceID) {
 	w.people.mu.Lock()
 	defer w.people.mu.Unlock()
-	list := slices.Clone(w.people.targets[store.UserID(d/100)])
+	u := w.people.owner(d).ID
+	list := slices.Clone(w.people.targets[u])
 	for i := range list {
 		if list[i].Device.ID == d {
 			list[i].Flow = nil
 		}
 	}
-	w.people.targets[store.UserID(d/100)] = list
+	w.people.targets[u] = list
 }
 
 // phones answer what they are sent.
 type phones struct {
 	log    *journal
-	people *people
 	mu     sync.Mutex
 	script map[store.DeviceID]func(*sip.Request) int // status; silent, broken
 	accept string                                    // Accept of refusals
