@@ -46,7 +46,8 @@ type Credentials interface {
 // Devices of users.
 type Devices interface {
 	// TouchDevice finds the device or makes it and updates what it told of
-	// itself. ErrConflict when it has been revoked.
+	// itself. A new one has started its cursors (Archive.StartCursors) in the
+	// same commit. ErrConflict when it has been revoked.
 	TouchDevice(ctx context.Context, d Device) (Device, error)
 	ListDevices(ctx context.Context, u UserID) ([]Device, error) // UserID 0: all
 	RevokeDevice(ctx context.Context, id DeviceID) (Device, error)
@@ -70,7 +71,8 @@ type Archive interface {
 	// calls.
 	Append(m *NewMessage, done func(Accepted, error))
 	// Pending returns messages for the device after its cursors, oldest first,
-	// over all its conversations: at most limit.
+	// over all its conversations: at most limit. Every earlier Delivered counts,
+	// written or not. What the device sent itself is not among them.
 	Pending(ctx context.Context, u UserID, d DeviceID, limit int) ([]Message, error)
 	// Delivered moves the device's cursor in the conversation to seq and keeps
 	// the trace. Relaxed, returns at once, monotonic.

@@ -45,13 +45,20 @@ func (db *DB) TouchDevice(ctx context.Context, d store.Device) (store.Device, er
 		return store.Device{}, err
 	}
 	var touched store.Device
+	var mark int64
 	err = db.write(ctx, func(t tx) (err error) {
-		touched, err = db.touchDevice(t, d)
+		if touched, err = db.touchDevice(t, d); err != nil {
+			return err
+		}
+		// In the same commit: what is accepted after this REGISTER is owed to a
+		// new device, however soon another one takes it.
+		mark, err = db.startCursors(t, touched.User, touched.ID)
 		return err
 	})
 	if err != nil {
 		return store.Device{}, fmt.Errorf("device %s: %w", d.Instance, err)
 	}
+	db.activity.raise(touched.ID, mark)
 	return touched, nil
 }
 
