@@ -31,6 +31,8 @@
 // conversations, also when the clock steps back. The last seq of a
 // conversation is not written for each message: it is known in memory, derived
 // from the messages when the store opens, and saved now and then.
+// Deduplication keys are treated alike: new ones are in memory and in the
+// messages, and are written to their table in bulk.
 //
 // # Delivery
 //
