@@ -270,10 +270,8 @@ func (c *Config) checkLeaf(leaf *x509.Certificate) error {
 	if time.Now().After(leaf.NotAfter) {
 		return c.Problem("tls.certificate", fmt.Sprintf("%s: expired on %s: renew it", c.TLS.Certificate, leaf.NotAfter.Format(time.DateOnly)))
 	}
-	for _, name := range append([]string{c.ServerName()}, c.Domains...) {
-		if err := leaf.VerifyHostname(name); err != nil {
-			return c.Problem("tls.certificate", fmt.Sprintf("%s: does not name %s: order one that names host and every domain", c.TLS.Certificate, name))
-		}
+	if name := c.ServerName(); leaf.VerifyHostname(name) != nil {
+		return c.Problem("tls.certificate", fmt.Sprintf("%s: does not name %s: order one that does, or correct host", c.TLS.Certificate, name))
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ type Listen struct {
 
 // TLS names the certificates.
 type TLS struct {
-	Certificate   string `toml:"certificate" doc:"PEM file with the certificate of this server and its chain; it must name host and every domain. Read again on SIGHUP."`
+	Certificate   string `toml:"certificate" doc:"PEM file with the certificate of this server and its chain. It must name host; softphones that follow RFC 5922 want the domain in it too. Read again on SIGHUP."`
 	Key           string `toml:"key" doc:"PEM file with the private key of the certificate."`
 	DevelopmentCA bool   `toml:"development_ca" doc:"Make a certificate authority and a certificate under data_dir/certs instead. For trials: every softphone must be told to trust data_dir/certs/ca.pem."`
 	ClientCA      string `toml:"client_ca" doc:"PEM file with the authorities whose client certificates are accepted instead of a password. Empty: none."`

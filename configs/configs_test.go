@@ -2,13 +2,20 @@ package configs
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
+	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 func describe(t *testing.T, c Config) string {
@@ -189,4 +196,61 @@ func TestHostMistakes(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestCertificateOfAnotherHost has real certificate files: one for another
+// host, one that has expired, one that will do.
+func TestCertificateOfAnotherHost(t *testing.T) {
+	dir := t.TempDir()
+	for _, test := range []struct {
+		name  string
+		host  string
+		until time.Time
+		want  string
+	}{
+		{"good", "sip.example.com", time.Now().Add(time.Hour), ""},
+		{"other host", "sip.example.org", time.Now().Add(time.Hour), "f.toml:5: tls.certificate: CERT: does not name sip.example.com: order one that does, or correct host"},
+		{"expired", "sip.example.com", time.Date(2020, 1, 2, 0, 0, 0, 0, time.UTC), "f.toml:5: tls.certificate: CERT: expired on 2020-01-02: renew it"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			cert, key := writeCertificate(t, test.host, test.until)
+			text := "domains = [\"example.com\"]\nhost = \"sip.example.com\"\ndata_dir = " + strconv.Quote(dir) +
+				"\n[tls]\ncertificate = " + strconv.Quote(cert) + "\nkey = " + strconv.Quote(key) + "\n"
+			c, err := Parse("f.toml", text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			if err := c.CheckHost(false); err != nil {
+				got = strings.ReplaceAll(err.Error(), cert, "CERT")
+			}
+			if got != test.want {
+				t.Errorf("got  %s\nwant %s", got, test.want)
+			}
+		})
+	}
+}
+
+func writeCertificate(t *testing.T, host string, until time.Time) (cert, key string) {
+	t.Helper()
+	own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{host}, NotAfter: until}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, own.Public(), own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(own)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, key = filepath.Join(t.TempDir(), "c.pem"), filepath.Join(t.TempDir(), "k.pem")
+	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: keyDER}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cert, key
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sparkleim/sparkle/admin"
 	"github.com/sparkleim/sparkle/sip/transport"
+	"golang.org/x/net/netutil"
 )
 
 // doors are the HTTP servers: HTTPS with WebSocket and API, the metrics port
@@ -23,6 +24,9 @@ import (
 type doors struct {
 	open []door
 }
+
+// maxProbes is how many connections the metrics port takes at a time.
+const maxProbes = 64
 
 type door struct {
 	server   *http.Server
@@ -52,7 +56,8 @@ func (d *doors) openHTTPS(s *Server, address string) (netip.AddrPort, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/sip", s.stack.WebSocket(transport.Spec{Name: "https " + address, Address: l.Addr().String(), Public: s.cfg.ServerName()}))
 	mux.Handle("/", s.api.Remote())
-	d.add(newHTTPServer(mux, s.part("http")), tls.NewListener(l, s.stack.HTTPS()))
+	limited := netutil.LimitListener(l, s.cfg.Limits.Connections) // silent ones run into the deadlines
+	d.add(newHTTPServer(mux, s.part("http")), tls.NewListener(limited, s.stack.HTTPS()))
 	return l.Addr().(*net.TCPAddr).AddrPort(), nil
 }
 
@@ -61,7 +66,7 @@ func (d *doors) openMetrics(s *Server, address string) (netip.AddrPort, error) {
 	if err != nil {
 		return netip.AddrPort{}, err
 	}
-	d.add(newHTTPServer(s.api.Probe(), s.part("http")), l)
+	d.add(newHTTPServer(s.api.Probe(), s.part("http")), netutil.LimitListener(l, maxProbes))
 	return l.Addr().(*net.TCPAddr).AddrPort(), nil
 }
 
