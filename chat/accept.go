@@ -121,7 +121,8 @@ func (s *Service) accept(sub *submission) {
 	m := &sub.msg
 	switch err := errors.Join(sub.to.Err, sub.from.Err); {
 	case err != nil:
-		s.refuse(sub, err)
+		s.log.Warn("cannot look up sender or recipient", "trace", m.TraceID, "err", err)
+		s.refuse(sub, &server.Error{Status: 503, RetryAfter: 5, Warning: "the directory cannot be asked now; try again"})
 		return
 	case !sub.to.Found || sub.to.Disabled || !sub.from.Found || sub.from.Disabled:
 		s.refuse(sub, &server.Error{Status: 404})

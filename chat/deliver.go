@@ -29,7 +29,9 @@ func (s *Service) actWith(d *device, what action, targets []registrar.Target) {
 		if underWay {
 			return
 		}
-		what = d.settle(o)
+		if what = d.settle(o); o != settled {
+			targets = s.cfg.Locations.Lookup(d.user) // it came back meanwhile
+		}
 	}
 	switch what {
 	case actDrain:

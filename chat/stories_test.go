@@ -393,6 +393,31 @@ func TestNetworkChange(t *testing.T) {
 	})
 }
 
+// TestRegistersDuringLookup: whichever look-up says that the phone is away, and
+// it comes back in that moment, the message does not wait for the next REGISTER.
+func TestRegistersDuringLookup(t *testing.T) {
+	for nth := range 3 {
+		inWorld(t, func(w *world) {
+			w.registers(101, "")
+			w.registers(201, "")
+			w.leaves(201)
+			n := 0
+			w.people.looked = func(u store.UserID) {
+				if u == 2 {
+					if n++; n == nth+1 {
+						w.comes(201, "")
+					}
+				}
+			}
+			w.says(101, "bob", "one")
+			if n <= nth {
+				w.registers(201, "")
+			}
+			expect(t, fmt.Sprint("look-up ", nth), w.phones.texts(201), []string{"one"})
+		})
+	}
+}
+
 // TestRefreshDoesNotRepeat: a REGISTER over the same flow while a message is
 // under way.
 func TestRefreshDoesNotRepeat(t *testing.T) {

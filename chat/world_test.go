@@ -156,6 +156,7 @@ type people struct {
 	users   map[string]store.User
 	targets map[store.UserID][]registrar.Target
 	owners  map[store.DeviceID]store.UserID
+	looked  func(store.UserID)  // runs after each Lookup
 	slow    map[string][]func() // users for whom Resolve has to ask the store
 }
 
@@ -190,8 +191,12 @@ func flowOf(d store.DeviceID) *transport.Flow {
 
 func (p *people) Lookup(u store.UserID) []registrar.Target {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Clone(p.targets[u])
+	found := slices.Clone(p.targets[u])
+	p.mu.Unlock()
+	if p.looked != nil {
+		p.looked(u)
+	}
+	return found
 }
 
 func (p *people) Local(f *transport.Flow) (string, int) {
