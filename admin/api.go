@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"io"
+	"iter"
 	"log/slog"
 	"net/http"
 	"time"
@@ -44,9 +45,9 @@ type Messages interface {
 
 // Tracer shows the protocol as it passes.
 type Tracer interface {
-	// Trace calls emit for each message of the user or address until ctx ends
-	// or emit fails. A filter that is zero matches everything.
-	Trace(ctx context.Context, f TraceFilter, emit func(TraceEvent) error) error
+	// Trace listens from now on: the sequence is every message of the user or
+	// address until ctx ends. A filter that is zero matches everything.
+	Trace(ctx context.Context, f TraceFilter) iter.Seq[TraceEvent]
 }
 
 // Config is what the API administers.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"slices"
 	"strings"
@@ -206,8 +207,8 @@ func (f *auditLog) ListAudit(_ context.Context, before int64, limit int) ([]stor
 
 type tracer struct{}
 
-func (tracer) Trace(_ context.Context, f TraceFilter, emit func(TraceEvent) error) error {
-	return emit(TraceEvent{At: noon, Received: true, Transport: "TLS", Remote: "192.0.2.1:5061", Message: "OPTIONS for " + f.User})
+func (tracer) Trace(_ context.Context, f TraceFilter) iter.Seq[TraceEvent] {
+	return slices.Values([]TraceEvent{{At: noon, Received: true, Transport: "TLS", Remote: "192.0.2.1:5061", Message: "OPTIONS for " + f.User}})
 }
 
 // fixture is an API over fakes.

@@ -60,20 +60,20 @@ func (a *API) traceProtocol(ctx context.Context, in *struct {
 // follow writes events until ctx ends. An empty line at the start tells the
 // reader that the trace is on.
 func (a *API) follow(ctx context.Context, f TraceFilter, w io.Writer) error {
+	events := a.Tracer.Trace(ctx, f)
 	if _, err := io.WriteString(w, "\n"); err != nil {
 		return err
 	}
 	buffered := bufio.NewWriter(w) // one write, and so one flush, an event
 	lines := json.NewEncoder(buffered)
 	lines.SetEscapeHTML(false)
-	err := a.Tracer.Trace(ctx, f, func(e TraceEvent) error {
+	for e := range events {
 		if err := lines.Encode(e); err != nil {
 			return err
 		}
-		return buffered.Flush()
-	})
-	if ctx.Err() != nil {
-		return nil // the time is over
+		if err := buffered.Flush(); err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"iter"
 	"strconv"
 	"time"
 
@@ -31,23 +32,23 @@ func (s *Server) status(ctx context.Context) (admin.Status, error) {
 // tracer shows what passes the transport.
 type tracer struct{ stack *transport.Stack }
 
-func (t tracer) Trace(ctx context.Context, f admin.TraceFilter, emit func(admin.TraceEvent) error) error {
+// Trace listens at once; the transport ends it with ctx at the latest.
+func (t tracer) Trace(ctx context.Context, f admin.TraceFilter) iter.Seq[admin.TraceEvent] {
 	limit := time.Hour
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = time.Until(deadline)
 	}
 	events, stop := t.stack.Trace(transport.TraceFilter{User: f.User, Addr: f.Address, For: limit})
-	defer stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case e, more := <-events:
-			if !more {
-				return nil
-			}
-			if err := emit(traceEvent(e)); err != nil {
-				return err
+	return func(yield func(admin.TraceEvent) bool) {
+		defer stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case e, more := <-events:
+				if !more || !yield(traceEvent(e)) {
+					return
+				}
 			}
 		}
 	}

@@ -20,8 +20,9 @@ import (
 // peers and writers. Together they stay below the 35 s that a supervisor is
 // told to wait.
 const (
-	finishTime = 27 * time.Second
-	flushTime  = 5 * time.Second
+	finishTime   = 27 * time.Second
+	deliveryTime = 3 * time.Second // of finishTime
+	flushTime    = 5 * time.Second
 )
 
 // listener is an open address.
@@ -129,7 +130,7 @@ func (s *Server) onDrain(stop func()) { s.beforeDrain = append(s.beforeDrain, st
 // connections, 503 for new requests, then everything in progress to its end,
 // then the queues.
 func (s *Server) drain() error {
-	s.log.Info("draining", "transactions", s.transactions.Unfinished())
+	s.log.Info("draining")
 	s.draining.Store(true)
 	for _, stop := range s.beforeDrain {
 		stop()
@@ -151,16 +152,26 @@ func (s *Server) drain() error {
 	return errors.Join(drained, flushed, closed)
 }
 
-// waitForTransactions waits for final responses. Calls that still ring at the
-// end of ctx are cut off.
+// waitForTransactions waits until every request that was accepted has its final
+// response. What we sent ourselves gets a short while only: a message whose
+// delivery is cut off waits in the archive. At the end of ctx calls that still
+// ring are cut off too.
 func (s *Server) waitForTransactions(ctx context.Context) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for s.transactions.Unfinished() > 0 {
+	patience := time.After(deliveryTime)
+	impatient := false
+	for {
+		received, sent := s.transactions.Unfinished()
+		if received == 0 && (sent == 0 || impatient) {
+			return
+		}
 		select {
 		case <-ctx.Done():
-			s.log.Warn("stopping with transactions in progress", "transactions", s.transactions.Unfinished())
+			s.log.Warn("stopping with requests in progress", "received", received, "sent", sent)
 			return
+		case <-patience:
+			impatient = true
 		case <-tick.C:
 		}
 	}

@@ -113,14 +113,15 @@ func (l *Layer) Close() { l.wheel.close() }
 // Live is the number of transactions.
 func (l *Layer) Live() int { return int(l.live.Load()) }
 
-// Unfinished is how many transactions still wait for their final response; the
-// others only absorb repetitions, and nothing is lost when they are cut off.
-func (l *Layer) Unfinished() int {
-	n := int64(0)
-	for k := range kinds {
-		n += l.metrics.live[k][calling].Load() + l.metrics.live[k][trying].Load() + l.metrics.live[k][proceeding].Load()
+// Unfinished is how many transactions still wait for their final response:
+// ours to requests from outside, and others' to requests of ours. All other
+// transactions only absorb repetitions; nothing is lost when they are cut off.
+func (l *Layer) Unfinished() (received, sent int) {
+	waiting := func(k kind) int {
+		states := &l.metrics.live[k]
+		return int(states[calling].Load() + states[trying].Load() + states[proceeding].Load())
 	}
-	return int(n)
+	return waiting(server) + waiting(inviteServer), waiting(client) + waiting(inviteClient)
 }
 
 // Message takes a message from transport: into its transaction, or up.
