@@ -124,8 +124,11 @@ func (d *device) step(event func(*queue) action) action {
 		return actNothing
 	}
 	act := event(&d.queue)
-	if act == actSend {
+	switch {
+	case act == actSend:
 		d.attempt = attempt{item: d.queue.backlog[0]}
+	case !d.queue.busy:
+		d.attempt = attempt{} // an idle device keeps no message alive
 	}
 	return act
 }

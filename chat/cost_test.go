@@ -3,6 +3,7 @@ package chat
 import (
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/emiago/sipgo/sip"
 	"github.com/sparkleim/sparkle/sip/auth"
@@ -75,4 +76,18 @@ func BenchmarkMessage(b *testing.B) {
 		s.receive(sub)
 		q.on(nil, ok, nil)
 	}
+}
+
+// TestIdleDeviceIsSmall: what chat keeps for each device that is connected.
+func TestIdleDeviceIsSmall(t *testing.T) {
+	if size := unsafe.Sizeof(device{}); size > 448 {
+		t.Errorf("%d bytes", size)
+	}
+	inWorld(t, func(w *world) {
+		w.registers(201, "")
+		w.says(101, "bob", "hello")
+		if d := w.devices.find(2, 201); d.attempt.msg != nil || d.queue.backlog != nil {
+			t.Error("the last message is kept")
+		}
+	})
 }
