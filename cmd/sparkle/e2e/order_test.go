@@ -30,6 +30,8 @@ func TestThousandPipelined(t *testing.T) {
 	alice.OnResponse = func(m *agent.Message) {
 		if m.Status() == 202 {
 			accepted.Add(1)
+		} else {
+			t.Errorf("answered %q", m.Start)
 		}
 	}
 	for i := range n {
