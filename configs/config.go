@@ -43,7 +43,7 @@ type TLS struct {
 // Auth says how users prove who they are.
 type Auth struct {
 	Algorithms    []string      `toml:"algorithms" doc:"Digest algorithms offered, the preferred one first: \"SHA-256\", \"MD5\". Most softphones still need MD5. A password that was set while MD5 was not offered must be set again to work with it."`
-	MD5Only       []string      `toml:"md5_only" doc:"Beginnings of User-Agent names that give up when they are offered more than MD5 instead of choosing (older baresip)."`
+	MD5Only       []string      `toml:"md5_only" doc:"Beginnings of User-Agent names that give up when they are offered more than MD5 instead of choosing (older baresip, SIPp)."`
 	NonceLifetime time.Duration `toml:"nonce_lifetime" doc:"How long a challenge can be answered, 10s to 1h."`
 	BanFailures   int           `toml:"ban_failures" doc:"Failed attempts from one address within ban_window after which the address is ignored. 0: never."`
 	BanWindow     time.Duration `toml:"ban_window" doc:"The time in which failures are counted."`
@@ -94,7 +94,7 @@ func Default() Config {
 		},
 		Auth: Auth{
 			Algorithms:    []string{"SHA-256", "MD5"},
-			MD5Only:       []string{"baresip v0.", "baresip v1.", "baresip v2."},
+			MD5Only:       []string{"baresip v0.", "baresip v1.", "baresip v2.", "SIPp"},
 			NonceLifetime: 5 * time.Minute,
 			BanFailures:   20,
 			BanWindow:     5 * time.Minute,

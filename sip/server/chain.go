@@ -37,14 +37,7 @@ func (s *Server) steps() []step {
 	}
 }
 
-// run takes r through the chain from where it stands, and then everybody who
-// waited behind it.
-func (s *Server) run(r *Request) {
-	for r != nil && s.walk(r) != wait {
-		r = s.lines.leave(r)
-	}
-}
-
+// walk takes r through the chain from where it stands.
 func (s *Server) walk(r *Request) (v verdict) {
 	defer s.caught(r)
 	for v = pass; v == pass && r.at < len(s.chain); {
@@ -77,10 +70,6 @@ func (s *Server) hops(r *Request) verdict {
 func (s *Server) unmatched(r *Request) verdict {
 	switch r.Method {
 	case sip.CANCEL:
-		// Its INVITE may have waited for the authenticator together with it.
-		if r.Cancel() {
-			return done
-		}
 		return s.turnAway(r, &Error{Status: 481})
 	case sip.ACK:
 		if s.inDialog(r) {
@@ -110,17 +99,40 @@ func (s *Server) inDialog(r *Request) bool {
 	return r.claimed
 }
 
-// authenticate challenges everything that came this far. While the
-// authenticator reads a credential, later requests of the flow wait in line.
+// authenticate challenges everything that came this far. While a credential is
+// read, a connection waits, and what is pipelined behind stays in its order and
+// in its socket. A datagram goes on by itself: UDP promises no order.
 func (s *Server) authenticate(r *Request) verdict {
-	result, ok := s.cfg.Auth.Check(r.Flow, r.Request, &r.Core, !s.isUAS(r), r.resume)
+	if r.Flow.Reliable() {
+		return s.authenticated(r, s.checkNow(r))
+	}
+	result, ok := s.check(r, func(result auth.Result) { s.resume(r, result) })
 	if !ok {
-		s.lines.open(r)
-		if result, ok = r.pause.park(); !ok {
-			return wait
-		}
+		return wait
 	}
 	return s.authenticated(r, result)
+}
+
+func (s *Server) check(r *Request, resume func(auth.Result)) (auth.Result, bool) {
+	return s.cfg.Auth.Check(r.Flow, r.Request, &r.Core, !s.isUAS(r), resume)
+}
+
+// checkNow waits for the store where it must be asked.
+func (s *Server) checkNow(r *Request) auth.Result {
+	later := make(chan auth.Result, 1)
+	result, ok := s.check(r, func(result auth.Result) { later <- result })
+	if !ok {
+		result = <-later
+	}
+	return result
+}
+
+// resume goes on with a request whose sender was looked up.
+func (s *Server) resume(r *Request, result auth.Result) {
+	defer s.caught(r)
+	if s.authenticated(r, result) == pass {
+		s.walk(r)
+	}
 }
 
 func (s *Server) authenticated(r *Request, result auth.Result) verdict {
@@ -133,28 +145,4 @@ func (s *Server) authenticated(r *Request, result auth.Result) verdict {
 		return done
 	}
 	return s.turnAway(r, &Error{Status: result.Status, Headers: result.Headers})
-}
-
-// resume goes on with a request whose sender was looked up.
-func (r *Request) resume(result auth.Result) {
-	if !r.pause.wake(result) {
-		return // authenticate is still there and takes it
-	}
-	r.server.resumed(r, result)
-}
-
-func (s *Server) resumed(r *Request, result auth.Result) {
-	if s.guarded(r, result) == pass {
-		s.run(r)
-		return
-	}
-	if next := s.lines.leave(r); next != nil {
-		s.run(next)
-	}
-}
-
-func (s *Server) guarded(r *Request, result auth.Result) (v verdict) {
-	v = done
-	defer s.caught(r)
-	return s.authenticated(r, result)
 }

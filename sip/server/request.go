@@ -20,8 +20,6 @@ type Request struct {
 	tx     *transaction.Server
 	ended  bool // answered or absorbed without a transaction
 	at     int  // the next step of the chain
-	lined  bool // others of the flow wait behind it
-	pause  pause
 
 	asked, claimed bool // what the door said
 }

@@ -74,7 +74,6 @@ type Server struct {
 	domains  map[string]bool
 	log      *slog.Logger
 	chain    []step
-	lines    *lines
 	sources  *sources
 	trace    tracer
 	counters *counters
@@ -86,7 +85,6 @@ func New(c Config) *Server {
 		cfg:      c,
 		domains:  make(map[string]bool, len(c.Domains)),
 		log:      c.Logger,
-		lines:    newLines(),
 		counters: newCounters(c.Registerer),
 	}
 	for _, d := range c.Domains {
@@ -106,15 +104,7 @@ func New(c Config) *Server {
 func (s *Server) Request(in *transaction.Incoming) {
 	s.counters.request(string(in.Method))
 	r := &Request{Incoming: in, TraceID: s.trace.next(), server: s}
-	switch s.lines.join(r) {
-	case waits:
-		return
-	case full:
-		s.counters.refused("queue")
-		r.refuse(&Error{Status: 503, RetryAfter: soon(), Warning: "too many requests wait on this connection"})
-		return
-	}
-	s.run(r)
+	s.walk(r)
 }
 
 // Malformed counts a request that was refused before it had a meaning.

@@ -48,10 +48,9 @@ func (in *Incoming) Reply(res *sip.Response) {
 	_ = in.layer.write(in.Flow, res) // a flow that broke needs no answer
 }
 
-// Cancel carries a CANCEL out (RFC 3261 §9.2) and reports whether its INVITE was
-// there. The layer has tried that before it gave the CANCEL to its user; the
-// user tries again when the INVITE may have begun since.
-func (in *Incoming) Cancel() bool {
+// cancel carries a CANCEL out (RFC 3261 §9.2) and reports whether its INVITE was
+// there.
+func (in *Incoming) cancel() bool {
 	if in.CSeqMethod != "CANCEL" {
 		return false
 	}

@@ -164,7 +164,7 @@ func (l *Layer) request(f *transport.Flow, req *sip.Request) {
 		return
 	}
 	in := &Incoming{Request: req, Core: core, Flow: f, layer: l}
-	if l.absorb(in) || in.Cancel() {
+	if l.absorb(in) || in.cancel() {
 		return
 	}
 	l.user.Request(in)

@@ -352,7 +352,7 @@ func TestBeginLate(t *testing.T) {
 		if _, err := s.up[1].Begin(); err != ErrRetransmission {
 			t.Errorf("the copy begins: %v", err)
 		}
-		if !s.up[2].Cancel() {
+		if !s.up[2].cancel() {
 			t.Error("the CANCEL does not find its INVITE")
 		}
 		_ = tx.Respond(wire.NewResponse(s.up[0].Request, 487, ""))

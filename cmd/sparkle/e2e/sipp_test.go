@@ -2,11 +2,14 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 // sipp plays one scenario at a time: it can write, not read.
@@ -28,22 +31,42 @@ func (p *sipp) run(t *testing.T, name string, fields ...string) {
 	if err := os.WriteFile(csv, []byte("SEQUENTIAL\n"+strings.Join(fields, ";")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	mode := map[string]string{"udp": "u1", "tcp": "t1", "tls": "l1"}[p.transport]
-	args := []string{p.server.addr(p.transport), "-sf", "../../../testdata/sipp/" + name + ".xml", "-inf", csv, "-m", "1",
+	target, mode := p.server.addr(p.transport), "t1"
+	switch p.transport {
+	case "udp":
+		mode = "u1"
+	case "tls":
+		target = p.tunnel(t)
+	}
+	args := []string{target, "-sf", "../../../testdata/sipp/" + name + ".xml", "-inf", csv, "-m", "1",
 		"-t", mode, "-i", "127.0.0.1", "-p", fmt.Sprint(freePort(t)), "-au", p.user, "-ap", p.server.Ready.Password,
 		"-timeout", "20", "-nostdin", "-trace_err", "-error_file", filepath.Join(dir, "errors"),
 		"-trace_msg", "-message_file", filepath.Join(dir, "messages")}
-	if p.transport == "tls" {
-		cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-		if out, err := exec.Command("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=sipp", "-keyout", key, "-out", cert).CombinedOutput(); err != nil {
-			t.Fatalf("a certificate for SIPp: %v\n%s", err, out)
-		}
-		args = append(args, "-tls_cert", cert, "-tls_key", key)
-	}
 	out, err := exec.Command("sipp", args...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("sipp %s: %v\n%s\n%s\n%s", name, err, tail(filepath.Join(dir, "errors"), 20), tail(filepath.Join(dir, "messages"), 80), lastLines(string(out), 20))
 	}
+}
+
+// tunnel is a TCP address that leads to the server over TLS: Debian's SIPp was
+// built without OpenSSL.
+func (p *sipp) tunnel(t *testing.T) string {
+	t.Helper()
+	bin, port := need(t, "socat", "socat"), freePort(t)
+	cmd := exec.Command(bin, fmt.Sprintf("TCP-LISTEN:%d,bind=127.0.0.1,reuseaddr,fork", port), "OPENSSL:"+p.server.addr("tls")+",verify=0")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
+	eventually(t, 10*time.Second, "the TLS tunnel is open", func() bool {
+		c, err := net.Dial("tcp", addr)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+	return addr
 }
 
 func lastLines(s string, n int) string {
