@@ -156,7 +156,9 @@ func (c *credentials) algorithmName() string {
 
 // sameTarget tells whether the digest URI names what the request asks for
 // (RFC 7616 §3.4.6). Parameters and port may differ: phones leave them out of
-// one of the two, and proxies on the way add them.
+// one of the two, and proxies on the way add them. A URI without a user names
+// the server, as some agents do for every request; a nonce count is good for
+// one request anyway.
 func sameTarget(uri string, req *sip.Request) bool {
 	u := &req.Recipient
 	scheme, rest, ok := strings.Cut(uri, ":")
@@ -178,6 +180,9 @@ func sameTarget(uri string, req *sip.Request) bool {
 	}
 	if end := strings.IndexAny(host, ";?"); end >= 0 {
 		host = host[:end]
+	}
+	if user == "" {
+		return true
 	}
 	return user == u.User && strings.EqualFold(withoutPort(host), strings.Trim(u.Host, "[]"))
 }
