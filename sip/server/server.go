@@ -60,9 +60,8 @@ type Config struct {
 	Rate      float64
 	Unlimited []netip.Prefix
 
-	Stray     func(f *transport.Flow, res *sip.Response, core wire.Core) // the proxy's; nil drops
-	Malformed func(f *transport.Flow, e *wire.Error)                     // nil: only counted
-	Closed    []func(f *transport.Flow)                                  // told of each flow's end, in this order
+	Malformed func(f *transport.Flow, e *wire.Error) // nil: only counted
+	Closed    []func(f *transport.Flow)              // told of each flow's end, in this order
 
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer // nil for no metrics
@@ -112,13 +111,6 @@ func (s *Server) Malformed(f *transport.Flow, e *wire.Error) {
 	s.counters.refused("malformed")
 	if s.cfg.Malformed != nil {
 		s.guard(func() { s.cfg.Malformed(f, e) })
-	}
-}
-
-// Stray passes on a response that belongs to no transaction.
-func (s *Server) Stray(f *transport.Flow, res *sip.Response, core wire.Core) {
-	if s.cfg.Stray != nil {
-		s.guard(func() { s.cfg.Stray(f, res, core) })
 	}
 }
 

@@ -21,9 +21,8 @@ func (a answering) Request(in *Incoming) {
 	}
 	_ = tx.Respond(wire.NewResponse(in.Request, 202, ""))
 }
-func (answering) Malformed(*transport.Flow, *wire.Error)          {}
-func (answering) Stray(*transport.Flow, *sip.Response, wire.Core) {}
-func (answering) Closed(*transport.Flow)                          {}
+func (answering) Malformed(*transport.Flow, *wire.Error) {}
+func (answering) Closed(*transport.Flow)                 {}
 
 // message is a MESSAGE of usual size as a softphone sends it.
 func message(i int) []byte {

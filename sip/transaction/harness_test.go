@@ -117,9 +117,6 @@ func (s *scene) Request(in *Incoming) {
 func (s *scene) Malformed(_ *transport.Flow, e *wire.Error) {
 	s.note("user malformed " + strconv.Itoa(e.Status))
 }
-func (s *scene) Stray(_ *transport.Flow, res *sip.Response, _ wire.Core) {
-	s.note("user stray " + strconv.Itoa(res.StatusCode))
-}
 func (s *scene) Closed(*transport.Flow) { s.note("user closed") }
 
 func (s *scene) on(_ *Client, res *sip.Response, err error) {
@@ -170,7 +167,6 @@ type node struct {
 	flow    *transport.Flow // to the other
 	inbox   chan parcel
 	request func(in *Incoming)
-	strays  int
 }
 
 type parcel struct {
@@ -233,10 +229,9 @@ func (p *pair) close(t *testing.T) {
 	}
 }
 
-func (n *node) Request(in *Incoming)                            { n.request(in) }
-func (n *node) Malformed(*transport.Flow, *wire.Error)          {}
-func (n *node) Closed(*transport.Flow)                          {}
-func (n *node) Stray(*transport.Flow, *sip.Response, wire.Core) { n.strays++ }
+func (n *node) Request(in *Incoming)                   { n.request(in) }
+func (n *node) Malformed(*transport.Flow, *wire.Error) {}
+func (n *node) Closed(*transport.Flow)                 {}
 
 func sortByTime(notes []string) {
 	slices.SortFunc(notes, func(a, b string) int {

@@ -48,9 +48,6 @@ type User interface {
 	// Malformed is a request that failed wire's checks; the layer has already
 	// answered it statelessly. For counting and banning.
 	Malformed(f *transport.Flow, e *wire.Error)
-	// Stray is a response without a transaction (a late 2xx of a proxied
-	// INVITE is still forwarded, RFC 6026 §8.9).
-	Stray(f *transport.Flow, res *sip.Response, core wire.Core)
 	// Closed is the end of a flow.
 	Closed(f *transport.Flow)
 }
@@ -187,7 +184,7 @@ func (l *Layer) response(f *transport.Flow, res *sip.Response) {
 	var room [keyRoom]byte
 	tx, ok := l.clients.find(appendClientKey(room[:0], core.Via.Branch, core.CSeqMethod))
 	if !ok || !tx.receive(res) {
-		l.user.Stray(f, res, core)
+		l.metrics.strays.Add(1) // RFC 6026 §8: nobody forwards what has no transaction
 	}
 }
 

@@ -17,9 +17,11 @@ type metrics struct {
 	resentToUs         atomic.Uint64
 	resentByUs         atomic.Uint64
 	overloads, panics  atomic.Uint64
+	strays             atomic.Uint64
 	descLive, descTime *prometheus.Desc
 	descRes, descAgain *prometheus.Desc
 	descOver, descPan  *prometheus.Desc
+	descStray          *prometheus.Desc
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -32,6 +34,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		descRes:   desc("responses_total", "Responses by direction and class.", "direction", "class"),
 		descAgain: desc("retransmissions_total", "Repeated messages by direction.", "direction"),
 		descOver:  desc("overloads_total", "Transactions refused because there were too many."),
+		descStray: desc("strays_total", "Responses without a transaction, dropped."),
 		descPan:   desc("panics_total", "Panics of transaction users that were survived."),
 	}
 	if r != nil {
@@ -51,7 +54,7 @@ func class(status int) int { return min(max(status/100, 1), 6) }
 
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.descLive, m.descTime, m.descRes, m.descAgain, m.descOver, m.descPan} {
+	for _, d := range []*prometheus.Desc{m.descLive, m.descTime, m.descRes, m.descAgain, m.descOver, m.descPan, m.descStray} {
 		ch <- d
 	}
 }
@@ -77,4 +80,5 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	count(m.descAgain, m.resentByUs.Load(), "sent")
 	count(m.descOver, m.overloads.Load())
 	count(m.descPan, m.panics.Load())
+	count(m.descStray, m.strays.Load())
 }

@@ -84,9 +84,8 @@ func (hurried) Request(in *Incoming) {
 		_ = tx.Respond(wire.NewResponse(in.Request, 200, ""))
 	}()
 }
-func (hurried) Malformed(*transport.Flow, *wire.Error)          {}
-func (hurried) Stray(*transport.Flow, *sip.Response, wire.Core) {}
-func (hurried) Closed(*transport.Flow)                          {}
+func (hurried) Malformed(*transport.Flow, *wire.Error) {}
+func (hurried) Closed(*transport.Flow)                 {}
 
 func TestMetrics(t *testing.T) {
 	r := prometheus.NewPedanticRegistry()
