@@ -196,8 +196,8 @@ func (s *Service) keep(m *store.NewMessage, from, to *registrar.Resolved, start 
 		case err == nil && !a.Duplicate:
 			s.dispatch(item{msg: &store.Message{NewMessage: *m, Accepted: a}, from: &from.User, to: &to.User}, from, to)
 		case err == nil || errors.Is(err, store.ErrUnknown):
-			s.recheck(to.User.ID)
-			s.recheck(from.User.ID)
+			s.Wake(to.User.ID)
+			s.Wake(from.User.ID)
 		}
 	})
 }

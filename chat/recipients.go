@@ -45,10 +45,14 @@ func (s *Service) offer(it item, u *registrar.Resolved) {
 	}
 }
 
-// recheck makes the devices of a user that are there look into the archive.
-func (s *Service) recheck(u store.UserID) {
+// Wake makes the devices of a user that are there look into the archive. After
+// a restart phones over UDP are reachable before they register again.
+func (s *Service) Wake(u store.UserID) {
+	if s.closing.Load() {
+		return
+	}
 	for _, t := range s.cfg.Locations.Lookup(u) {
-		if t.Flow != nil && !s.closing.Load() {
+		if t.Flow != nil {
 			d := s.devices.find(t.User, t.Device.ID)
 			s.act(d, d.recheck())
 		}

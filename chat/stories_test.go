@@ -393,6 +393,24 @@ func TestNetworkChange(t *testing.T) {
 	})
 }
 
+// TestWake: a restart; the binding of a UDP phone is known, and nobody registers.
+func TestWake(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.says(101, "bob", "one")
+		w.registers(201, "")
+		w.leaves(201)
+		w.says(101, "bob", "two")
+		bob := w.people.targets[2][0]
+		bob.Flow = flowOf(201)
+		w.Close()
+		w.start(Config{Archive: w.archive, Users: w.people})
+		w.people.put(bob)
+		w.Wake(2)
+		synctest.Wait()
+		expect(t, "bob", w.phones.texts(201), []string{"one", "two"})
+	})
+}
+
 // TestRegistersDuringLookup: whichever look-up says that the phone is away, and
 // it comes back in that moment, the message does not wait for the next REGISTER.
 func TestRegistersDuringLookup(t *testing.T) {

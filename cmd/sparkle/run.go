@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -80,6 +81,21 @@ func (s *Server) open(ctx context.Context) error {
 	}
 	s.stack.Serve(s.transactions)
 	s.doors.serve(s.part("http"))
+	return s.wakeRestored(ctx)
+}
+
+// wakeRestored delivers what waits for phones over UDP, whose bindings live
+// through a restart; all others register again.
+func (s *Server) wakeRestored(ctx context.Context) error {
+	bindings, err := s.store.AllBindings(ctx)
+	if err != nil {
+		return fmt.Errorf("read bindings: %w", err)
+	}
+	for _, b := range bindings {
+		if strings.HasPrefix(b.Received, "udp ") {
+			s.chat.Wake(b.User)
+		}
+	}
 	return nil
 }
 
