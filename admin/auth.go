@@ -65,13 +65,15 @@ func loginName(uid uint32) string {
 
 // Local serves the Unix socket. Its server must use PeerContext.
 func (a *API) Local() http.Handler {
-	probe := a.Probe()
+	probe, profiles := a.Probe(), profiles()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case isProbe(r.URL.Path):
 			probe.ServeHTTP(w, r)
 		case actor(r.Context()) == "":
 			writeProblem(w, http.StatusForbidden, "the system did not tell who connects to this socket")
+		case strings.HasPrefix(r.URL.Path, "/debug/pprof/"):
+			profiles.ServeHTTP(w, r)
 		default:
 			a.mux.ServeHTTP(w, r)
 		}
