@@ -77,7 +77,8 @@ func withTag(req *sip.Request, to sip.Header) sip.Header {
 	if _, ok := findParam(to.Value(), "tag"); ok {
 		return to
 	}
-	return sip.NewHeader("To", to.Value()+";tag="+stableTag(req))
+	tag := stableTag(req)
+	return newField("To", to.Value()+";tag="+string(tag[:]))
 }
 
 // cloneURI copies u so that adding a parameter to one does not show in the other.

@@ -52,8 +52,8 @@ func Examine(req *sip.Request) (Core, *Error) {
 	if err != nil {
 		return refuse(sip.StatusBadRequest, err.Error())
 	}
-	core, err := f.core()
-	if err == nil {
+	var core Core
+	if err = f.core(&core); err == nil {
 		core.MaxForwards, err = f.maxForwards()
 	}
 	if err != nil {
@@ -74,7 +74,11 @@ func ExamineResponse(res *sip.Response) (Core, error) {
 	if err != nil {
 		return Core{}, err
 	}
-	return f.core()
+	var core Core
+	if err = f.core(&core); err != nil {
+		return Core{}, err
+	}
+	return core, nil
 }
 
 // statusUnsupportedURIScheme has another name in sipgo.
@@ -188,34 +192,34 @@ func once(name string) uint16 {
 	return 0
 }
 
-// core parses the fields.
-func (f *fields) core() (Core, error) {
+// core parses the fields into c, which is empty.
+func (f *fields) core(c *Core) error {
 	if err := f.missing(); err != nil {
-		return Core{}, err
+		return err
 	}
-	var c Core
-	var err error
 	top, _ := cutValue(f.via)
-	if c.Via, err = ParseVia(top); err != nil {
-		return Core{}, badVia
+	count := strings.Count(top, ";") + strings.Count(f.from, ";") + strings.Count(f.to, ";")
+	room := paramRoom{make(sip.HeaderParams, 0, count)}
+	if err := c.Via.parse(top, &room); err != nil {
+		return badVia
 	}
-	if c.From, err = ParseNameAddr(f.from); err != nil || c.From.URI.Wildcard {
-		return Core{}, badFrom
+	if err := c.From.parse(f.from, &room); err != nil || c.From.URI.Wildcard {
+		return badFrom
 	}
-	if c.To, err = ParseNameAddr(f.to); err != nil || c.To.URI.Wildcard {
-		return Core{}, badTo
+	if err := c.To.parse(f.to, &room); err != nil || c.To.URI.Wildcard {
+		return badTo
 	}
 	c.FromTag, _ = param(c.From.Params, "tag")
 	c.ToTag, _ = param(c.To.Params, "tag")
 	c.CallID = trim(f.callID)
 	if c.CallID == "" || strings.ContainsAny(c.CallID, " \t") {
-		return Core{}, badCallID
+		return badCallID
 	}
 	var ok bool
 	if c.CSeq, c.CSeqMethod, ok = parseCSeq(f.cseq); !ok {
-		return Core{}, badCSeq
+		return badCSeq
 	}
-	return c, nil
+	return nil
 }
 
 // maxForwards is 70 for the RFC 2543 peers that do not send it.

@@ -63,7 +63,7 @@ func (e *Edit) headers(hs, original []sip.Header) []sip.Header {
 		}
 	}
 	if !hops { // RFC 3261 §16.6 step 3
-		hs = append(hs, sip.NewHeader("Max-Forwards", strconv.Itoa(hopsDefault)))
+		hs = append(hs, newField("Max-Forwards", strconv.Itoa(hopsDefault)))
 	}
 	return append(hs, e.Add...)
 }
@@ -78,7 +78,7 @@ func fewerHops(h sip.Header) sip.Header {
 	if !ok {
 		n = hopsDefault + 1
 	}
-	return sip.NewHeader("Max-Forwards", strconv.Itoa(max(n-1, 0)))
+	return newField("Max-Forwards", strconv.Itoa(max(n-1, 0)))
 }
 
 // ForwardResponse copies res without its topmost Via value (RFC 3261 §16.7
@@ -97,7 +97,7 @@ func ForwardResponse(res *sip.Response) *sip.Response {
 			if rest = trim(rest); rest == "" {
 				continue
 			}
-			h = sip.NewHeader("Via", rest)
+			h = newField("Via", rest)
 		}
 		left = true
 		headers = append(headers, h)

@@ -10,7 +10,7 @@ import (
 // H makes a header. Compact and oddly spelt names become canonical. CR, LF and
 // NUL in value are replaced by blanks.
 func H(name, value string) sip.Header {
-	return sip.NewHeader(canonical(clean(name)), clean(value))
+	return newField(canonical(clean(name)), clean(value))
 }
 
 // headersOf returns the headers of a message. They must not be changed.

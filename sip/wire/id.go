@@ -2,6 +2,7 @@ package wire
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/hex"
 	"hash/maphash"
 
@@ -32,9 +33,9 @@ var tagSeed = maphash.MakeSeed()
 // stableTag derives a To tag from what identifies a transaction, so that the
 // stateless answers to a retransmission carry the same one. The method is left
 // out: an INVITE and its CANCEL are answered with one tag (RFC 3261 §9.2).
-func stableTag(req *sip.Request) string {
-	var h maphash.Hash
-	h.SetSeed(tagSeed)
+func stableTag(req *sip.Request) (tag [16]byte) {
+	var room [192]byte
+	id := room[:0]
 	seen := false
 	for _, header := range req.Headers() {
 		value := header.Value()
@@ -53,11 +54,10 @@ func stableTag(req *sip.Request) string {
 		default:
 			continue
 		}
-		h.WriteString(header.Name())
-		h.WriteString(value)
+		id = append(append(id, header.Name()...), value...)
 	}
 	var raw [8]byte
-	var text [16]byte
-	hex.Encode(text[:], h.Sum(raw[:0]))
-	return string(text[:])
+	binary.BigEndian.PutUint64(raw[:], maphash.Bytes(tagSeed, id))
+	hex.Encode(tag[:], raw[:])
+	return tag
 }

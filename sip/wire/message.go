@@ -54,10 +54,10 @@ func answerable(e *Error) error {
 
 // head is a parsed start line with its headers.
 type head struct {
-	msg     sip.Message // without headers and body yet; nil when it is no SIP message at all
-	headers []sip.Header
-	length  int    // Content-Length, -1 when absent
-	err     *Error // the first thing wrong with it
+	msg    sip.Message // without headers and body yet; nil when it is no SIP message at all
+	fields []field
+	length int    // Content-Length, -1 when absent
+	err    *Error // the first thing wrong with it
 }
 
 // parseHead reads start line and headers; text ends before the empty line. Lines
@@ -102,13 +102,18 @@ func (h *head) refusal() *Error {
 // message puts the parts together. The body goes first: sipgo looks through all
 // headers for Content-Length, and adds it.
 func (h *head) message(body []byte) sip.Message {
+	var stack [32]sip.Header
+	headers := stack[:0]
+	for i := range h.fields {
+		headers = append(headers, &h.fields[i])
+	}
 	switch m := h.msg.(type) {
 	case *sip.Request:
 		setBody(&m.MessageData, body)
-		m.PrependHeader(h.headers...)
+		m.PrependHeader(headers...)
 	case *sip.Response:
 		setBody(&m.MessageData, body)
-		m.PrependHeader(h.headers...)
+		m.PrependHeader(headers...)
 	}
 	return h.msg
 }
@@ -124,7 +129,7 @@ func setBody(m *sip.MessageData, body []byte) {
 
 // parseHeaders reads the header lines.
 func (h *head) parseHeaders(text string) {
-	h.headers = make([]sip.Header, 0, min(strings.Count(text, "\n")+1, MaxHeaders))
+	h.fields = make([]field, 0, min(strings.Count(text, "\n")+1, MaxHeaders))
 	var line string
 	for text != "" {
 		line, text = cutLine(text)
@@ -141,12 +146,12 @@ func (h *head) parseHeaders(text string) {
 			h.setLength(value)
 		case len(value) > MaxValue:
 			h.refuse(sip.StatusBadRequest, "Header Too Long")
-		case len(h.headers) == MaxHeaders:
+		case len(h.fields) == MaxHeaders:
 			h.refuse(sip.StatusBadRequest, "Too Many Headers")
 			h.err.fatal = true // Content-Length may be among the rest
 			return
 		default:
-			h.headers = append(h.headers, sip.NewHeader(name, value))
+			h.fields = append(h.fields, field{sip.ContentTypeHeader(value), name})
 		}
 	}
 	if h.err != nil && h.length < 0 {
@@ -189,10 +194,13 @@ func cutHeader(line string) (name, value string, ok bool) {
 		name = trim(name)
 	}
 	value = trim(line[colon+1:])
-	if !tokens.contains(name) || !isValue(value) {
+	if !isValue(value) {
 		return "", "", false
 	}
-	return canonical(name), value, true
+	if standard := standardName(name); standard != "" {
+		return standard, value, true
+	}
+	return name, value, tokens.contains(name)
 }
 
 // isValue refuses line ends, and NUL where it is not a quoted-pair

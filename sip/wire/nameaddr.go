@@ -29,22 +29,28 @@ var (
 // behind a URI without angle brackets belongs to the header.
 func ParseNameAddr(s string) (NameAddr, error) {
 	var a NameAddr
-	s = trim(s)
-	if s == "*" {
-		a.URI.Host, a.URI.Wildcard = "*", true
-		return a, nil
-	}
-	uri, params, err := a.cutURI(s)
-	if err != nil {
-		return NameAddr{}, err
-	}
-	if a.URI, err = ParseURI(uri); err != nil {
-		return NameAddr{}, err
-	}
-	if a.Params, err = parseParams(params); err != nil {
+	if err := a.parse(s, new(paramRoom)); err != nil {
 		return NameAddr{}, err
 	}
 	return a, nil
+}
+
+// parse reads s into a, which is empty.
+func (a *NameAddr) parse(s string, room *paramRoom) error {
+	s = trim(s)
+	if s == "*" {
+		a.URI.Host, a.URI.Wildcard = "*", true
+		return nil
+	}
+	uri, params, err := a.cutURI(s)
+	if err != nil {
+		return err
+	}
+	if err = parseURI(&a.URI, uri); err != nil {
+		return err
+	}
+	a.Params, err = parseParams(params, room)
+	return err
 }
 
 // cutURI sets Display and returns the text of the URI and of the parameters.

@@ -15,31 +15,58 @@ var (
 // parseParams reads *( SEMI generic-param ) as it stands in From, Contact, Via …
 // (RFC 3261 §25.1): names lower case, values unquoted, blanks around ";" and "="
 // ignored. One semicolon too many at the end is forgiven.
-func parseParams(s string) (sip.HeaderParams, error) {
+func parseParams(s string, room *paramRoom) (sip.HeaderParams, error) {
 	s = trim(s)
 	if s == "" {
 		return nil, nil
 	}
-	params := make(sip.HeaderParams, 0, strings.Count(s, ";"))
+	params := room.take(strings.Count(s, ";"))
 	for s != "" {
-		if s[0] != ';' {
-			return nil, errParam
+		name, value, rest, err := nextParam(s)
+		if err != nil {
+			return nil, err
 		}
-		end, ok := indexOutside(s[1:], ';', ';')
-		if !ok {
-			return nil, errQuote
+		s = rest
+		if name != "" {
+			params = append(params, sip.HeaderKV{K: strings.ToLower(name), V: Unquote(value)})
 		}
-		name, value, ok := cutParam(s[1 : 1+end])
-		s = s[1+end:]
-		if name == "" && ok && s == "" && len(params) > 0 {
-			break
-		}
-		if name == "" || !ok {
-			return nil, errParam
-		}
-		params = append(params, sip.HeaderKV{K: strings.ToLower(name), V: Unquote(value)})
+	}
+	if len(params) == 0 {
+		return nil, errParam
 	}
 	return params, nil
+}
+
+// nextParam cuts the parameter off that s begins with, semicolon included. The
+// name is only empty behind the last semicolon.
+func nextParam(s string) (name, value, rest string, err error) {
+	if s[0] != ';' {
+		return "", "", "", errParam
+	}
+	end, ok := indexOutside(s[1:], ';', ';')
+	if !ok {
+		return "", "", "", errQuote
+	}
+	name, value, ok = cutParam(s[1 : 1+end])
+	rest = s[1+end:]
+	if !ok || name == "" && rest != "" {
+		return "", "", "", errParam
+	}
+	return name, value, rest, nil
+}
+
+// paramRoom is memory for the parameters of several values, which then need no
+// allocation each. The zero value has none to give.
+type paramRoom struct{ free sip.HeaderParams }
+
+// take returns an empty list with room for n parameters.
+func (r *paramRoom) take(n int) sip.HeaderParams {
+	if n > cap(r.free) {
+		return make(sip.HeaderParams, 0, n)
+	}
+	list := r.free[:0:n]
+	r.free = r.free[n:n:cap(r.free)]
+	return list
 }
 
 // cutParam splits name=value. ok is false when the name or an unquoted value

@@ -18,7 +18,7 @@ func Stamp(req *sip.Request, remote netip.AddrPort) {
 			continue
 		}
 		if value, ok := stamped(h.Value(), remote); ok {
-			req.Headers()[i] = sip.NewHeader("Via", value)
+			req.Headers()[i] = newField("Via", value)
 		}
 		return
 	}
@@ -28,40 +28,68 @@ func Stamp(req *sip.Request, remote netip.AddrPort) {
 // changes.
 func stamped(list string, remote netip.AddrPort) (value string, ok bool) {
 	top, rest := cutValue(list)
-	via, err := ParseVia(top)
+	host, wrote, rport, err := sender(top)
 	if err != nil {
 		return "", false
 	}
 	addr := remote.Addr().Unmap().WithZone("")
-	received := via.RPort >= 0
-	if host, err := netip.ParseAddr(via.Host); err != nil || host.Unmap() != addr {
-		received = true
-	}
-	if !received && via.Received == "" {
+	received := rport || !names(host, addr)
+	if !received && !wrote {
 		return "", false
 	}
-	var b strings.Builder
-	b.Grow(len(list) + 60)
-	copyWithout(&b, top, "received", "rport")
+	var room [256]byte
+	b := appendWithout(room[:0], top, "received", "rport")
 	if received {
-		b.WriteString(";received=")
-		b.WriteString(addr.String())
+		b = addr.AppendTo(append(b, ";received="...))
 	}
-	if via.RPort >= 0 {
-		b.WriteString(";rport=")
-		b.WriteString(strconv.Itoa(int(remote.Port())))
+	if rport {
+		b = strconv.AppendUint(append(b, ";rport="...), uint64(remote.Port()), 10)
 	}
 	if rest != "" {
-		b.WriteByte(',')
-		b.WriteString(rest)
+		b = append(append(b, ','), rest...)
 	}
-	return b.String(), true
+	return string(b), true
 }
 
-// copyWithout copies a value without two of its parameters.
-func copyWithout(b *strings.Builder, s, name1, name2 string) {
+// sender reads of a Via value what Stamp asks for: the host, and whether the
+// parameters received and rport are there. It fails where ParseVia does.
+func sender(value string) (host string, received, rport bool, err error) {
+	var v Via
+	sentBy, params, err := v.cutTransport(value)
+	if err != nil {
+		return "", false, false, err
+	}
+	if host, _, err = parseHostPort(sentBy); err != nil {
+		return "", false, false, err
+	}
+	if params = trim(params); params == ";" {
+		return "", false, false, errParam
+	}
+	for params != "" {
+		var name string
+		if name, _, params, err = nextParam(params); err != nil {
+			return "", false, false, err
+		}
+		received = received || equalFold(name, "received")
+		rport = rport || equalFold(name, "rport")
+	}
+	return host, received, rport, nil
+}
+
+// names tells whether host is addr in writing.
+func names(host string, addr netip.Addr) bool {
+	var room [64]byte
+	if string(addr.AppendTo(room[:0])) == host {
+		return true
+	}
+	other, err := netip.ParseAddr(host)
+	return err == nil && other.Unmap() == addr
+}
+
+// appendWithout writes a value without two of its parameters.
+func appendWithout(b []byte, s, name1, name2 string) []byte {
 	end, _ := indexOutside(s, ';', ';')
-	b.WriteString(s[:end])
+	b = append(b, s[:end]...)
 	for s = s[end:]; s != ""; {
 		end, _ = indexOutside(s[1:], ';', ';')
 		param := s[:1+end]
@@ -70,6 +98,7 @@ func copyWithout(b *strings.Builder, s, name1, name2 string) {
 		if name = trim(name); name == "" || equalFold(name, name1) || equalFold(name, name2) {
 			continue
 		}
-		b.WriteString(param)
+		b = append(b, param...)
 	}
+	return b
 }

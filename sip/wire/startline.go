@@ -58,12 +58,10 @@ func (h *head) parseRequestLine(line string) {
 	if len(trimmed) != len(rest) { // RFC 4475 §3.1.2.10
 		h.refuse(sip.StatusBadRequest, "Blank Behind SIP Version")
 	}
-	uri, err := ParseURI(trimmed[:last])
-	if err != nil {
+	if err := parseURI(&req.Recipient, trimmed[:last]); err != nil {
 		h.refuse(sip.StatusBadRequest, "Bad Request-URI")
-		return
+		req.Recipient = sip.Uri{}
 	}
-	req.Recipient = uri
 }
 
 // isVersion tells whether s is "SIP/" digit "." digit, whichever.

@@ -26,21 +26,30 @@ var (
 // 0 when absent. A tel URI has its number in User and no Host. Of every other
 // scheme the rest is kept in Raw.
 func ParseURI(s string) (sip.Uri, error) {
+	var u sip.Uri
+	if err := parseURI(&u, s); err != nil {
+		return sip.Uri{}, err
+	}
+	return u, nil
+}
+
+// parseURI reads s into u, which is empty.
+func parseURI(u *sip.Uri, s string) error {
 	scheme, rest, ok := strings.Cut(s, ":")
 	if !ok || !isScheme(scheme) {
-		return sip.Uri{}, errURIScheme
+		return errURIScheme
 	}
 	if !isURIText(rest) {
-		return sip.Uri{}, errURIChar
+		return errURIChar
 	}
 	if rest == "" {
-		return sip.Uri{}, errURIEmpty
+		return errURIEmpty
 	}
-	u := sip.Uri{Scheme: strings.ToLower(scheme)}
+	u.Scheme = strings.ToLower(scheme)
 	var err error
 	switch u.Scheme {
 	case "sip", "sips":
-		err = parseSIP(&u, rest)
+		err = parseSIP(u, rest)
 	case "tel":
 		u.User, rest = cutAt(rest, ';', ';')
 		u.UriParams, _ = parseURIParams(rest)
@@ -49,16 +58,17 @@ func ParseURI(s string) (sip.Uri, error) {
 		}
 	default:
 		// Only sipgo can set the raw text, and it takes letters for a scheme.
-		err = sip.ParseUri("x:"+rest, &u)
-		u.Scheme = strings.ToLower(scheme)
+		var other sip.Uri // for this case alone on the heap
+		err = sip.ParseUri("x:"+rest, &other)
+		*u, u.Scheme = other, strings.ToLower(scheme)
 	}
 	if err != nil {
-		return sip.Uri{}, err
+		return err
 	}
 	if len(u.UriParams) > maxURIParams || len(u.Headers) > maxURIParams {
-		return sip.Uri{}, errURIParams
+		return errURIParams
 	}
-	return u, nil
+	return nil
 }
 
 func parseSIP(u *sip.Uri, s string) error {

@@ -24,17 +24,26 @@ var errVia = errors.New("the Via value is not SIP/2.0/transport host;parameters"
 
 // ParseVia reads a single Via value.
 func ParseVia(s string) (Via, error) {
-	v := Via{RPort: -1}
+	var v Via
+	if err := v.parse(s, new(paramRoom)); err != nil {
+		return Via{}, err
+	}
+	return v, nil
+}
+
+// parse reads s into v, which is empty.
+func (v *Via) parse(s string, room *paramRoom) error {
+	v.RPort = -1
 	sentBy, params, err := v.cutTransport(s)
 	if err != nil {
-		return Via{}, err
+		return err
 	}
 	if v.Host, v.Port, err = parseHostPort(sentBy); err != nil {
-		return Via{}, err
+		return err
 	}
 	v.SentBy = strings.ToLower(sentBy)
-	if v.Params, err = parseParams(params); err != nil {
-		return Via{}, err
+	if v.Params, err = parseParams(params, room); err != nil {
+		return err
 	}
 	for _, p := range v.Params {
 		switch p.K {
@@ -47,7 +56,7 @@ func ParseVia(s string) (Via, error) {
 			v.RPort, _ = digits(p.V, 65535)
 		}
 	}
-	return v, nil
+	return nil
 }
 
 // cutTransport reads the protocol and returns the texts of sent-by, without
@@ -65,7 +74,7 @@ func (v *Via) cutTransport(s string) (sentBy, params string, err error) {
 	v.Transport = strings.ToUpper(transport)
 	sentBy, params = cutAt(s, ';', ';')
 	sentBy = trim(sentBy)
-	if strings.ContainsAny(sentBy, " \t") { // RFC 3261 §25.1: COLON takes blanks
+	if strings.IndexByte(sentBy, ' ') >= 0 || strings.IndexByte(sentBy, '\t') >= 0 { // RFC 3261 §25.1: COLON takes blanks
 		host, port, _ := strings.Cut(sentBy, ":")
 		sentBy = trim(host) + ":" + trim(port)
 	}

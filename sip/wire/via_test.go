@@ -55,6 +55,8 @@ func TestStamp(t *testing.T) {
 		{"SIP/2.0/UDP 192.0.2.1", "[::ffff:192.0.2.1]:5060", "SIP/2.0/UDP 192.0.2.1"},
 		{`SIP/2.0/UDP a;x=";received=1";branch=x`, "192.0.2.1:4000", `SIP/2.0/UDP a;x=";received=1";branch=x;received=192.0.2.1`},
 		{"SIP/2.0/UDP a;;", "192.0.2.1:4000", "SIP/2.0/UDP a;;"},
+		{"SIP/2.0/UDP a;", "192.0.2.1:4000", "SIP/2.0/UDP a;"},
+		{"SIP/2.0/UDP a;b=\"", "192.0.2.1:4000", "SIP/2.0/UDP a;b=\""},
 	}
 	for _, test := range tests {
 		req := NewRequest("OPTIONS", *mustURI(t, "sip:a"), nil, H("Via", test.via), H("Via", "SIP/2.0/UDP z"))
