@@ -40,7 +40,7 @@ func (s *Service) offer(it item, u *registrar.Resolved) {
 		t := &targets[i]
 		known := slices.ContainsFunc(queues, func(d *device) bool { return d.id == t.Device.ID })
 		if t.Flow != nil && !known && !it.written(t.User, t.Device.ID) {
-			s.Reachable(*t)
+			s.Reachable(t.User, t.Device.ID)
 		}
 	}
 }

@@ -142,14 +142,14 @@ func (s *Service) Close() {
 // Reachable is called after each REGISTER that made a device reachable. It
 // reads the archive for a device that was away and wakes one that waits for a
 // retry; a mere refresh costs two map look-ups.
-func (s *Service) Reachable(t registrar.Target) {
+func (s *Service) Reachable(u store.UserID, id store.DeviceID) {
 	if s.closing.Load() {
 		return
 	}
-	d := s.devices.find(t.User, t.Device.ID)
+	d := s.devices.find(u, id)
 	s.act(d, d.reachable(func(flow uint64) bool {
-		return slices.ContainsFunc(s.cfg.Locations.Lookup(t.User), func(other registrar.Target) bool {
-			return other.Device.ID == t.Device.ID && other.Flow != nil && other.Flow.ID == flow
+		return slices.ContainsFunc(s.cfg.Locations.Lookup(u), func(t registrar.Target) bool {
+			return t.Device.ID == id && t.Flow != nil && t.Flow.ID == flow
 		})
 	}))
 }

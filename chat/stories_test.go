@@ -384,7 +384,7 @@ func TestNetworkChange(t *testing.T) {
 		moved := w.people.targets[2][0]
 		moved.Flow = flowOf(299)
 		w.people.put(moved)
-		w.Reachable(moved)
+		w.Reachable(moved.User, moved.Device.ID)
 		synctest.Wait()
 		expect(t, "at once", w.phones.texts(299), []string{"one"})
 		time.Sleep(time.Minute) // the old request times out

@@ -241,7 +241,7 @@ func (w *world) comes(d store.DeviceID, specs string, accept ...string) {
 		Contact: sip.Uri{Scheme: "sip", User: u.Username, Host: "192.0.2.1", Port: 40000 + int(d)}, Flow: flowOf(d),
 	}
 	w.people.put(t)
-	w.Reachable(t)
+	w.Reachable(t.User, t.Device.ID)
 }
 
 func (p *people) put(t registrar.Target) {

@@ -67,12 +67,10 @@ func (s *Server) names() []string {
 // isOwn tells whether host and port are one of our listeners, which is no
 // place for a Contact to point to.
 func (s *Server) isOwn(host string, port int) bool {
-	if !slices.Contains(s.names(), host) {
-		return false
-	}
+	// The port first: it rules out nearly every phone, and costs little.
 	return slices.ContainsFunc(s.listeners, func(l listener) bool {
 		return port == 0 && (l.addr.Port() == 5060 || l.addr.Port() == 5061) || int(l.addr.Port()) == port
-	})
+	}) && slices.Contains(s.names(), host)
 }
 
 // newLogger writes in the format and from the level of the configuration.

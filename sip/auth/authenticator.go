@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"net/netip"
 	"slices"
@@ -61,6 +62,10 @@ const (
 type Result struct {
 	Verdict  Verdict
 	Identity Identity
+	// Repeated: this is an exact copy, from the same address, of a REGISTER over
+	// UDP that was proven before, and the last to use its nonce. It is good for
+	// hearing the answer again and for nothing else.
+	Repeated bool
 	Status   int
 	Headers  []sip.Header
 }
@@ -76,6 +81,7 @@ type Authenticator struct {
 	changes    changes
 	secrets    *cache.Cache[string, secret]
 	unknownKey []byte
+	seed       maphash.Seed
 	metrics    *metrics
 }
 
@@ -114,6 +120,7 @@ func New(cfg Config) (*Authenticator, error) {
 		counts:     newNonceCounts(cfg.NonceCounts, cfg.NonceLifetime),
 		bans:       newBans(cfg.Ban),
 		unknownKey: derive(cfg.Secret, "unknown user"),
+		seed:       maphash.MakeSeed(),
 		metrics:    newMetrics(cfg.Metrics),
 	}
 	if a.log == nil {
@@ -275,11 +282,34 @@ func (a *Authenticator) judge(t *attempt, s *secret, right bool) Result {
 	if !right || s.identity.User == 0 {
 		return a.fail(t)
 	}
-	if !a.counts.use(t.nonce, t.issued, t.creds.nc) {
-		a.metrics.replayed.Inc()
-		return a.challenge(t, true)
+	switch a.counts.use(t.nonce, t.issued, t.creds.nc, a.fingerprint(t)) {
+	case fresh:
+		return a.admit(t, s)
+	case repeated:
+		a.metrics.repeated.Inc()
+		return Result{Verdict: Proven, Identity: s.identity, Repeated: true}
 	}
-	return a.admit(t, s)
+	a.metrics.replayed.Inc()
+	return a.challenge(t, true)
+}
+
+// fingerprint tells a copy of a REGISTER from any other request. It is 0 for
+// what is never repeated, or is absorbed by its transaction.
+func (a *Authenticator) fingerprint(t *attempt) uint64 {
+	if t.req.Method != sip.REGISTER || t.flow.Reliable() {
+		return 0
+	}
+	var h maphash.Hash
+	h.SetSeed(a.seed)
+	maphash.WriteComparable(&h, t.flow.Remote)
+	h.WriteString(t.req.Recipient.Host)
+	for _, header := range t.req.Headers() {
+		h.WriteString(header.Name())
+		h.WriteByte(':')
+		h.WriteString(header.Value())
+		h.WriteByte('\n')
+	}
+	return h.Sum64()
 }
 
 // admit lets the user in.

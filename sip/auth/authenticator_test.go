@@ -288,8 +288,11 @@ func TestReplay(t *testing.T) {
 		if r := w.register(f, a); r.Verdict != Proven {
 			t.Fatalf("%+v", r)
 		}
-		if r := w.register(f, a); r.Verdict != Challenge || !stale(r) {
+		if r := w.register(flow("UDP", "192.0.2.2:5060"), a); r.Verdict != Challenge || !stale(r) {
 			t.Errorf("the same nonce count again: %+v", r)
+		}
+		if r := w.register(f, a); !r.Repeated {
+			t.Errorf("the same nonce count again, in a copy: %+v", r)
 		}
 		a.nc = "00000002"
 		if r := w.register(f, a); r.Verdict != Proven {
@@ -613,6 +616,50 @@ func signed(b *testing.B, w *world, f *transport.Flow, n int) []*sip.Request {
 		reqs[i], _ = request(b, "REGISTER", "sip:"+realm, "alice@"+realm, wire.H("Authorization", a.String()))
 	}
 	return reqs
+}
+
+// TestRepeated: an exact copy of a REGISTER over UDP is known as such while its
+// nonce count is the last; everything that differs is a replay.
+func TestRepeated(t *testing.T) {
+	w := newWorld(t, nil)
+	udp := flow("UDP", "192.0.2.1:5060")
+	nonce := w.challenged(udp)
+	send := func(f *transport.Flow, method, nc string, more ...sip.Header) Result {
+		a := newAnswer(nonce)
+		a.nc, a.method = nc, method
+		req, core := request(t, method, "sip:"+realm, "alice@"+realm, append(more, wire.H("Authorization", a.String()))...)
+		return w.check(f, req, core, false)
+	}
+	first := send(udp, "REGISTER", "00000001")
+	if first.Verdict != Proven || first.Repeated {
+		t.Fatalf("%+v", first)
+	}
+	for range 2 {
+		if r := send(flow("UDP", "192.0.2.1:5060"), "REGISTER", "00000001"); r.Verdict != Proven || !r.Repeated || r.Identity != first.Identity {
+			t.Errorf("a copy: %+v", r)
+		}
+	}
+	if r := send(flow("UDP", "192.0.2.1:5061"), "REGISTER", "00000001"); r.Verdict != Challenge {
+		t.Errorf("from another address: %+v", r)
+	}
+	if r := send(udp, "REGISTER", "00000001", wire.H("Contact", "<sip:mallory@192.0.2.66>")); r.Verdict != Challenge {
+		t.Errorf("with another Contact: %+v", r)
+	}
+	if r := send(udp, "REGISTER", "00000002"); r.Verdict != Proven || r.Repeated {
+		t.Errorf("the next one: %+v", r)
+	}
+	if r := send(udp, "REGISTER", "00000001"); r.Verdict != Challenge {
+		t.Errorf("a copy that is late: %+v", r)
+	}
+	send(udp, "MESSAGE", "00000003")
+	if r := send(udp, "MESSAGE", "00000003"); r.Verdict != Challenge {
+		t.Errorf("a copy of another method: %+v", r)
+	}
+	tcp := flow("TCP", "192.0.2.1:5060")
+	send(tcp, "REGISTER", "00000004")
+	if r := send(tcp, "REGISTER", "00000004"); r.Verdict != Challenge {
+		t.Errorf("a copy over a connection: %+v", r)
+	}
 }
 
 func BenchmarkCheckDigest(b *testing.B) {

@@ -10,6 +10,7 @@
 //     challenged every time.
 //   - Nonces are stateless: time and realm under an HMAC. Nonce counts are
 //     remembered in a bounded window; a nonce from before a restart is stale.
+//     A copy of the last REGISTER over UDP may hear its answer again.
 //   - Unknown users, disabled users and wrong passwords give the same answer
 //     after the same work.
 //   - Who fails too often is banned by address, not by user: the real user,

@@ -4,8 +4,8 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // metrics counts what Check found.
 type metrics struct {
-	proven, accepted, challenges, wrong, replayed prometheus.Counter
-	refused, unavailable, dropped, bans           prometheus.Counter
+	proven, accepted, challenges, wrong, repeated, replayed prometheus.Counter
+	refused, unavailable, dropped, bans                     prometheus.Counter
 }
 
 // newMetrics makes the counters and registers them where r is given.
@@ -26,6 +26,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		accepted:    checks.WithLabelValues("accepted"),
 		challenges:  checks.WithLabelValues("challenged"),
 		wrong:       checks.WithLabelValues("wrong password"),
+		repeated:    checks.WithLabelValues("repeated"),
 		replayed:    checks.WithLabelValues("replayed"),
 		refused:     checks.WithLabelValues("malformed"),
 		unavailable: checks.WithLabelValues("store unavailable"),

@@ -72,7 +72,7 @@ func TestNonceCountsBounded(t *testing.T) {
 		var all []used
 		for range 10 * limit {
 			id, issued, _ := m.open(m.make())
-			if !counts.use(id, issued, "00000001") {
+			if counts.use(id, issued, "00000001", 0) != fresh {
 				t.Fatal("a fresh nonce is refused")
 			}
 			all = append(all, used{id, issued})
@@ -86,13 +86,13 @@ func TestNonceCountsBounded(t *testing.T) {
 			t.Errorf("%d nonces remembered, the bound is %d", kept, limit)
 		}
 		for _, u := range all {
-			if counts.use(u.id, u.issued, "00000001") {
+			if counts.use(u.id, u.issued, "00000001", 0) != replayed {
 				t.Fatal("a nonce count was accepted twice")
 			}
 		}
 		for _, nc := range []string{"00000000", "0000000g", ""} {
 			id, issued, _ := m.open(m.make())
-			if counts.use(id, issued, nc) {
+			if counts.use(id, issued, nc, 0) != replayed {
 				t.Errorf("nc=%q accepted", nc)
 			}
 		}

@@ -36,9 +36,19 @@ type nonceShard struct {
 
 // counts is a sliding window: bit i of seen is count max-i.
 type counts struct {
-	max  uint32
-	seen uint64
+	max   uint32
+	seen  uint64
+	print uint64 // of the request that used max, 0 when it is never repeated
 }
+
+// usage is what a nonce count was found to be.
+type usage uint8
+
+const (
+	replayed usage = iota // it was used before, or this is not known any more
+	repeated              // it was used by this very request
+	fresh
+)
 
 func newNonceCounts(limit int, lifetime time.Duration) *nonceCounts {
 	n := &nonceCounts{}
@@ -51,12 +61,11 @@ func newNonceCounts(limit int, lifetime time.Duration) *nonceCounts {
 	return n
 }
 
-// use takes count nc of the nonce; false means that it was used before, or
-// that this is not known any more.
-func (n *nonceCounts) use(id nonceID, issued time.Time, nc string) bool {
+// use takes count nc of the nonce for the request with that fingerprint.
+func (n *nonceCounts) use(id nonceID, issued time.Time, nc string, print uint64) usage {
 	count, err := strconv.ParseUint(nc, 16, 32)
 	if err != nil || count == 0 {
-		return false
+		return replayed
 	}
 	s := &n.shards[binary.BigEndian.Uint32(id[8:])%nonceShards]
 	s.mu.Lock()
@@ -67,16 +76,22 @@ func (n *nonceCounts) use(id nonceID, issued time.Time, nc string) bool {
 		c, known = s.old[id]
 	}
 	if !known && !issued.After(s.floor) {
-		return false
+		return replayed
+	}
+	if known && c.max == uint32(count) && c.print == print && print != 0 {
+		return repeated
 	}
 	if !c.take(uint32(count)) {
-		return false
+		return replayed
+	}
+	if c.max == uint32(count) {
+		c.print = print
 	}
 	s.young[id] = c
 	if issued.After(s.newest[0]) {
 		s.newest[0] = issued
 	}
-	return true
+	return fresh
 }
 
 // rotate drops the older generation when it is time. What lived for a whole

@@ -6,6 +6,7 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 	"github.com/sparkleim/sparkle/sip/transport"
+	"github.com/sparkleim/sparkle/sip/wire"
 	"github.com/sparkleim/sparkle/store"
 )
 
@@ -62,9 +63,15 @@ type record struct {
 	username string
 	domain   string
 	bindings []*binding // oldest first
+	view     *view      // what Lookup returns, nil before somebody looks and after a change
 }
 
-// Target is one way to one device of a user.
+// changed makes the next who looks work out the targets anew. The caller holds
+// the shard.
+func (rec *record) changed() { rec.view = nil }
+
+// Target is one way to one device of a user. Those who look share it: nothing in
+// it may be changed.
 type Target struct {
 	User     store.UserID
 	Device   store.Device
@@ -77,29 +84,19 @@ type Target struct {
 	GRUU     string // public GRUU, "" without an instance
 }
 
-// target makes the Target of b, all but Contact.
-func (g *Registrar) target(rec *record, b *binding) Target {
-	t := Target{
-		User: b.user, Device: *b.device, Path: b.path, Q: int(b.q),
-		Instance: b.device.Instance, RegID: int(b.regID),
-	}
-	if b.flow == nil && b.from.transport == transport.UDP {
-		g.reopen(b)
-	}
-	t.Flow = b.flow
-	if b.instanced {
-		t.GRUU = publicGRUU(rec, b.device.Instance)
-	}
-	return t
-}
-
-// reopen makes the flow of a binding that came by UDP before a restart.
-func (g *Registrar) reopen(b *binding) {
-	f, err := g.cfg.Flows.UDPFlow(b.from.local, b.from.remote)
+// target makes the Target of b.
+func (g *Registrar) target(rec *record, b *binding) (Target, error) {
+	u, err := wire.ParseURI(b.contact)
 	if err != nil {
-		g.log.Debug("no UDP listener for a binding from before the restart", "local", b.from.local, "error", err)
-		return
+		return Target{}, err
 	}
-	b.flow = f
-	g.table.flows.add(f.ID, b)
+	u.Headers = nil // RFC 3261 §19.1.5: headers of a Contact never become headers of a request
+	t := Target{
+		User: b.user, Device: *b.device, Contact: u, Path: b.path, Q: int(b.q),
+		Flow: b.flow, Instance: b.device.Instance, RegID: int(b.regID),
+	}
+	if b.instanced {
+		t.GRUU = string(appendGRUU(nil, rec, b.device.Instance))
+	}
+	return t, nil
 }

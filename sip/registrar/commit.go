@@ -12,7 +12,6 @@ import (
 type outcome struct {
 	saved, removed []store.Binding
 	touch          []store.Device // tell the store what a device says of itself now
-	targets        []Target       // reachable by this request
 }
 
 // commit carries out a plan. The caller holds the shard.
@@ -32,21 +31,21 @@ func (g *Registrar) commit(rec *record, reg *registration, p plan) (done outcome
 			b = &binding{user: rec.user}
 			rec.bindings = append(rec.bindings, b)
 		}
-		g.bind(b, reg, s.contact, &done)
-		t := g.target(rec, b)
-		t.Contact = *s.contact.uri.Clone()
-		t.Contact.Headers = nil
-		done.targets = append(done.targets, t)
+		if g.bind(b, reg, s.contact, &done) || len(rec.bindings) > 1 { // whose order is that of their refreshes
+			rec.changed()
+		}
 	}
 	return done
 }
 
-// bind writes one contact into its binding. Of a refresh it touches little:
-// text that is the same is not copied again.
-func (g *Registrar) bind(b *binding, reg *registration, c *contact, done *outcome) {
+// bind writes one contact into its binding and tells whether anything but the
+// time changed. Of a refresh it touches little: text that is the same is not
+// copied again.
+func (g *Registrar) bind(b *binding, reg *registration, c *contact, done *outcome) bool {
 	known := b.device != nil
 	before := b.identity()
 	moved := b.flow == nil || b.flow.ID != reg.flow.ID
+	otherDevice := b.device != c.device
 	if known && b.renamedBy(c) {
 		done.removed = append(done.removed, b.row())
 	}
@@ -64,12 +63,16 @@ func (g *Registrar) bind(b *binding, reg *registration, c *contact, done *outcom
 	if b.params != string(c.params) {
 		b.params = g.intern.text(string(c.params))
 	}
-	b.setPath(reg.path)
+	otherPath := b.setPath(reg.path)
 	g.setContact(b, c)
-	g.setFlow(b, reg, moved)
-	if b.worthSaving(!known || before != b.identity(), reg.now) {
+	if moved {
+		g.setFlow(b, reg)
+	}
+	changed := !known || before != b.identity()
+	if b.worthSaving(changed, reg.now) {
 		done.saved = append(done.saved, b.row())
 	}
+	return changed || moved || otherDevice || otherPath
 }
 
 // renamedBy tells whether the store will know the binding by another name
@@ -111,11 +114,7 @@ func (g *Registrar) setContact(b *binding, c *contact) {
 }
 
 // setFlow keeps the flow and the index of flows.
-func (g *Registrar) setFlow(b *binding, reg *registration, moved bool) {
-	if !moved {
-		b.flow = reg.flow
-		return
-	}
+func (g *Registrar) setFlow(b *binding, reg *registration) {
 	if b.flow != nil {
 		g.table.flows.remove(b.flow.ID, b)
 	}

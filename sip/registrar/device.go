@@ -119,6 +119,7 @@ func (g *Registrar) touchKnown(d store.Device) {
 		for _, b := range rec.bindings {
 			if sameDevice(kept, b) {
 				b.device = kept
+				rec.changed()
 			}
 		}
 	}

@@ -11,6 +11,10 @@
 //     next one of its flow is read. Only a device or a number that has not been
 //     seen makes it wait for the store, and then the next ones of the same user
 //     wait behind it.
+//   - A copy of a REGISTER whose answer was lost is told what is bound now; it
+//     changes nothing.
+//   - Those who look for a user share one list of targets, which is made anew
+//     when something has changed; a mere refresh changes none of it.
 //   - A user registers his own address only; an address that does not exist and
 //     one of somebody else get the same answer.
 //   - A device is known by its +sip.instance. A phone without one is known by

@@ -58,6 +58,7 @@ func (g *Registrar) remove(match func(*binding) bool) (flows []*transport.Flow) 
 					flows = append(flows, b.flow)
 				}
 				g.table.unlink(b)
+				rec.changed()
 				return true
 			})
 			s.forgetEmpty(rec)

@@ -33,16 +33,15 @@ func newGRUUSeal(secret []byte) (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
-// publicGRUU is the address-of-record with the instance as its gr parameter
-// (RFC 5627 §5.1). It never changes.
-func publicGRUU(rec *record, instance string) string {
-	b := make([]byte, 0, 96)
+// appendGRUU writes a public GRUU: the address-of-record with the instance as its
+// gr parameter (RFC 5627 §5.1). It never changes.
+func appendGRUU(b []byte, rec *record, instance string) []byte {
 	b = append(b, "sip:"...)
 	b = append(b, wire.EscapeUser(rec.username)...)
 	b = append(b, '@')
 	b = append(b, rec.domain...)
 	b = append(b, ";gr="...)
-	return string(appendEscaped(b, instance))
+	return appendEscaped(b, instance)
 }
 
 // appendEscaped writes s as the value of a URI parameter (RFC 3261 §25.1,
@@ -71,18 +70,18 @@ func appendEscaped(b []byte, s string) []byte {
 //	| device | call-id | username
 const sealedHead = 16
 
-// temporaryGRUU makes a new temporary GRUU of b.
-func (g *Registrar) temporaryGRUU(rec *record, b *binding) string {
-	room := make([]byte, 0, 128)
-	room = binary.BigEndian.AppendUint64(room, uint64(b.device.ID))
-	room = append(room, callHash(b.callID)...)
-	room = append(room, rec.username...)
-	sealed := g.gruus.Seal(nil, nil, room, nil)
-	text := append(room[:0], "sip:"+temporary...)
+// appendTemporary writes a new temporary GRUU of b.
+func (g *Registrar) appendTemporary(text []byte, rec *record, b *binding) []byte {
+	open := make([]byte, 0, 128)
+	open = binary.BigEndian.AppendUint64(open, uint64(b.device.ID))
+	open = append(open, callHash(b.callID)...)
+	open = append(open, rec.username...)
+	sealed := g.gruus.Seal(make([]byte, 0, 160), nil, open, nil)
+	text = append(text, "sip:"+temporary...)
 	text = base64.RawURLEncoding.AppendEncode(text, sealed)
 	text = append(text, '@')
 	text = append(text, rec.domain...)
-	return string(append(text, ";gr"...))
+	return append(text, ";gr"...)
 }
 
 // callHash stands for a Call-ID in a temporary GRUU.
@@ -118,6 +117,9 @@ type device struct {
 	id       store.DeviceID
 	call     string
 }
+
+// all tells whether d is no GRUU, but means every device.
+func (d *device) all() bool { return d.instance == "" && d.id == 0 }
 
 // selects tells whether a GRUU means b.
 func (d *device) selects(b *binding) bool {

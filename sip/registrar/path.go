@@ -28,13 +28,14 @@ func readPath(req *sip.Request) ([]string, error) {
 	return path, nil
 }
 
-// setPath keeps a copy of the Path.
-func (b *binding) setPath(path []string) {
+// setPath keeps a copy of the Path and tells whether it is a new one.
+func (b *binding) setPath(path []string) bool {
 	if slices.Equal(b.path, path) {
-		return
+		return false
 	}
 	b.path = nil
 	for _, v := range path {
 		b.path = append(b.path, strings.Clone(v))
 	}
+	return true
 }

@@ -51,7 +51,9 @@ func (g *Registrar) plan(rec *record, reg *registration) (plan, error) {
 		}
 		return p, nil
 	}
-	p.steps = make([]step, 0, len(reg.contacts))
+	if p.steps = reg.oneStep[:0]; len(reg.contacts) > len(reg.oneStep) {
+		p.steps = make([]step, 0, len(reg.contacts))
+	}
 	for i := range reg.contacts {
 		c := &reg.contacts[i]
 		old := rec.match(reg, c, p.taken)

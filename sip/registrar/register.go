@@ -16,11 +16,12 @@ import (
 
 // registration is what one REGISTER asks for.
 type registration struct {
-	req    *sip.Request
-	flow   *transport.Flow
-	sender auth.Identity
-	answer func([]sip.Header, error)
-	now    time.Time
+	asker
+	req      *sip.Request
+	flow     *transport.Flow
+	sender   auth.Identity
+	repeated bool // server.Request.Repeated
+	now      time.Time
 
 	callID    string
 	cseq      uint32
@@ -30,13 +31,18 @@ type registration struct {
 	contacts  []contact
 
 	supportsPath, supportsGRUU, outbound bool
+
+	oneContact [1]contact // most have one
+	oneStep    [1]step
 }
 
 // register answers a REGISTER, in the order of RFC 3261 §10.3. It answers
-// before it returns, but for a device or a number that it has not seen.
-func (g *Registrar) register(in *transaction.Incoming, sender auth.Identity, answer func([]sip.Header, error)) {
+// before it returns, but for a device or a number that it has not seen. To a
+// REGISTER that is repeated because its answer got lost it says what is bound
+// now, and changes nothing.
+func (g *Registrar) register(in *transaction.Incoming, sender auth.Identity, repeated bool, from asker) {
 	reg := &registration{
-		req: in.Request, flow: in.Flow, sender: sender, answer: answer, now: time.Now(),
+		asker: from, req: in.Request, flow: in.Flow, sender: sender, repeated: repeated, now: time.Now(),
 		callID: in.CallID, cseq: in.CSeq,
 	}
 	if err := g.checkRequest(reg); err != nil {
@@ -96,7 +102,7 @@ func (g *Registrar) registerAs(reg *registration, to *sip.Uri) {
 			g.registerOwn(reg)
 		}
 	}
-	g.userOf(to, decide)
+	g.userOf(to, reg.beginWait, decide)
 }
 
 // registerOwn is the rest, for a sender who may change these bindings.
@@ -111,7 +117,7 @@ func (g *Registrar) registerOwn(reg *registration) {
 	}
 	// While the store is asked about a device of this user, his next requests
 	// wait behind it: the first of them may be to remove what is not there yet.
-	if !g.serial.busy(reg.sender.User) && g.update(reg) {
+	if !g.serial.busy(reg.sender.User) && g.update(reg) || !reg.beginWait() {
 		return
 	}
 	if err := g.serial.do(reg.sender.User, func() { g.updateNew(reg) }); err != nil {
@@ -139,7 +145,11 @@ func (g *Registrar) readContacts(reg *registration) error {
 	if !given {
 		header = g.cfg.DefaultExpires
 	}
-	reg.contacts = make([]contact, 0, len(values))
+	if len(values) <= len(reg.oneContact) {
+		reg.contacts = reg.oneContact[:0]
+	} else {
+		reg.contacts = make([]contact, 0, len(values))
+	}
 	for _, v := range values {
 		c, err := g.parseContact(v, header)
 		if err != nil {
@@ -178,6 +188,13 @@ func (g *Registrar) update(reg *registration) bool {
 	s := g.table.of(reg.sender.User)
 	s.mu.Lock()
 	rec := s.record(reg.sender)
+	if reg.repeated {
+		hs := g.success(rec, reg)
+		s.forgetEmpty(rec)
+		s.mu.Unlock()
+		reg.answer(hs, nil)
+		return true
+	}
 	plan, err := g.plan(rec, reg)
 	if err != nil {
 		s.mu.Unlock()
@@ -196,17 +213,17 @@ func (g *Registrar) update(reg *registration) bool {
 	g.metrics.accepted.Inc()
 	g.save(done)
 	reg.answer(hs, nil)
-	g.afterwards(done)
+	g.afterwards(reg, done)
 	return true
 }
 
 // afterwards does what nobody waits for.
-func (g *Registrar) afterwards(done outcome) {
+func (g *Registrar) afterwards(reg *registration, done outcome) {
 	for _, d := range done.touch {
 		// Losing one changes nothing but what a list of devices shows.
 		_ = g.serial.do(d.User, func() { g.touchKnown(d) })
 	}
-	g.reachable(done.targets)
+	g.reachable(reg)
 }
 
 // record returns the record of the sender, made when there is none.

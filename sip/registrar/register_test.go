@@ -347,8 +347,9 @@ func TestOnReachable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, nil)
 		var log []string
-		w.OnReachable(func(t Target) {
-			log = append(log, fmt.Sprint("reachable ", t.Contact.Port, " by ", t.Flow.ID, ", bound ", w.where(t.User)))
+		w.OnReachable(func(u store.UserID, d store.DeviceID) {
+			t := w.Lookup(u)[0]
+			log = append(log, fmt.Sprint("reachable ", d == t.Device.ID, " by ", t.Flow.ID, ", bound ", w.where(u)))
 		})
 		p := w.phone("alice", flow(5060, "UDP"))
 		for range 2 { // a new device, a refresh
@@ -356,7 +357,7 @@ func TestOnReachable(t *testing.T) {
 			in, who := p.incoming(instance(1, "a"))
 			w.register(in, who, func(_ []sip.Header, _ error) { log = append(log, "answered") })
 			synctest.Wait()
-			if strings.Join(log, "; ") != "answered; reachable 1 by 5060, bound 1" {
+			if strings.Join(log, "; ") != "answered; reachable true by 5060, bound 1" {
 				t.Errorf("%q", log)
 			}
 		}

@@ -61,7 +61,8 @@ type Registrar struct {
 	gruus   cipher.AEAD
 	metrics *metrics
 
-	onReachable atomic.Pointer[[]func(Target)]
+	onReachable atomic.Pointer[[]func(store.UserID, store.DeviceID)]
+	date        atomic.Pointer[date]
 }
 
 // New makes an empty Registrar; Restore fills it and Run keeps it clean.
@@ -109,22 +110,40 @@ func (c *Config) setDefaults() {
 
 // ServeSIP handles REGISTER.
 func (g *Registrar) ServeSIP(r *server.Request) {
-	g.register(r.Incoming, r.Sender, func(hs []sip.Header, err error) {
-		if err != nil {
-			r.ReplyError(err)
-			return
-		}
-		r.Reply(200, "", hs...)
-	})
+	g.register(r.Incoming, r.Sender, r.Repeated, client{r})
 }
 
-// OnReachable adds a function that is called after each REGISTER that made a
-// device reachable (new flow, new binding or refresh), outside all locks and
-// after the 200 was sent. It must not block.
-func (g *Registrar) OnReachable(fn func(Target)) {
+// asker waits for the answer to a REGISTER.
+type asker interface {
+	answer(hs []sip.Header, err error)
+	// beginWait is called before the answer is left to another goroutine. false:
+	// nobody waits for this one.
+	beginWait() bool
+}
+
+// client asks by a request.
+type client struct{ r *server.Request }
+
+func (c client) answer(hs []sip.Header, err error) {
+	if err != nil {
+		c.r.ReplyError(err)
+		return
+	}
+	c.r.Reply(200, "", hs...)
+}
+
+// beginWait makes the transaction that absorbs copies of the request meanwhile.
+func (c client) beginWait() bool {
+	return c.r.Flow.Reliable() || c.r.Transaction() != nil
+}
+
+// OnReachable adds a function that is called for each device that a REGISTER
+// made reachable (new flow, new binding or refresh), outside all locks and after
+// the 200 was sent. It must not block.
+func (g *Registrar) OnReachable(fn func(store.UserID, store.DeviceID)) {
 	for {
 		old := g.onReachable.Load()
-		var fns []func(Target)
+		var fns []func(store.UserID, store.DeviceID)
 		if old != nil {
 			fns = append(fns, *old...)
 		}
@@ -135,15 +154,19 @@ func (g *Registrar) OnReachable(fn func(Target)) {
 	}
 }
 
-// reachable tells everybody who asked.
-func (g *Registrar) reachable(targets []Target) {
+// reachable tells everybody who asked which devices reg has bound.
+func (g *Registrar) reachable(reg *registration) {
 	fns := g.onReachable.Load()
 	if fns == nil {
 		return
 	}
-	for _, t := range targets {
+	for i := range reg.contacts {
+		c := &reg.contacts[i]
+		if c.expires == 0 {
+			continue
+		}
 		for _, fn := range *fns {
-			fn(t)
+			fn(reg.sender.User, c.device.ID)
 		}
 	}
 }

@@ -56,19 +56,22 @@ func (g *Registrar) resolved(user *store.User, d device) Resolved {
 	if user.Disabled {
 		return Resolved{Found: true, User: *user, Disabled: true}
 	}
-	targets := g.targets(user.ID, d)
+	targets := g.targets(user.ID, &d)
 	if d.id != 0 && len(targets) == 0 {
 		return Resolved{}
 	}
 	return Resolved{Found: true, User: *user, Targets: targets}
 }
 
-// userOf finds who an address-of-record belongs to and calls then, at once or
-// later; nil means nobody.
-func (g *Registrar) userOf(u *sip.Uri, then func(*store.User, error)) {
+// userOf finds who an address-of-record belongs to and calls then, at once or,
+// when beginWait allows it, later; nil means nobody.
+func (g *Registrar) userOf(u *sip.Uri, beginWait func() bool, then func(*store.User, error)) {
 	a := g.addressOf(userPart(u))
 	if user, ok := g.users.get(a); ok {
 		then(user, nil)
+		return
+	}
+	if !beginWait() {
 		return
 	}
 	err := g.users.fetch(a.clone(), func(user *store.User, err error) {

@@ -109,6 +109,7 @@ func (g *Registrar) restore(r *store.Binding, d *store.Device) error {
 		return fmt.Errorf("the user is disabled or gone")
 	}
 	rec.bindings = append(rec.bindings, b)
+	rec.changed()
 	g.table.contacts.add(b.place, b)
 	return nil
 }

@@ -47,6 +47,9 @@ func (b *binding) row() store.Binding {
 // save hands changes to the store, which writes them behind.
 // A row that is written anew must not be removed as well.
 func (g *Registrar) save(done outcome) {
+	if len(done.saved) == 0 && len(done.removed) == 0 {
+		return // most refreshes
+	}
 	removed := slices.DeleteFunc(done.removed, func(r store.Binding) bool {
 		return slices.ContainsFunc(done.saved, func(s store.Binding) bool { return sameRow(&r, &s) })
 	})

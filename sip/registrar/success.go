@@ -18,7 +18,7 @@ func (g *Registrar) success(rec *record, reg *registration) []sip.Header {
 			hs = append(hs, wire.H("Contact", g.contactValue(rec, reg, b)))
 		}
 	}
-	hs = append(hs, wire.H("Date", reg.now.UTC().Format(http.TimeFormat)))
+	hs = append(hs, g.dateHeader(reg.now))
 	if reg.supportsPath {
 		for _, v := range reg.path { // RFC 3327 §5.3
 			hs = append(hs, wire.H("Path", v))
@@ -30,11 +30,27 @@ func (g *Registrar) success(rec *record, reg *registration) []sip.Header {
 	return hs
 }
 
+// date is a Date header that is good for one second.
+type date struct {
+	second int64
+	header sip.Header
+}
+
+// dateHeader is the Date of now, made once a second.
+func (g *Registrar) dateHeader(now time.Time) sip.Header {
+	if d := g.date.Load(); d != nil && d.second == now.Unix() {
+		return d.header
+	}
+	d := &date{second: now.Unix(), header: wire.H("Date", now.UTC().Format(http.TimeFormat))}
+	g.date.Store(d)
+	return d.header
+}
+
 // contactValue writes a binding as a Contact value. GRUUs are for clients that
 // understand them (RFC 5627 §5.3); a temporary one is told only to the device
 // that it means.
 func (g *Registrar) contactValue(rec *record, reg *registration, b *binding) string {
-	v := make([]byte, 0, 384)
+	v := make([]byte, 0, 512)
 	v = append(v, '<')
 	v = append(v, b.contact...)
 	v = append(v, ">;expires="...)
@@ -55,11 +71,11 @@ func (g *Registrar) contactValue(rec *record, reg *registration, b *binding) str
 	v = append(v, b.params...)
 	if reg.supportsGRUU && b.instanced {
 		v = append(v, `;pub-gruu="`...)
-		v = append(v, publicGRUU(rec, b.device.Instance)...)
+		v = appendGRUU(v, rec, b.device.Instance)
 		v = append(v, '"')
 		if b.callID == reg.callID && b.cseq == reg.cseq {
 			v = append(v, `;temp-gruu="`...)
-			v = append(v, g.temporaryGRUU(rec, b)...)
+			v = g.appendTemporary(v, rec, b)
 			v = append(v, '"')
 		}
 	}

@@ -2,6 +2,7 @@ package registrar
 
 import (
 	"hash/maphash"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -61,6 +62,7 @@ func (t *table) unlink(b *binding) {
 // empty.
 func (t *table) drop(rec *record, b *binding) {
 	t.unlink(b)
+	rec.changed()
 	for i, other := range rec.bindings {
 		if other == b {
 			rec.bindings = append(rec.bindings[:i:i], rec.bindings[i+1:]...)
@@ -129,14 +131,16 @@ func (x *index) remove(key uint64, b *binding) {
 	}
 }
 
-// get returns the bindings under key.
-func (x *index) get(key uint64) (bs []*binding) {
+// users appends to us whose bindings are under key, each user once.
+func (x *index) users(key uint64, us []store.UserID) []store.UserID {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for b := x.heads[key]; b != nil; b = *x.next(b) {
-		bs = append(bs, b)
+		if !slices.Contains(us, b.user) {
+			us = append(us, b.user)
+		}
 	}
-	return bs
+	return us
 }
 
 // take returns the bindings under key and removes them from the index.

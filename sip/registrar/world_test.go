@@ -159,6 +159,16 @@ func newWorldOn(t testing.TB, m *memory, change func(*Config)) *world {
 	return &world{g, t, m}
 }
 
+// answered takes the answer to a REGISTER.
+type answered func([]sip.Header, error)
+
+func (f answered) answer(hs []sip.Header, err error) { f(hs, err) }
+func (answered) beginWait() bool                     { return true }
+
+func (w *world) register(in *transaction.Incoming, who auth.Identity, then answered) {
+	w.Registrar.register(in, who, false, then)
+}
+
 // flow makes a flow; its number names it.
 func flow(id uint64, name string) *transport.Flow {
 	return transport.NewFlow(&transport.Flow{
@@ -239,8 +249,14 @@ func (p *phone) incoming(lines ...string) (*transaction.Incoming, auth.Identity)
 func (p *phone) send(lines ...string) reply {
 	p.w.t.Helper()
 	in, who := p.incoming(lines...)
-	answered := make(chan reply, 1)
-	p.w.register(in, who, func(hs []sip.Header, err error) {
+	done := make(chan reply, 1)
+	p.w.register(in, who, toReply(done))
+	return <-done
+}
+
+// toReply makes a reply of the answer.
+func toReply(done chan<- reply) answered {
+	return func(hs []sip.Header, err error) {
 		r := reply{status: 200, headers: hs}
 		if err != nil {
 			r.status = 500
@@ -250,9 +266,8 @@ func (p *phone) send(lines ...string) reply {
 				r.err = &server.Error{Status: 500, Reason: err.Error()}
 			}
 		}
-		answered <- r
-	})
-	return <-answered
+		done <- r
+	}
 }
 
 // must registers and fails the test unless the answer is want.

@@ -138,7 +138,7 @@ func (s *Server) resume(r *Request, result auth.Result) {
 func (s *Server) authenticated(r *Request, result auth.Result) verdict {
 	switch result.Verdict {
 	case auth.Proven:
-		r.Sender = result.Identity
+		r.Sender, r.Repeated = result.Identity, result.Repeated
 		return pass
 	case auth.Drop:
 		s.counters.refused("ban")

@@ -248,6 +248,26 @@ func TestStateOfServices(t *testing.T) {
 	}
 }
 
+// A REGISTER over UDP that is answered 200 at once leaves nothing behind; any
+// other answer, and what waits for one, is absorbed by a transaction.
+func TestStateOfRegister(t *testing.T) {
+	for name, c := range map[string]struct {
+		handle func(*Request)
+		live   int
+	}{
+		"200":   {func(r *Request) { r.Reply(200, "") }, 0},
+		"403":   {func(r *Request) { r.Reply(403, "") }, 1},
+		"later": {func(r *Request) { r.Transaction() }, 1},
+	} {
+		s := newStage(t, "UDP", nil)
+		s.handle = c.handle
+		s.give("REGISTER sip:example.com", asAlice)
+		if n := s.layer.Live(); n != c.live {
+			t.Errorf("%s: %d transactions, want %d", name, n, c.live)
+		}
+	}
+}
+
 func TestTooManyTransactions(t *testing.T) {
 	s := newStage(t, "UDP", nil)
 	s.layer = transaction.New(transaction.Config{MaxTransactions: 1})

@@ -20,7 +20,8 @@
 //
 // Requests of one flow pass in the order of their arrival. Where the sender of
 // one must be looked up first, those behind it wait, at most 256 of them. What
-// the chain turns away is answered without keeping state.
+// the chain turns away is answered without keeping state, and so is a REGISTER
+// over UDP that succeeds at once: a copy of it is recognised by its credentials.
 //
 // A service is a [Handler]. It answers with Reply or ReplyError; a protocol
 // error is a value ([Error]) that one table turns into a response. A panic in a

@@ -14,6 +14,7 @@ import (
 type Request struct {
 	*transaction.Incoming               // the message, its core and its flow
 	Sender                auth.Identity // who was proven; zero inside a dialog that its token opened, and for ACK and CANCEL
+	Repeated              bool          // an exact copy of a REGISTER that was let in before (auth.Result)
 	TraceID               string        // from the wire to the archive row
 
 	server *Server
@@ -64,10 +65,15 @@ func (r *Request) Respond(res *sip.Response) {
 	}
 }
 
-// owedNoState tells whether a response ends the transaction in the moment it
-// begins: Timer J is zero over reliable transports (RFC 3261 §17.2.2).
+// owedNoState tells whether nothing need be kept of a request that is answered
+// at once. Over reliable transports the response ends the transaction in the
+// moment it begins: Timer J is zero (RFC 3261 §17.2.2). A REGISTER that succeeded
+// may be asked again: its copy, [Request.Repeated], changes nothing.
 func (r *Request) owedNoState(status int) bool {
-	return r.Flow.Reliable() && r.Method != sip.INVITE && status >= 200 && status != 408
+	if r.Method == sip.INVITE || status < 200 || status == 408 {
+		return false
+	}
+	return r.Flow.Reliable() || r.Method == sip.REGISTER && status < 300
 }
 
 // ReplyError answers with what err means: an *Error as it is, the sentinels of

@@ -63,7 +63,7 @@ func (s *Server) route(r *Request) verdict {
 	ours := s.isOurs(&r.Recipient)
 	switch {
 	case r.Method == sip.REGISTER && ours:
-		r.handTo(s.cfg.Registrar)
+		s.cfg.Registrar.ServeSIP(r) // it begins a transaction if it cannot answer at once
 	case r.Method == sip.REGISTER:
 		return s.turnAway(r, &Error{Status: 403, Warning: "not our domain"})
 	case r.Method == sip.MESSAGE && ours:
