@@ -24,6 +24,7 @@ type Config struct {
 	Key        string        // path of the key file; "" means Dir/master.key
 	Keep       time.Duration // how long a message waits for a device; 0 means 30 days. The archive keeps it longer
 	Queue      int           // operations that may wait for the writer; 0 means 4096
+	Gather     time.Duration // under load, commits begin at least so far apart; 0 means 1 ms, below 0 never wait
 	Node       int           // 0 … 1023, part of each gid
 	Now        func() time.Time
 	Logger     *slog.Logger
@@ -33,7 +34,11 @@ type Config struct {
 const (
 	defaultKeep  = 30 * 24 * time.Hour
 	defaultQueue = 4096
-	busyMillis   = 2000 // the lock file keeps other servers out; only a person with a tool can hold the database
+	// defaultGather makes batches of 10 instead of 6 to 8 with 20 senders, and a
+	// message a tenth cheaper. 3 ms make larger ones, but then everybody idles
+	// between them, and waking up costs what the commits save.
+	defaultGather = time.Millisecond
+	busyMillis    = 2000 // the lock file keeps other servers out; only a person with a tool can hold the database
 )
 
 // DB is the store. Its methods may be called by any number of goroutines.
@@ -65,6 +70,7 @@ func Open(cfg Config) (*DB, error) {
 	cfg.Key = cmp.Or(cfg.Key, filepath.Join(cfg.Dir, keyFileName))
 	cfg.Keep = cmp.Or(cfg.Keep, defaultKeep)
 	cfg.Queue = cmp.Or(cfg.Queue, defaultQueue)
+	cfg.Gather = cmp.Or(cfg.Gather, defaultGather)
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}

@@ -9,8 +9,9 @@
 // One goroutine, the writer, owns the only connection that writes. Whatever
 // waits for it, up to 128 operations, becomes one transaction; each operation
 // is answered after the commit has reached the disk. Under load the cost of a
-// commit is shared, without load nothing waits for company. A bounded queue
-// stands before it: when it is full, callers get store.ErrUnavailable at once.
+// commit is shared: commits begin at least Config.Gather apart. Without load
+// nothing waits for company. A bounded queue stands before it: when it is full,
+// callers get store.ErrUnavailable at once.
 //
 // Relaxed operations (delivery cursors and traces, bindings, last use of
 // tokens) are merged in memory, the last one of a key wins, and ride in a

@@ -51,6 +51,7 @@ type writer struct {
 	dedup    *dedup
 	gids     gidSource
 	now      time.Time // of this batch
+	began    time.Time // when the last batch with operations did
 	relaxing bool      // the connection does not wait for the disk
 
 	queue   queue
@@ -96,13 +97,17 @@ func (w *writer) start() {
 	}()
 }
 
-// submit queues an operation, or refuses it when too many wait.
+// submit queues an operation, or refuses it when too many wait. It wakes the
+// writer for the first of a batch, and for the one that makes it full.
 func (w *writer) submit(op operation) error {
-	if err := w.queue.push(op); err != nil {
+	n, err := w.queue.push(op)
+	if err != nil {
 		w.metrics.refused.Inc()
 		return err
 	}
-	w.signal()
+	if n == 1 || n == maxBatch {
+		w.signal()
+	}
 	return nil
 }
 
@@ -132,11 +137,28 @@ func (w *writer) run() {
 		case <-w.wake:
 		case <-timer.C:
 		}
-		for w.step() {
+		for w.gather(timer); w.step(); w.gather(timer) {
 		}
 		w.probe()
 	}
 	w.lastWords()
+}
+
+// gather lets operations come together while the last commit is young: what a
+// commit costs hardly depends on how many share it. Who comes after a pause, a
+// full batch, and the last before the end do not wait.
+func (w *writer) gather(timer *time.Timer) {
+	for w.queue.worthWaiting() {
+		pause := time.Until(w.began.Add(w.db.cfg.Gather))
+		if pause <= 0 {
+			return
+		}
+		timer.Reset(pause)
+		select {
+		case <-w.wake:
+		case <-timer.C:
+		}
+	}
 }
 
 // patience is how long the writer may sleep without a signal.
@@ -174,6 +196,9 @@ func (w *writer) step() bool {
 // commit runs a batch and hands it to the completer.
 func (w *writer) commit(b batch, rel *relaxedSet) {
 	start := time.Now()
+	if len(b.ops) > 0 {
+		w.began = start
+	}
 	w.now = w.db.cfg.Now()
 	err := w.transact(b, rel)
 	if err != nil {
@@ -387,17 +412,18 @@ type queue struct {
 	closed bool
 }
 
-func (q *queue) push(op operation) error {
+// push returns how many wait now.
+func (q *queue) push(op operation) (int, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
-		return fmt.Errorf("%w: it is closed", store.ErrUnavailable)
+		return 0, fmt.Errorf("%w: it is closed", store.ErrUnavailable)
 	}
 	if len(q.ops) >= q.limit {
-		return fmt.Errorf("%w: %d operations wait for the disk; try again later", store.ErrUnavailable, len(q.ops))
+		return 0, fmt.Errorf("%w: %d operations wait for the disk; try again later", store.ErrUnavailable, len(q.ops))
 	}
 	q.ops = append(q.ops, op)
-	return nil
+	return len(q.ops), nil
 }
 
 // take removes up to n operations.
@@ -420,6 +446,13 @@ func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
+}
+
+// worthWaiting tells that operations wait, and more may join their batch.
+func (q *queue) worthWaiting() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return !q.closed && len(q.ops) > 0 && len(q.ops) < maxBatch
 }
 
 // done tells that the queue is closed and empty.
