@@ -115,27 +115,31 @@ func TestNewestFlowFirst(t *testing.T) {
 
 // TestRepeated: a copy of a REGISTER is told what is bound and changes nothing.
 func TestRepeated(t *testing.T) {
-	w := newWorld(t, nil)
-	calls := 0
-	w.OnReachable(func(store.UserID, store.DeviceID) { calls++ })
-	p := w.phone("alice", flow(1, transport.UDP))
-	in, who := p.incoming(instance(1, "a"))
-	ask := func(repeated bool) reply {
-		done := make(chan reply, 1)
-		w.Registrar.register(in, who, repeated, toReply(done))
-		return <-done
-	}
-	first := ask(false)
-	before := calls
-	if again := ask(true); again.status != 200 || again.String() != first.String() {
-		t.Errorf("%v, then %v", first, again)
-	}
-	if calls != before {
-		t.Error("a copy counts as a sign of life")
-	}
-	p.must(200, "Contact: *", "Expires: 0")
-	if late := ask(true); late.status != 200 || len(late.values("Contact")) != 0 {
-		t.Errorf("a copy that is late binds again: %v", late)
-	}
-	w.consistent()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, nil)
+		calls := 0
+		w.OnReachable(func(store.UserID, store.DeviceID) { calls++ })
+		p := w.phone("alice", flow(1, transport.UDP))
+		in, who := p.incoming(instance(1, "a"))
+		ask := func(repeated bool) reply {
+			done := make(chan reply, 1)
+			w.Registrar.register(in, who, repeated, toReply(done))
+			r := <-done
+			synctest.Wait() // for what comes after the answer
+			return r
+		}
+		first := ask(false)
+		before := calls
+		if again := ask(true); again.status != 200 || again.String() != first.String() {
+			t.Errorf("%v, then %v", first, again)
+		}
+		if calls != before {
+			t.Error("a copy counts as a sign of life")
+		}
+		p.must(200, "Contact: *", "Expires: 0")
+		if late := ask(true); late.status != 200 || len(late.values("Contact")) != 0 {
+			t.Errorf("a copy that is late binds again: %v", late)
+		}
+		w.consistent()
+	})
 }
