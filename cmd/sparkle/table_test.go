@@ -66,3 +66,21 @@ func TestGCPercent(t *testing.T) {
 		}
 	}
 }
+
+// A system at rest that holds much garbage is collected; a busy one is left to
+// the collector's own pace.
+func TestQuiet(t *testing.T) {
+	const mib = 1 << 20
+	before := heap{allocated: 1000 * mib, live: 20 * mib}
+	for want, h := range map[bool]heap{
+		true:  {allocated: 1001 * mib, live: 20 * mib, objects: 90 * mib},
+		false: {allocated: 1500 * mib, live: 20 * mib, objects: 90 * mib},
+	} {
+		if got := h.isQuietSince(before); got != want {
+			t.Errorf("%+v: quiet is %v", h, got)
+		}
+	}
+	if h := (heap{allocated: 1001 * mib, live: 20 * mib, objects: 21 * mib}); h.isQuietSince(before) {
+		t.Error("a collection for 1 MiB of garbage")
+	}
+}
