@@ -40,23 +40,26 @@ func Header(m sip.Message, name string) string {
 // outside quotes and angle brackets. The headers of digest authentication,
 // whose commas separate parameters, give one value a line.
 func All(m sip.Message, name string) iter.Seq[string] {
-	name = canonical(name)
-	return func(yield func(string) bool) {
-		for _, h := range headersOf(m) {
-			if !sameName(h.Name(), name) {
-				continue
+	// Small enough to be inlined: then a loop over it costs no memory.
+	return func(yield func(string) bool) { walk(m, canonical(name), yield) }
+}
+
+// walk is the loop of All.
+func walk(m sip.Message, name string, yield func(string) bool) {
+	for _, h := range headersOf(m) {
+		if !sameName(h.Name(), name) {
+			continue
+		}
+		if isCredentials(name) {
+			if !yield(h.Value()) {
+				return
 			}
-			if isCredentials(name) {
-				if !yield(h.Value()) {
-					return
-				}
-				continue
-			}
-			for value, rest := "", h.Value(); rest != ""; {
-				value, rest = cutValue(rest)
-				if value != "" && !yield(value) {
-					return
-				}
+			continue
+		}
+		for value, rest := "", h.Value(); rest != ""; {
+			value, rest = cutValue(rest)
+			if value != "" && !yield(value) {
+				return
 			}
 		}
 	}
