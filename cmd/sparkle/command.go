@@ -75,7 +75,7 @@ func rootCommand() *cobra.Command {
 		c.serveCommand(), c.localserveCommand(), c.quickstartCommand(),
 		c.userCommand(), c.deviceCommand(), c.messageCommand(), c.traceCommand(),
 		c.backupCommand(), c.restoreCommand(), c.verifyCommand(),
-		c.configCommand(), c.tokenCommand(), c.statusCommand(), c.versionCommand(),
+		c.configCommand(), c.tokenCommand(), c.statusCommand(), c.pingCommand(), c.versionCommand(),
 	)
 	return root
 }
