@@ -204,7 +204,7 @@ func TestKill(t *testing.T) {
 	t.Logf("%d messages accepted", len(told))
 }
 
-// TestPowerCut keeps only what was synced, see testdata/powercut.c.
+// TestPowerCut keeps only what was synced, see testdata/powercut.
 func TestPowerCut(t *testing.T) {
 	shim := buildShim(t)
 	total := 0
@@ -242,7 +242,7 @@ func buildShim(t *testing.T) string {
 		t.Skip("NO POWER CUT WAS TRIED: gcc is not installed")
 	}
 	shim := filepath.Join(t.TempDir(), "powercut.so")
-	if out, err := exec.Command(gcc, "-shared", "-fPIC", "-O2", "-o", shim, "testdata/powercut.c", "-ldl", "-lpthread").CombinedOutput(); err != nil {
+	if out, err := exec.Command(gcc, "-shared", "-fPIC", "-O2", "-o", shim, "../../testdata/powercut/powercut.c", "-ldl", "-lpthread").CombinedOutput(); err != nil {
 		t.Fatalf("gcc: %v\n%s", err, out)
 	}
 	return shim

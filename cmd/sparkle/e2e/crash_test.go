@@ -45,7 +45,7 @@ func TestKillUnderLoad(t *testing.T) {
 // and the server that starts from it has everything it answered with 2xx.
 func TestPowerCut(t *testing.T) {
 	shim := filepath.Join(t.TempDir(), "powercut.so")
-	if out, err := exec.Command("gcc", "-shared", "-fPIC", "-O1", "-o", shim, "../../../testdata/powercut/powercut.c", "-ldl").CombinedOutput(); err != nil {
+	if out, err := exec.Command("gcc", "-shared", "-fPIC", "-O1", "-o", shim, "../../../testdata/powercut/powercut.c", "-ldl", "-lpthread").CombinedOutput(); err != nil {
 		t.Fatalf("building the power-cut shim: %v\n%s", err, out)
 	}
 	for round := range 3 {
