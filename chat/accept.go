@@ -30,14 +30,7 @@ type submission struct {
 	now     bool   // Expires: 0, for who is there and nobody else
 	start   time.Time
 
-	to, from person
-	placed   bool // it has left its lane (owned by lanes)
-}
-
-// person is what the registrar knows of one of the two.
-type person struct {
-	registrar.Resolved
-	known bool // it has answered
+	to, from registrar.Resolved
 }
 
 // receive takes a message that was read.
@@ -46,10 +39,7 @@ func (s *Service) receive(sub *submission) {
 		s.refuse(sub, err)
 		return
 	}
-	if !s.lanes.enter(sub) {
-		s.metrics.overflow.Inc()
-		s.refuse(sub, &server.Error{Status: 503, RetryAfter: 5, Warning: "too many messages wait; send slower"})
-	}
+	s.place(sub)
 }
 
 func (s *Service) refuse(sub *submission, err error) {
@@ -91,29 +81,39 @@ func (s *Service) check(sub *submission) error {
 	return nil
 }
 
-// place finds out who sender and recipient are and hands the message on. false
-// while the registrar has to ask the store.
-func (s *Service) place(sub *submission) bool {
-	if !s.resolve(sub, &sub.uri, &sub.to) || !s.resolve(sub, &sub.sender, &sub.from) {
-		return false
+// place finds out who recipient and sender are and hands the message on. While
+// the store is asked, a connection waits: what is pipelined behind stays in its
+// order and in its socket. A datagram goes on by itself: UDP promises no order.
+func (s *Service) place(sub *submission) {
+	if sub.origin.flow.Reliable() {
+		sub.to, sub.from = s.resolveNow(&sub.uri), s.resolveNow(&sub.sender)
+		s.accept(sub)
+		return
 	}
-	s.accept(sub)
-	return true
+	s.resolve(&sub.uri, func(to registrar.Resolved) {
+		sub.to = to
+		s.resolve(&sub.sender, func(from registrar.Resolved) {
+			sub.from = from
+			s.accept(sub)
+		})
+	})
 }
 
-// resolve asks the registrar once. What it finds later resumes the lane.
-func (s *Service) resolve(sub *submission, u *sip.Uri, into *person) bool {
-	if into.known {
-		return true
+// resolve calls then at once, or when the store has answered.
+func (s *Service) resolve(u *sip.Uri, then func(registrar.Resolved)) {
+	if r, ok := s.cfg.Locations.Resolve(u, then); ok {
+		then(r)
 	}
-	r, ok := s.cfg.Locations.Resolve(u, func(r registrar.Resolved) {
-		*into = person{r, true}
-		s.lanes.resume(sub)
-	})
-	if ok {
-		*into = person{r, true}
+}
+
+// resolveNow waits for the store where it must be asked.
+func (s *Service) resolveNow(u *sip.Uri) registrar.Resolved {
+	later := make(chan registrar.Resolved, 1)
+	r, ok := s.cfg.Locations.Resolve(u, func(r registrar.Resolved) { later <- r })
+	if !ok {
+		r = <-later
 	}
-	return ok
+	return r
 }
 
 // accept decides what becomes of a message between two known people.
@@ -160,7 +160,7 @@ func (s *Service) accept(sub *submission) {
 	if m.Kind == store.KindText {
 		m.Text = s.words.text(&sub.content, false)
 	}
-	s.keep(m, &sub.from.Resolved, &sub.to.Resolved, sub.start, func(_ store.Accepted, err error) {
+	s.keep(m, &sub.from, &sub.to, sub.start, func(_ store.Accepted, err error) {
 		if err != nil {
 			s.refuse(sub, err)
 			return

@@ -41,8 +41,8 @@
 // # Bounds
 //
 // Bodies (Config.MaxBody) and what they inflate to (1 MiB, and 200 times), the
-// heads of CPIM, XML documents, multipart parts, the messages that wait behind
-// a lookup, the backlog of a device. A message over 1300 bytes goes to a UDP
+// heads of CPIM, XML documents, multipart parts, the backlog of a device. A
+// message over 1300 bytes goes to a UDP
 // device all the same (against RFC 3428 §8, for want of another way to it) and
 // relies on fragments.
 //

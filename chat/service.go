@@ -91,7 +91,6 @@ type Service struct {
 	words   *words
 	log     *slog.Logger
 	metrics *metrics
-	lanes   lanes
 	devices devices
 	drains  drains
 
@@ -114,7 +113,6 @@ func New(cfg Config) *Service {
 	s.metrics = newMetrics(cfg.Registerer, func() float64 { return float64(s.devices.len()) })
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.drains.init()
-	s.lanes.step = s.place
 	for range cfg.Workers {
 		s.workers.Go(func() { s.drains.serve(s.drain) })
 	}

@@ -30,6 +30,7 @@ type world struct {
 	people  *people
 	phones  *phones
 	log     *journal
+	overUDP bool // how requests come
 }
 
 // journal is what happened, one line a thing.
@@ -118,9 +119,13 @@ func (w *world) submits(from store.DeviceID, callID, to, contentType, extra, bod
 	if werr != nil {
 		w.t.Fatal(werr)
 	}
+	flow := flowOf(from)
+	if w.overUDP {
+		flow.Transport = transport.UDP
+	}
 	a := &answers{log: w.log}
 	sub := read(&server.Request{
-		Incoming: &transaction.Incoming{Request: req, Core: core, Flow: flowOf(from)},
+		Incoming: &transaction.Incoming{Request: req, Core: core, Flow: flow},
 		Sender:   auth.Identity{User: user.ID, Username: user.Username, Domain: user.Domain},
 		TraceID:  "trace",
 	})
@@ -213,6 +218,16 @@ func (p *people) Resolve(u *sip.Uri, resume func(registrar.Resolved)) (registrar
 		return registrar.Resolved{}, false
 	}
 	return r, true
+}
+
+// answerSlowly lets the store answer for a user, as often as it was asked.
+func (p *people) answerSlowly(user string) {
+	for len(p.slow[user]) > 0 {
+		resume := p.slow[user][0]
+		p.slow[user] = p.slow[user][1:]
+		resume()
+		synctest.Wait()
+	}
 }
 
 func (p *people) User(_ context.Context, id store.UserID) (store.User, error) {
@@ -360,6 +375,17 @@ func newMemory(log *journal) *memory {
 		}
 	}()
 	return a
+}
+
+// texts are all messages in their order.
+func (a *memory) texts() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var out []string
+	for _, m := range a.msgs {
+		out = append(out, m.Text)
+	}
+	return out
 }
 
 func (a *memory) close() {
