@@ -153,7 +153,8 @@ type attempt struct {
 // Check authenticates a request. proxy selects 407/Proxy-Authorization instead
 // of 401/Authorization (RFC 3261 §22.2, §22.3). When the store must be asked,
 // resume is called later, on another goroutine, with the result, and ok is
-// false; requests of one user come back in the order in which they went.
+// false; requests of one user come back in the order in which they went. With
+// resume nil Check waits for the store, and ok is true.
 func (a *Authenticator) Check(f *transport.Flow, req *sip.Request, core *wire.Core, proxy bool, resume func(Result)) (r Result, ok bool) {
 	if id, ok := a.proven(f, &core.From); ok {
 		a.metrics.proven.Inc()
@@ -225,7 +226,7 @@ func (a *Authenticator) checkDigest(t *attempt) (r Result, ok bool) {
 			return a.judge(t, &e.Value, right), true
 		}
 	}
-	return a.ask(t, username, func(s *secret) Result {
+	return a.ask(*t, username, func(t *attempt, s *secret) Result {
 		return a.judge(t, s, t.creds.responds(string(t.req.Method), &s.ha1))
 	})
 }
@@ -235,7 +236,7 @@ func (a *Authenticator) checkCertificate(t *attempt, username string) (r Result,
 	if e, ok := a.secrets.Get(username); ok && a.valid(&e.Value) {
 		return a.admitCertified(t, &e.Value), true
 	}
-	return a.ask(t, username, func(s *secret) Result { return a.admitCertified(t, s) })
+	return a.ask(*t, username, a.admitCertified)
 }
 
 // admitCertified proves the flow, or asks for a digest when the certificate
@@ -253,17 +254,23 @@ func (a *Authenticator) valid(s *secret) bool {
 }
 
 // ask reads the credential from the store and resumes with what then makes
-// of it.
-func (a *Authenticator) ask(t *attempt, username string, then func(*secret) Result) (r Result, ok bool) {
-	// t lives on the caller's stack unless the store is asked.
-	resume := t.resume
+// of it. It has its own copy of the attempt: the caller's lives on the stack.
+func (a *Authenticator) ask(t attempt, username string, then func(*attempt, *secret) Result) (r Result, ok bool) {
+	if t.resume == nil {
+		later := make(chan Result, 1)
+		t.resume = func(r Result) { later <- r }
+		if r, ok = a.ask(t, username, then); !ok {
+			r = <-later
+		}
+		return r, true
+	}
 	err := a.secrets.Fetch(strings.Clone(username), func(s secret, err error) {
 		if err != nil {
 			a.log.Warn("credential could not be read", "error", err)
-			resume(a.unavailable())
+			t.resume(a.unavailable())
 			return
 		}
-		resume(then(&s))
+		t.resume(then(&t, &s))
 	})
 	if err != nil {
 		return a.unavailable(), true
@@ -338,9 +345,10 @@ func (a *Authenticator) challenge(t *attempt, stale bool) Result {
 	if t.proxy {
 		status, name = 407, "Proxy-Authenticate"
 	}
+	nonce := a.nonces.make()
 	return Result{
 		Verdict: Challenge, Status: status,
-		Headers: challenges(name, a.cfg.Realm, a.nonces.make(), a.algorithmsFor(t.req), stale),
+		Headers: challenges(name, a.cfg.Realm, nonce[:], a.algorithmsFor(t.req), stale),
 	}
 }
 

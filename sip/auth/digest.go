@@ -44,7 +44,9 @@ func parseCredentials(s string) (credentials, error) {
 		return c, errNotDigest
 	}
 	for {
-		rest = strings.TrimLeft(rest, " \t,")
+		for rest != "" && (isBlank(rest[0]) || rest[0] == ',') {
+			rest = rest[1:]
+		}
 		if rest == "" {
 			return c, nil
 		}
@@ -65,24 +67,24 @@ func parseCredentials(s string) (credentials, error) {
 // field is where the parameter of that name is kept, nil for those that do not
 // matter (opaque, extensions).
 func (c *credentials) field(name string) *string {
-	switch {
-	case strings.EqualFold(name, "username"):
+	switch strings.ToLower(name) {
+	case "username":
 		return &c.username
-	case strings.EqualFold(name, "realm"):
+	case "realm":
 		return &c.realm
-	case strings.EqualFold(name, "nonce"):
+	case "nonce":
 		return &c.nonce
-	case strings.EqualFold(name, "uri"):
+	case "uri":
 		return &c.uri
-	case strings.EqualFold(name, "response"):
+	case "response":
 		return &c.response
-	case strings.EqualFold(name, "algorithm"):
+	case "algorithm":
 		return &c.algorithm
-	case strings.EqualFold(name, "cnonce"):
+	case "cnonce":
 		return &c.cnonce
-	case strings.EqualFold(name, "qop"):
+	case "qop":
 		return &c.qop
-	case strings.EqualFold(name, "nc"):
+	case "nc":
 		return &c.nc
 	}
 	return nil
@@ -91,19 +93,28 @@ func (c *credentials) field(name string) *string {
 // cutParam cuts name=value off s. Whether a value is quoted is not held
 // against anybody: phones quote qop and nc, and forget to quote others.
 func cutParam(s string) (name, value, tail string, ok bool) {
-	name, s, ok = strings.Cut(s, "=")
-	name = strings.TrimRight(name, " \t")
-	s = strings.TrimLeft(s, " \t")
-	if !ok || name == "" || strings.ContainsAny(name, "\", \t") {
+	end := 0
+	for end < len(s) && !endsToken(s[end]) {
+		end++
+	}
+	name, s = s[:end], trimBlanks(s[end:])
+	if name == "" || s == "" || s[0] != '=' {
 		return "", "", "", false
 	}
-	if !strings.HasPrefix(s, `"`) {
-		end := strings.IndexAny(s, ", \t")
-		if end < 0 {
-			end = len(s)
+	s = trimBlanks(s[1:])
+	if s == "" || s[0] != '"' {
+		for end = 0; end < len(s) && !isBlank(s[end]) && s[end] != ','; end++ {
+			if s[end] == '"' {
+				return "", "", "", false
+			}
 		}
-		return name, s[:end], s[end:], !strings.Contains(s[:end], `"`)
+		return name, s[:end], s[end:], true
 	}
+	return cutQuoted(name, s)
+}
+
+// cutQuoted is cutParam behind name= where a quoted string begins.
+func cutQuoted(name, s string) (_, value, tail string, ok bool) {
 	end := 1
 	for end < len(s) && s[end] != '"' {
 		if s[end] == '\\' {
@@ -115,6 +126,18 @@ func cutParam(s string) (name, value, tail string, ok bool) {
 		return "", "", "", false
 	}
 	return name, unescape(s[1:end]), s[end+1:], true
+}
+
+// endsToken tells whether c cannot belong to the name of a parameter.
+func endsToken(c byte) bool { return isBlank(c) || c == '=' || c == ',' || c == '"' }
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }
+
+func trimBlanks(s string) string {
+	for s != "" && isBlank(s[0]) {
+		s = s[1:]
+	}
+	return s
 }
 
 // unescape undoes the quoted pairs of a quoted string (RFC 3261 §25.1).
@@ -268,10 +291,10 @@ func HashPassword(u store.UserID, username, realm, password string, md5too bool)
 
 // challenges are the headers of a 401 or 407, one an algorithm, best first
 // (RFC 8760 §2.4).
-func challenges(name, realm, nonce string, algorithms []string, stale bool) []sip.Header {
+func challenges(name, realm string, nonce []byte, algorithms []string, stale bool) []sip.Header {
 	hs := make([]sip.Header, len(algorithms))
 	for i, algorithm := range algorithms {
-		v := make([]byte, 0, 160)
+		v := make([]byte, 0, 256)
 		v = append(v, `Digest realm="`...)
 		v = append(v, realm...)
 		v = append(v, `", nonce="`...)

@@ -21,6 +21,8 @@ const (
 	nonceBody = 16
 	nonceTag  = 16
 	nonceSize = nonceBody + nonceTag
+
+	nonceTextSize = (nonceSize*8 + 5) / 6 // without padding
 )
 
 var nonceText = base64.RawURLEncoding.Strict()
@@ -33,44 +35,55 @@ type nonceMint struct {
 	realm    string
 	epoch    uint32 // of this run: nonce counts do not survive a restart, so no nonce may
 	lifetime time.Duration
-	macs     sync.Pool // of hash.Hash, keyed
+	pads     sync.Pool // *pad
+}
+
+// pad is what one sealing needs, kept for the next: the keyed hash, and room for
+// what goes through it.
+type pad struct {
+	mac   hash.Hash
+	nonce [nonceSize]byte
+	text  [nonceTextSize]byte
+	in    []byte // sealed: a body and the realm
+	sum   []byte
 }
 
 func newNonceMint(key []byte, realm string, lifetime time.Duration) *nonceMint {
 	return &nonceMint{
 		realm: realm, epoch: rand.Uint32(), lifetime: lifetime,
-		macs: sync.Pool{New: func() any { return hmac.New(sha256.New, key) }},
+		pads: sync.Pool{New: func() any { return &pad{mac: hmac.New(sha256.New, key)} }},
 	}
 }
 
-// make returns a fresh nonce.
-func (m *nonceMint) make() string {
-	var b [nonceSize]byte
+// make returns the text of a fresh nonce.
+func (m *nonceMint) make() (text [nonceTextSize]byte) {
+	p := m.pads.Get().(*pad)
+	defer m.pads.Put(p)
+	b := p.nonce[:]
 	binary.BigEndian.PutUint64(b[:8], uint64(time.Now().UnixMilli())<<16)
 	random := rand.Uint64() // uniqueness is enough: the tag makes it unguessable
 	binary.BigEndian.PutUint16(b[6:], uint16(random>>32))
 	binary.BigEndian.PutUint32(b[8:], uint32(random))
 	binary.BigEndian.PutUint32(b[12:], m.epoch)
-	tag := m.tag(b[:nonceBody])
-	copy(b[nonceBody:], tag[:])
-	var text [43]byte // of 32 bytes, without padding
-	nonceText.Encode(text[:], b[:])
-	return string(text[:])
+	copy(b[nonceBody:], p.tag(b[:nonceBody], m.realm))
+	nonceText.Encode(p.text[:], b)
+	return p.text
 }
 
 // open checks a nonce that came back and says when it was made. One that is
 // too old, damaged, from an earlier run or somebody else's is not good.
 func (m *nonceMint) open(s string) (id nonceID, issued time.Time, good bool) {
-	var b [nonceSize + 1]byte
-	if nonceText.DecodedLen(len(s)) != nonceSize {
+	if len(s) != nonceTextSize {
 		return id, issued, false
 	}
-	n, err := nonceText.Decode(b[:], []byte(s))
-	if err != nil || n != nonceSize {
+	p := m.pads.Get().(*pad)
+	defer m.pads.Put(p)
+	copy(p.text[:], s)
+	b := p.nonce[:]
+	if n, err := nonceText.Decode(b, p.text[:]); err != nil || n != nonceSize {
 		return id, issued, false
 	}
-	tag := m.tag(b[:nonceBody])
-	if !hmac.Equal(tag[:], b[nonceBody:nonceSize]) {
+	if !hmac.Equal(p.tag(b[:nonceBody], m.realm), b[nonceBody:nonceSize]) {
 		return id, issued, false
 	}
 	id = nonceID(b[:nonceBody])
@@ -81,14 +94,11 @@ func (m *nonceMint) open(s string) (id nonceID, issued time.Time, good bool) {
 	return id, issued, good
 }
 
-// tag authenticates the body of a nonce for our realm.
-func (m *nonceMint) tag(body []byte) (tag [nonceTag]byte) {
-	mac := m.macs.Get().(hash.Hash)
-	defer m.macs.Put(mac)
-	mac.Reset()
-	mac.Write(body)
-	mac.Write([]byte(m.realm))
-	var sum [sha256.Size]byte
-	copy(tag[:], mac.Sum(sum[:0]))
-	return tag
+// tag authenticates the body of a nonce for a realm. It is good until the next.
+func (p *pad) tag(body []byte, realm string) []byte {
+	p.in = append(append(p.in[:0], body...), realm...)
+	p.mac.Reset()
+	p.mac.Write(p.in)
+	p.sum = p.mac.Sum(p.sum[:0])
+	return p.sum[:nonceTag]
 }

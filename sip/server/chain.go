@@ -2,13 +2,15 @@ package server
 
 import (
 	"github.com/emiago/sipgo/sip"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sparkleim/sparkle/sip/auth"
 )
 
 // step is one link of the chain.
 type step struct {
-	name string
-	do   func(r *Request) verdict
+	name    string
+	do      func(r *Request) verdict
+	refused prometheus.Counter
 }
 
 // verdict of a step.
@@ -22,19 +24,23 @@ const (
 
 // steps is the chain, in the order of the package documentation.
 func (s *Server) steps() []step {
-	return []step{
-		{"overload", s.admit},
-		{"rate", s.limit},
-		{"hops", s.hops},
-		{"extensions", s.extensions},
-		{"transaction", s.unmatched},
-		{"self", s.self},
-		{"dialog", s.dialog},
-		{"relay", s.relay},
-		{"authenticate", s.authenticate},
-		{"identity", s.identity},
-		{"route", s.route},
+	steps := []step{
+		{name: "overload", do: s.admit},
+		{name: "rate", do: s.limit},
+		{name: "hops", do: s.hops},
+		{name: "extensions", do: s.extensions},
+		{name: "transaction", do: s.unmatched},
+		{name: "self", do: s.self},
+		{name: "dialog", do: s.dialog},
+		{name: "relay", do: s.relay},
+		{name: "authenticate", do: s.authenticate},
+		{name: "identity", do: s.identity},
+		{name: "route", do: s.route},
 	}
+	for i := range steps {
+		steps[i].refused = s.counters.refused(steps[i].name)
+	}
+	return steps
 }
 
 // walk takes r through the chain from where it stands.
@@ -49,7 +55,7 @@ func (s *Server) walk(r *Request) (v verdict) {
 
 // turnAway answers without state and ends the chain.
 func (s *Server) turnAway(r *Request, e *Error) verdict {
-	s.counters.refused(s.chain[r.at-1].name)
+	s.chain[r.at-1].refused.Inc()
 	r.refuse(e)
 	return done
 }
@@ -103,28 +109,15 @@ func (s *Server) inDialog(r *Request) bool {
 // read, a connection waits, and what is pipelined behind stays in its order and
 // in its socket. A datagram goes on by itself: UDP promises no order.
 func (s *Server) authenticate(r *Request) verdict {
-	if r.Flow.Reliable() {
-		return s.authenticated(r, s.checkNow(r))
+	var resume func(auth.Result) // nil: Check waits
+	if !r.Flow.Reliable() {
+		resume = func(result auth.Result) { s.resume(r, result) }
 	}
-	result, ok := s.check(r, func(result auth.Result) { s.resume(r, result) })
+	result, ok := s.cfg.Auth.Check(r.Flow, r.Request, &r.Core, !s.isUAS(r), resume)
 	if !ok {
 		return wait
 	}
 	return s.authenticated(r, result)
-}
-
-func (s *Server) check(r *Request, resume func(auth.Result)) (auth.Result, bool) {
-	return s.cfg.Auth.Check(r.Flow, r.Request, &r.Core, !s.isUAS(r), resume)
-}
-
-// checkNow waits for the store where it must be asked.
-func (s *Server) checkNow(r *Request) auth.Result {
-	later := make(chan auth.Result, 1)
-	result, ok := s.check(r, func(result auth.Result) { later <- result })
-	if !ok {
-		result = <-later
-	}
-	return result
 }
 
 // resume goes on with a request whose sender was looked up.
@@ -141,7 +134,7 @@ func (s *Server) authenticated(r *Request, result auth.Result) verdict {
 		r.Sender, r.Repeated = result.Identity, result.Repeated
 		return pass
 	case auth.Drop:
-		s.counters.refused("ban")
+		s.counters.refused("ban").Inc()
 		return done
 	}
 	return s.turnAway(r, &Error{Status: result.Status, Headers: result.Headers})

@@ -90,12 +90,21 @@ func (s *stage) Check(_ *transport.Flow, req *sip.Request, _ *wire.Core, proxy b
 	}
 	if who, later := strings.CutPrefix(name, "later "); later {
 		proven.Identity.Username = who
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.lookups = append(s.lookups, func() { resume(proven) })
-		return auth.Result{}, false
+		if resume != nil {
+			s.askLater(func() { resume(proven) })
+			return auth.Result{}, false
+		}
+		found := make(chan auth.Result, 1)
+		s.askLater(func() { found <- proven })
+		return <-found, true
 	}
 	return proven, true
+}
+
+func (s *stage) askLater(answer func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lookups = append(s.lookups, answer)
 }
 
 // lookUp answers the oldest question that the authenticator has open.

@@ -48,4 +48,4 @@ func (c *counters) request(method string) {
 	c.other.Inc()
 }
 
-func (c *counters) refused(step string) { c.byStep.WithLabelValues(step).Inc() }
+func (c *counters) refused(step string) prometheus.Counter { return c.byStep.WithLabelValues(step) }

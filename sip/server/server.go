@@ -108,7 +108,7 @@ func (s *Server) Request(in *transaction.Incoming) {
 
 // Malformed counts a request that was refused before it had a meaning.
 func (s *Server) Malformed(f *transport.Flow, e *wire.Error) {
-	s.counters.refused("malformed")
+	s.counters.refused("malformed").Inc()
 	if s.cfg.Malformed != nil {
 		s.guard(func() { s.cfg.Malformed(f, e) })
 	}
