@@ -1,7 +1,6 @@
 package transaction
 
 import (
-	"bytes"
 	"strings"
 	"sync"
 	"time"
@@ -29,8 +28,8 @@ type Client struct {
 	alarm    alarm
 	interval time.Duration // Timer A or E
 	giveUp   int64         // tick of Timer B or F
-	packet   []byte        // what is retransmitted: the request, later the ACK
-	req      *sip.Request  // nil after the final response
+	req      *sip.Request  // what is retransmitted; nil after the final response
+	ack      []byte        // and then this, for INVITE over UDP
 	failure  error         // to be told at the next alarm
 	stopped  bool
 	cancel   *cancellation
@@ -107,7 +106,6 @@ func (tx *Client) begin() {
 		l.flows.add(tx)
 		tx.arm(64 * l.t1)
 	} else {
-		tx.packet = bytes.Clone(*p)
 		tx.interval = l.t1
 		tx.arm(tx.interval) // Timers A and E
 	}
@@ -161,7 +159,7 @@ func (tx *Client) receive(res *sip.Response) bool {
 	if tx.flow.Reliable() {
 		tx.end() // Timer K is zero
 	} else {
-		tx.req, tx.packet = nil, nil
+		tx.req = nil
 		tx.enter(completed)
 		tx.arm(tx.layer.t4) // Timer K
 	}
@@ -196,10 +194,10 @@ func (tx *Client) expire(due int64) {
 
 // again retransmits the request. tx.mu is held and released.
 func (tx *Client) again(left time.Duration) {
-	packet := tx.packet
+	req := tx.req
 	switch {
 	case tx.flow.Reliable(), tx.kind == inviteClient && tx.state == proceeding:
-		packet = nil
+		req = nil
 		tx.interval = left
 	case tx.kind == inviteClient:
 		tx.interval *= 2 // Timer A
@@ -210,11 +208,11 @@ func (tx *Client) again(left time.Duration) {
 	}
 	tx.arm(min(tx.interval, left))
 	tx.mu.Unlock()
-	if packet == nil {
+	if req == nil {
 		return
 	}
 	tx.layer.metrics.resentByUs.Add(1)
-	if tx.flow.Send(packet) != nil {
+	if tx.layer.write(tx.flow, req) != nil {
 		tx.failSoon()
 	}
 }
@@ -276,7 +274,7 @@ func (tx *Client) end() {
 	tx.layer.metrics.leave(tx.kind, tx.state)
 	tx.state = terminated
 	tx.disarm()
-	tx.packet, tx.req, tx.cancel = nil, nil, nil
+	tx.req, tx.ack, tx.cancel = nil, nil, nil
 	tx.layer.clients.remove(tx.key)
 	if tx.flow.Reliable() {
 		tx.layer.flows.remove(tx)

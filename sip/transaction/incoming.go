@@ -12,7 +12,9 @@ type Incoming struct {
 	wire.Core
 	Flow *transport.Flow
 
-	layer *Layer
+	layer     *Layer
+	cancelled bool   // guarded by the mutex of its transaction, like onCancel
+	onCancel  func() // see Server.OnCancel
 }
 
 // Begin makes the server transaction, once. ErrOverload when the bound on

@@ -36,7 +36,6 @@ func (tx *Client) provisional(res *sip.Response) {
 	}
 	if tx.state == calling {
 		tx.enter(proceeding)
-		tx.packet = nil
 		tx.disarm() // Timers A and B
 	}
 	cancel := tx.cancel.release(tx)
@@ -49,7 +48,7 @@ func (tx *Client) provisional(res *sip.Response) {
 func (tx *Client) success(res *sip.Response) {
 	if tx.state.pending() {
 		tx.enter(accepted)
-		tx.req, tx.packet, tx.cancel = nil, nil, nil
+		tx.req, tx.cancel = nil, nil
 		tx.arm(64 * tx.layer.t1) // Timer M
 	}
 	tx.tell(event{res: res})
@@ -64,7 +63,7 @@ func (tx *Client) refused(res *sip.Response) {
 	} else {
 		tx.enter(completed)
 		tx.req, tx.cancel = nil, nil
-		tx.packet = bytes.Clone(*ack)
+		tx.ack = bytes.Clone(*ack)
 		tx.arm(max(64*tx.layer.t1, timerD))
 	}
 	tx.tell(event{res: res})
@@ -73,7 +72,7 @@ func (tx *Client) refused(res *sip.Response) {
 
 // repeatACK answers a repeated negative response.
 func (tx *Client) repeatACK() {
-	ack := tx.packet
+	ack := tx.ack
 	tx.mu.Unlock()
 	tx.layer.metrics.resentToUs.Add(1)
 	if ack != nil {

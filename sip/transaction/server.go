@@ -27,21 +27,14 @@ type Server struct {
 	alarm  alarm
 	packet []byte // the last response, nil over reliable transports
 	onEnd  func()
-	open   *open // nil after the final response
+	open   *Incoming // nil after the final response
 
 	interval time.Duration // Timer G
 	giveUp   int64         // tick of Timer H
 }
 
-// open is what a server transaction needs until its final response.
-type open struct {
-	in        *Incoming
-	cancelled bool
-	onCancel  func()
-}
-
 func newServer(l *Layer, in *Incoming, key string) *Server {
-	tx := &Server{layer: l, flow: in.Flow, key: key, kind: server, state: trying, open: &open{in: in}}
+	tx := &Server{layer: l, flow: in.Flow, key: key, kind: server, state: trying, open: in}
 	if in.Method == sip.INVITE {
 		tx.kind, tx.state = inviteServer, proceeding
 	}
@@ -231,7 +224,7 @@ func (tx *Server) expireOther() ([]byte, outcome) {
 // trying makes the 100 for a user that is slow.
 func (tx *Server) trying() []byte {
 	tx.layer.metrics.sent(100)
-	b := wire.Append(nil, wire.NewResponse(tx.open.in.Request, 100, ""))
+	b := wire.Append(nil, wire.NewResponse(tx.open.Request, 100, ""))
 	tx.keep(b)
 	return b
 }

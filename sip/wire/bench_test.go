@@ -110,3 +110,13 @@ func BenchmarkFramer(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkValues(b *testing.B) {
+	req := parsed(b, register)
+	b.ReportAllocs()
+	for b.Loop() {
+		if len(Values(req, "Accept")) != 2 || Values(req, "Path") != nil || !Has(req, "Supported", "path") {
+			b.Fatal("not found")
+		}
+	}
+}

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"iter"
+	"slices"
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
@@ -67,11 +68,15 @@ func walk(m sip.Message, name string, yield func(string) bool) {
 
 // Values returns what [All] walks through.
 func Values(m sip.Message, name string) []string {
-	var values []string
+	var room [4]string
+	values := room[:0]
 	for v := range All(m, name) {
 		values = append(values, v)
 	}
-	return values
+	if len(values) == 0 {
+		return nil
+	}
+	return slices.Clone(values)
 }
 
 // Has tells whether a token is among the values, in any case (Supported: path,
