@@ -188,7 +188,9 @@ func (r readiness) write(path string) error {
 }
 
 func printLocalserve(w io.Writer, r readiness) {
-	tls, https := first(r.Listeners["tls"]), first(r.Listeners["https"])
+	// By name: Linphone compares names in the certificate, never addresses.
+	byName := func(addr string) string { return strings.Replace(addr, "127.0.0.1", r.Domain, 1) }
+	tls, https := byName(first(r.Listeners["tls"])), byName(first(r.Listeners["https"]))
 	fmt.Fprintf(w, "\nSparkle is running on this computer for the domain %s.\n\n", r.Domain)
 	t := newTable("ADDRESS", "NAME", "NUMBER", "PASSWORD")
 	for _, u := range demoUsers() {
@@ -205,11 +207,11 @@ Linphone   Use a SIP account: username alice, domain %[1]s, transport TLS, and i
 baresip    ~/.baresip/accounts:
            <sip:alice@%[1]s;transport=tls>;auth_pass=%[4]s;outbound="sip:%[2]s;transport=tls"
            ~/.baresip/config: sip_cafile %[3]s
-Without TLS: udp and tcp %[5]s
-WebSocket: wss://%[6]s/sip
-API:       https://%[6]s/docs   (sparkle token add NAME makes a token)
+Without TLS  UDP and TCP %[5]s (nothing to trust, nothing private)
+WebSocket  wss://%[6]s/sip
+API        https://%[6]s/docs (token add NAME makes a token), or
            curl --unix-socket %[7]s http://sparkle/v1/users
-Commands:  sparkle user list, sparkle message search, sparkle trace alice …
+Commands   %[8]s --data %[9]s user list | message search 你好 | trace alice | …
 
-`, r.Domain, tls, r.CA, r.Password, first(r.Listeners["udp"]), https, r.Socket)
+`, r.Domain, tls, r.CA, r.Password, first(r.Listeners["udp"]), https, r.Socket, os.Args[0], filepath.Dir(r.Socket))
 }
