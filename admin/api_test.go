@@ -236,7 +236,7 @@ func TestLostAuditEntryIsAnError(t *testing.T) {
 }
 
 func TestPages(t *testing.T) {
-	for _, path := range []string{"/v1/users?limit=1", "/v1/messages/search?limit=1", "/v1/audit?limit=1"} {
+	for _, path := range []string{"/v1/users?limit=1", "/v1/messages/search?limit=1&receipts=true", "/v1/audit?limit=1"} {
 		t.Run(path, func(t *testing.T) {
 			f := newFixture(t)
 			f.audit.entries = []store.AuditEntry{{ID: 1}, {ID: 2}}
@@ -286,7 +286,7 @@ func TestExport(t *testing.T) {
 	if !strings.Contains(csv, ",'=1+1,") {
 		t.Errorf("a formula is not disarmed: %s", csv)
 	}
-	lines := strings.Split(strings.TrimSpace(f.unix(t, "GET", "/v1/messages/export", "").Body.String()), "\n")
+	lines := strings.Split(strings.TrimSpace(f.unix(t, "GET", "/v1/messages/export?receipts=true", "").Body.String()), "\n")
 	if len(lines) != 3 {
 		t.Fatalf("%d lines, want 3", len(lines))
 	}
@@ -298,6 +298,22 @@ func TestExport(t *testing.T) {
 	}
 	if last.Kind != "receipt" || last.From != "user 9 (removed)" {
 		t.Errorf("last line: %+v", last)
+	}
+}
+
+// TestReceiptsAreAskedFor: who looks for what people wrote does not get IMDNs.
+func TestReceiptsAreAskedFor(t *testing.T) {
+	f := newFixture(t)
+	for query, want := range map[string]int{"": 2, "receipts=true": 3, "call_id=c3": 1} {
+		var page MessagePage
+		json.Unmarshal(f.unix(t, "GET", "/v1/messages/search?"+query, "").Body.Bytes(), &page)
+		if len(page.Items) != want {
+			t.Errorf("search %q: %d messages, want %d", query, len(page.Items), want)
+		}
+		lines := strings.Count(f.unix(t, "GET", "/v1/messages/export?"+query, "").Body.String(), "\n")
+		if lines != want {
+			t.Errorf("export %q: %d lines, want %d", query, lines, want)
+		}
 	}
 }
 

@@ -137,15 +137,22 @@ func (f *archive) Deliveries(_ context.Context, gid int64) ([]store.Delivery, er
 func (f *archive) Search(_ context.Context, q store.SearchQuery) (store.SearchResult, error) {
 	var r store.SearchResult
 	for _, m := range slices.Backward(f.messages) {
-		if (q.Before == 0 || m.GID < q.Before) && strings.Contains(m.Text, q.Text) && len(r.Messages) < q.Limit {
+		if (q.Before == 0 || m.GID < q.Before) && wanted(q, &m) && strings.Contains(m.Text, q.Text) && len(r.Messages) < q.Limit {
 			r.Messages = append(r.Messages, m)
 		}
 	}
 	return r, nil
 }
 
-func (f *archive) Export(_ context.Context, _ store.SearchQuery, fn func(*store.Message) error) error {
+func wanted(q store.SearchQuery, m *store.Message) bool {
+	return (q.Kind == 0 || m.Kind == q.Kind) && (q.CallID == "" || m.CallID == q.CallID)
+}
+
+func (f *archive) Export(_ context.Context, q store.SearchQuery, fn func(*store.Message) error) error {
 	for i := range f.messages {
+		if !wanted(q, &f.messages[i]) {
+			continue
+		}
 		if err := fn(&f.messages[i]); err != nil {
 			return err
 		}

@@ -61,11 +61,15 @@ type MessageQuery struct {
 	Until     time.Time `json:"until,omitzero" query:"until"`
 	CallID    string    `json:"call_id,omitempty" query:"call_id"`
 	MessageID string    `json:"message_id,omitempty" query:"message_id"`
+	Receipts  bool      `json:"receipts,omitempty" query:"receipts" doc:"Receipts (IMDN) too. call_id and message_id find them without."`
 }
 
 // resolve turns names into what the store searches by.
 func (a *API) resolve(ctx context.Context, in MessageQuery) (store.SearchQuery, error) {
 	q := store.SearchQuery{Text: in.Text, Since: in.Since, Until: in.Until, CallID: in.CallID, MessageID: in.MessageID}
+	if !in.Receipts && in.CallID == "" && in.MessageID == "" {
+		q.Kind = store.KindText
+	}
 	for _, name := range []struct {
 		address string
 		id      *store.UserID

@@ -86,7 +86,7 @@ func (s *Service) check(sub *submission) error {
 // order and in its socket. A datagram goes on by itself: UDP promises no order.
 func (s *Service) place(sub *submission) {
 	if sub.origin.flow.Reliable() {
-		sub.to, sub.from = s.resolveNow(&sub.uri), s.resolveNow(&sub.sender)
+		s.resolveNow(sub)
 		s.accept(sub)
 		return
 	}
@@ -107,13 +107,16 @@ func (s *Service) resolve(u *sip.Uri, then func(registrar.Resolved)) {
 }
 
 // resolveNow waits for the store where it must be asked.
-func (s *Service) resolveNow(u *sip.Uri) registrar.Resolved {
-	later := make(chan registrar.Resolved, 1)
-	r, ok := s.cfg.Locations.Resolve(u, func(r registrar.Resolved) { later <- r })
-	if !ok {
-		r = <-later
+func (s *Service) resolveNow(sub *submission) {
+	answer := make(chan registrar.Resolved, 1)
+	resume := func(r registrar.Resolved) { answer <- r }
+	var ok bool
+	if sub.to, ok = s.cfg.Locations.Resolve(&sub.uri, resume); !ok {
+		sub.to = <-answer
 	}
-	return r
+	if sub.from, ok = s.cfg.Locations.Resolve(&sub.sender, resume); !ok {
+		sub.from = <-answer
+	}
 }
 
 // accept decides what becomes of a message between two known people.

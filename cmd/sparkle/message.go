@@ -21,6 +21,7 @@ func (c *cli) messageCommand() *cobra.Command {
 // selection is the flags that select messages.
 type selection struct {
 	user, peer, since, until, callID, messageID string
+	receipts                                    bool
 }
 
 func (s *selection) flags(cmd *cobra.Command) {
@@ -31,6 +32,7 @@ func (s *selection) flags(cmd *cobra.Command) {
 	f.StringVar(&s.until, "until", "", "up to this time")
 	f.StringVar(&s.callID, "call-id", "", "Call-ID of the SIP request")
 	f.StringVar(&s.messageID, "message-id", "", "Message-ID of CPIM")
+	f.BoolVar(&s.receipts, "receipts", false, "receipts of delivery and display too")
 }
 
 func (s *selection) query(text string) (url.Values, error) {
@@ -45,6 +47,9 @@ func (s *selection) query(text string) (url.Values, error) {
 	set("peer", s.peer)
 	set("call_id", s.callID)
 	set("message_id", s.messageID)
+	if s.receipts {
+		set("receipts", "true")
+	}
 	for key, value := range map[string]string{"since": s.since, "until": s.until} {
 		if value == "" {
 			continue
