@@ -3,7 +3,7 @@ package chat
 import (
 	"crypto/sha256"
 	"errors"
-	"strings"
+	"strconv"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -21,13 +21,14 @@ type answerer interface {
 // submission is a message on its way to the archive.
 type submission struct {
 	answerer
-	msg     store.NewMessage // as far as it is known
+	msg     *store.Message // as far as it is known
 	content content
 	uri     sip.Uri // of the recipient
 	sender  sip.Uri // address-of-record
 	origin  origin
-	request string // CSeq number and From tag
-	now     bool   // Expires: 0, for who is there and nobody else
+	cseq    uint32
+	fromTag string
+	now     bool // Expires: 0, for who is there and nobody else
 	start   time.Time
 
 	to, from registrar.Resolved
@@ -50,7 +51,7 @@ func (s *Service) refuse(sub *submission, err error) {
 // check looks at what can be judged without knowing the recipient, and opens
 // the content.
 func (s *Service) check(sub *submission) error {
-	m := &sub.msg
+	m := &sub.msg.NewMessage
 	switch {
 	case s.closing.Load():
 		return &server.Error{Status: 503, RetryAfter: 10, Warning: "server is going down"}
@@ -121,7 +122,7 @@ func (s *Service) resolveNow(sub *submission) {
 
 // accept decides what becomes of a message between two known people.
 func (s *Service) accept(sub *submission) {
-	m := &sub.msg
+	m := &sub.msg.NewMessage
 	switch err := errors.Join(sub.to.Err, sub.from.Err); {
 	case err != nil:
 		s.log.Warn("cannot look up sender or recipient", "trace", m.TraceID, "err", err)
@@ -163,7 +164,7 @@ func (s *Service) accept(sub *submission) {
 	if m.Kind == store.KindText {
 		m.Text = s.words.text(&sub.content, false)
 	}
-	s.keep(m, &sub.from, &sub.to, sub.start, func(_ store.Accepted, err error) {
+	s.keep(sub.msg, &sub.from, &sub.to, sub.start, func(_ store.Accepted, err error) {
 		if err != nil {
 			s.refuse(sub, err)
 			return
@@ -176,10 +177,11 @@ func (s *Service) accept(sub *submission) {
 func (s *Service) passOn(sub *submission) (reached int) {
 	s.metrics.composing.Inc()
 	it := item{
-		msg:  &store.Message{NewMessage: sub.msg, Accepted: store.Accepted{At: sub.start}},
+		msg:  sub.msg,
 		from: &sub.from.User,
 		to:   &sub.to.User,
 	}
+	it.msg.At = sub.start
 	return s.pass(it.to, sub.to.Targets, it)
 }
 
@@ -187,9 +189,9 @@ func (s *Service) passOn(sub *submission) (reached int) {
 // was delivered the first time, or waits in the archive since a crash; so does
 // a message of which nobody knows whether it was committed: the devices that
 // are there look into the archive.
-func (s *Service) keep(m *store.NewMessage, from, to *registrar.Resolved, start time.Time, answer func(store.Accepted, error)) {
+func (s *Service) keep(m *store.Message, from, to *registrar.Resolved, start time.Time, answer func(store.Accepted, error)) {
 	s.unsaved.add()
-	s.cfg.Archive.Append(m, func(a store.Accepted, err error) {
+	s.cfg.Archive.Append(&m.NewMessage, func(a store.Accepted, err error) {
 		defer s.unsaved.done()
 		if err == nil {
 			s.metrics.accepted(m.Kind, a, start)
@@ -197,7 +199,8 @@ func (s *Service) keep(m *store.NewMessage, from, to *registrar.Resolved, start 
 		answer(a, err)
 		switch {
 		case err == nil && !a.Duplicate:
-			s.dispatch(item{msg: &store.Message{NewMessage: *m, Accepted: a}, from: &from.User, to: &to.User}, from, to)
+			m.Accepted = a
+			s.dispatch(item{msg: m, from: &from.User, to: &to.User}, from, to)
 		case err == nil || errors.Is(err, store.ErrUnknown):
 			s.Wake(to.User.ID)
 			s.Wake(from.User.ID)
@@ -214,16 +217,23 @@ func (s *Service) located(u store.User) *registrar.Resolved {
 // Message-ID, which survives a reconnect, or else what names the request. A
 // MESSAGE that was challenged arrives here once, with its credentials.
 func dedupOf(sub *submission) [16]byte {
-	from, to := decimal(int64(sub.msg.From)), decimal(int64(sub.msg.To))
-	if id := sub.msg.MessageID; id != "" {
-		return dedupKey("imdn", from, to, id)
+	var room [256]byte
+	m := sub.msg
+	if m.MessageID != "" {
+		k := strconv.AppendInt(append(room[:0], "imdn\x00"...), int64(m.From), 10)
+		k = strconv.AppendInt(append(k, 0), int64(m.To), 10)
+		return dedupKey(append(append(k, 0), m.MessageID...))
 	}
-	return dedupKey("sip", from, sub.msg.CallID, sub.request)
+	k := strconv.AppendInt(append(room[:0], "sip\x00"...), int64(m.From), 10)
+	k = append(append(append(k, 0), m.CallID...), 0)
+	k = strconv.AppendUint(k, uint64(sub.cseq), 10)
+	return dedupKey(append(append(k, ' '), sub.fromTag...))
 }
 
-// dedupKey hashes the parts, each with its end, to 16 bytes.
-func dedupKey(parts ...string) (key [16]byte) {
-	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
+// dedupKey hashes what names a message, its parts divided by NUL, which none of
+// them contains, to 16 bytes.
+func dedupKey(name []byte) (key [16]byte) {
+	sum := sha256.Sum256(name)
 	copy(key[:], sum[:])
 	return key
 }

@@ -220,19 +220,19 @@ func (s *Service) notify(about item, by store.DeviceID, status string) {
 	}
 	r := receipt{MessageID: c.messageID(), About: "delivery", Status: status, At: time.Now()}
 	id := newMessageID()
-	m := &store.NewMessage{
+	m := &store.Message{NewMessage: store.NewMessage{
 		Kind:        store.KindReceipt,
 		From:        about.msg.To,
 		To:          about.msg.From,
 		FromDevice:  by,
-		Dedup:       dedupKey("receipt", strconv.FormatInt(about.msg.GID, 16), status),
+		Dedup:       dedupKey([]byte("receipt\x00" + strconv.FormatInt(about.msg.GID, 16) + "\x00" + status)),
 		CallID:      id + "@" + s.cfg.Domain,
 		MessageID:   id,
 		ContentType: cpimType,
 		Body:        r.wrap("sip:"+about.to.AOR(), "sip:"+about.from.AOR(), id),
 		TraceID:     about.msg.TraceID,
 		Source:      "sparkle",
-	}
+	}}
 	s.keep(m, s.located(*about.to), s.located(*about.from), time.Now(), func(_ store.Accepted, err error) {
 		if err != nil {
 			s.log.Warn("receipt not kept", "gid", store.GIDString(about.msg.GID), "err", err)

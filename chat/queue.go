@@ -55,14 +55,15 @@ const (
 //	                              (waiting) ←─────── later ──┴─ away ─→ (parked)
 type queue struct {
 	backlog  []item
-	bytes    int  // of the bodies in the backlog
-	more     bool // the archive may hold messages that are not in the backlog
-	draining bool // a page is being read
-	busy     bool // the head is under way
-	waiting  bool // a retry is due later
-	parked   bool // until the device is reachable again
-	again    bool // the device became reachable while the head was under way
-	failures int  // in a row
+	one      [1]item // the memory of a backlog of one
+	bytes    int     // of the bodies in the backlog
+	more     bool    // the archive may hold messages that are not in the backlog
+	draining bool    // a page is being read
+	busy     bool    // the head is under way
+	waiting  bool    // a retry is due later
+	parked   bool    // until the device is reachable again
+	again    bool    // the device became reachable while the head was under way
+	failures int     // in a row
 	pause    time.Duration
 
 	seen int64 // highest GID that was in the backlog
@@ -115,6 +116,9 @@ func (q *queue) drained(page []item, err error) action {
 }
 
 func (q *queue) push(it item) {
+	if len(q.backlog) == 0 {
+		q.backlog = q.one[:0]
+	}
 	q.backlog = append(q.backlog, it)
 	q.bytes += len(it.msg.Body)
 	q.seen = max(q.seen, it.msg.GID)

@@ -32,11 +32,12 @@ func read(r *server.Request) *submission {
 		uri:      r.Recipient,
 		sender:   sip.Uri{Scheme: "sip", User: r.Sender.Username, Host: r.Sender.Domain},
 		origin:   origin{r.Flow, wire.Header(r.Request, "User-Agent")},
-		request:  decimal(int64(r.CSeq)) + " " + r.FromTag,
+		cseq:     r.CSeq,
+		fromTag:  r.FromTag,
 		now:      wire.Header(r.Request, "Expires") == "0",
 		start:    time.Now(),
 	}
-	sub.msg = store.NewMessage{
+	sub.msg = &store.Message{NewMessage: store.NewMessage{
 		From:        r.Sender.User,
 		CallID:      r.CallID,
 		ContentType: wire.Header(r.Request, "Content-Type"),
@@ -44,8 +45,8 @@ func read(r *server.Request) *submission {
 		Headers:     keptHeaders(r.Request),
 		Body:        r.Body(),
 		TraceID:     r.TraceID,
-		Source:      strings.TrimSpace(sub.origin.String()),
-	}
+		Source:      sub.origin.String(),
+	}}
 	return sub
 }
 
@@ -55,8 +56,18 @@ type origin struct {
 	userAgent string
 }
 
+// String is the transport in lower case, the address and the program.
 func (o origin) String() string {
-	return strings.ToLower(o.flow.Transport) + " " + o.flow.Remote.String() + " " + o.userAgent
+	var room [128]byte
+	b := room[:0]
+	for _, c := range []byte(o.flow.Transport) {
+		b = append(b, c|0x20)
+	}
+	b = o.flow.Remote.AppendTo(append(b, ' '))
+	if o.userAgent != "" {
+		b = append(append(b, ' '), o.userAgent...)
+	}
+	return string(b)
 }
 
 // deviceOf finds which of the sender's devices a message was sent from, so that
@@ -103,53 +114,56 @@ func (s *Service) outgoing(a *attempt, t *registrar.Target, own bool) *sip.Reque
 	if own {
 		from, to, callID = a.to, a.from, s.copyCallID(a.msg.GID)
 	}
-	hs := make([]sip.Header, 0, 16)
-	hs = append(hs,
-		wire.H("Via", s.via(t.Flow)),
-		wire.H("Max-Forwards", "70"),
-		wire.H("From", wire.FormatNameAddr(from.DisplayName, sipURI(from))+";tag="+wire.NewTag()),
-		wire.H("To", "<"+sipURI(to)+">"),
-		wire.H("Call-ID", callID),
-		wire.H("CSeq", "1 MESSAGE"),
-	)
+	hs := wire.NewHeaders(16, 384)
+	s.addVia(hs, t.Flow)
+	hs.Add("Max-Forwards", "70")
+	hs.Add("From", displayOf(from), "<sip:", wire.EscapeUser(from.Username), "@", from.Domain, ">;tag=", wire.NewTag())
+	hs.Add("To", "<sip:", wire.EscapeUser(to.Username), "@", to.Domain, ">")
+	hs.Add("Call-ID", callID)
+	hs.Add("CSeq", "1 MESSAGE")
 	for _, p := range t.Path { // RFC 3327 §5.3
-		hs = append(hs, wire.H("Route", p))
+		hs.Add("Route", p)
 	}
-	if !own {
-		hs = append(hs, wire.H("P-Asserted-Identity", "<"+sipURI(from)+">")) // RFC 3325 §9.1
+	if !own { // RFC 3325 §9.1
+		hs.Add("P-Asserted-Identity", "<sip:", wire.EscapeUser(from.Username), "@", from.Domain, ">")
 	}
-	hs = append(hs, wire.H("Date", a.msg.At.UTC().Format(sipDate)))
+	hs.Add("Date", a.msg.At.UTC().Format(sipDate))
 	if a.msg.GID != 0 {
-		hs = append(hs, wire.H(IDHeader, store.GIDString(a.msg.GID)))
+		hs.Add(IDHeader, store.GIDString(a.msg.GID))
 	}
 	for line := range strings.SplitSeq(a.msg.Headers, "\r\n") {
 		// What described the original body does not describe another one.
 		if name, value, ok := strings.Cut(line, ": "); ok && (a.how.original() || !strings.HasPrefix(name, "Content-")) {
-			hs = append(hs, wire.H(name, value))
+			hs.Add(name, value)
 		}
 	}
-	hs = append(hs, wire.H("Content-Type", a.how.contentType))
+	hs.Add("Content-Type", a.how.contentType)
 	if a.how.encoding != "" {
-		hs = append(hs, wire.H("Content-Encoding", a.how.encoding))
+		hs.Add("Content-Encoding", a.how.encoding)
 	}
-	return wire.NewRequest("MESSAGE", t.Contact, a.how.body, hs...)
+	return wire.NewRequest("MESSAGE", t.Contact, a.how.body, hs.List()...)
 }
 
 // sipDate is the form of Date (RFC 3261 §20.17).
 const sipDate = "Mon, 02 Jan 2006 15:04:05 GMT"
 
-// via is our Via on a flow (RFC 3261 §18.1.1, RFC 3581 §3).
-func (s *Service) via(f *transport.Flow) string {
+// addVia adds our Via on a flow (RFC 3261 §18.1.1, RFC 3581 §3).
+func (s *Service) addVia(hs *wire.Headers, f *transport.Flow) {
 	rport := ""
-	if f.Transport == "UDP" {
+	if f.Transport == transport.UDP {
 		rport = ";rport"
 	}
 	host, port := s.cfg.Flows.Local(f)
-	return "SIP/2.0/" + f.Transport + " " + net.JoinHostPort(host, strconv.Itoa(port)) + rport + ";branch=" + wire.NewBranch()
+	hs.Add("Via", "SIP/2.0/", f.Transport, " ", net.JoinHostPort(host, strconv.Itoa(port)), rport, ";branch=", wire.NewBranch())
 }
 
-// sipURI writes a user's address-of-record.
-func sipURI(u *store.User) string { return "sip:" + wire.EscapeUser(u.Username) + "@" + u.Domain }
+// displayOf is what stands before the URI of a user who has a name.
+func displayOf(u *store.User) string {
+	if u.DisplayName == "" {
+		return ""
+	}
+	return wire.QuoteString(u.DisplayName) + " "
+}
 
 // copyPrefix begins the Call-ID of a copy for the sender's other devices.
 // Linphone's receipt for a bare MESSAGE names its Call-ID, so a receipt for a
@@ -201,5 +215,3 @@ func acceptOf(res *sip.Response) []string {
 
 // ignore is told what became of a message that nobody waits for.
 func ignore(*transaction.Client, *sip.Response, error) {}
-
-func decimal(n int64) string { return strconv.FormatInt(n, 10) }

@@ -26,15 +26,13 @@ const saveMarkAfter = int64(time.Hour/time.Millisecond) << gidShift
 
 // Delivered implements store.Archive.
 func (db *DB) Delivered(c store.ConversationID, seq int64, d store.Delivery) {
-	key := cursorKey{d.Device, c}
-	db.relax(func(s *relaxedSet) {
-		s.cursors[key] = max(s.cursors[key], seq)
-		if len(s.traces) >= maxRelaxed {
-			db.writer.metrics.dropped.Inc()
-			return
-		}
-		s.traces = append(s.traces, d)
-	})
+	first, kept := db.relaxed.deliver(cursorKey{d.Device, c}, seq, d)
+	if !kept {
+		db.writer.metrics.dropped.Inc()
+	}
+	if first {
+		db.writer.signal()
+	}
 }
 
 // Pending implements store.Archive.

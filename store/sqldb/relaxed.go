@@ -122,6 +122,22 @@ func (r *relaxed) add(put func(*relaxedSet)) (first bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	put(r.waiting)
+	return r.begin()
+}
+
+// deliver is add for a delivery. Its trace is not kept when too many wait.
+func (r *relaxed) deliver(k cursorKey, seq int64, d store.Delivery) (first, kept bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waiting.cursors[k] = max(r.waiting.cursors[k], seq)
+	if kept = len(r.waiting.traces) < maxRelaxed; kept {
+		r.waiting.traces = append(r.waiting.traces, d)
+	}
+	return r.begin(), kept
+}
+
+// begin notes when the waiting set got its first entry.
+func (r *relaxed) begin() (first bool) {
 	if !r.since.IsZero() {
 		return false
 	}
