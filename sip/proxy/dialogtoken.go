@@ -58,14 +58,14 @@ func newSealer(secret []byte) *sealer {
 	return s
 }
 
-// seal returns the token of the device of user u at the end of f.
-func (s *sealer) seal(f *transport.Flow, u store.UserID, callID string) string {
+// appendToken appends the token of the device of user u at the end of f.
+func (s *sealer) appendToken(dst []byte, f *transport.Flow, u store.UserID, callID string) []byte {
 	p := s.pads.Get().(*pad)
 	defer s.pads.Put(p)
 	b := s.write(p.text[:0], f, u)
 	b = append(b, p.seal(b, callID)...)
 	p.text = b
-	return base64.RawURLEncoding.EncodeToString(b)
+	return base64.RawURLEncoding.AppendEncode(dst, b)
 }
 
 // write appends the fields of a token to b.

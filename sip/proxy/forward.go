@@ -24,8 +24,10 @@ func (c *responseContext) initial(set []candidate, hash string, breadth int) *se
 	if widest > breadth {
 		return errBreadth()
 	}
-	c.add = append(asserted(c.r), c.proxy.foreignCredentials(c.r)...)
-	c.add = append(c.add, wire.H("Max-Breadth", strconv.Itoa(breadth/widest))) // RFC 5393 §5.3.3
+	c.add = make([]sip.Header, 0, 2)
+	c.add = append(c.add, c.proxy.breadthHeader(breadth/widest))
+	c.add = appendAsserted(c.add, c.r)
+	c.add = c.proxy.appendForeignCredentials(c.add, c.r)
 	if makesDialog(c.r.Method) {
 		c.recordRoute = c.proxy.recordRoute(c.r.Flow, c.r.Sender.User, c.r.CallID)
 	}
@@ -33,13 +35,13 @@ func (c *responseContext) initial(set []candidate, hash string, breadth int) *se
 }
 
 // inDialog makes c forward to the other side of a dialog.
-func (c *responseContext) inDialog(h hop, d dialogRoute) {
+func (c *responseContext) inDialog(h hop, d *dialogRoute) {
 	c.fork.gone, c.leftOut = statusFlowFailed, c.proxy.leftOut
 	c.fork.branches[0].after = -1
 	b := &c.branches[0]
 	b.hop = h
 	b.path = routesAfter(h, d.rest)
-	c.add = c.proxy.foreignCredentials(c.r)
+	c.add = c.proxy.appendForeignCredentials(nil, c.r)
 	// RFC 6665 §4.4.1: the first NOTIFY may make the dialog before the 200 does
 	if c.r.Method == sip.NOTIFY {
 		c.recordRoute = c.proxy.recordRoute(c.r.Flow, d.from.user, c.r.CallID)
@@ -68,17 +70,19 @@ func (c *responseContext) request(b *branch) *sip.Request {
 	if e.Routes == nil {
 		e.Routes = []string{} // preloaded ones are not followed
 	}
-	e.Via = p.via(b.flow, wire.NewBranch()+c.hash) // step 8
+	var room [64]byte
+	e.Via = p.via(b.flow, append(wire.AppendBranch(room[:0]), c.hash...)) // step 8
 	return wire.Forward(c.r.Request, e)
 }
 
 // forwardACK sends an ACK to a 2xx on.
 func (p *Proxy) forwardACK(r *server.Request, h hop, rest []string) {
+	var room [64]byte
 	e := wire.Edit{
 		URI:    &h.uri,
 		Drop:   p.leftOut,
 		Routes: routesAfter(h, rest),
-		Via:    p.via(h.flow, wire.NewBranch()),
+		Via:    p.via(h.flow, wire.AppendBranch(room[:0])),
 	}
 	p.metrics.forwarded.Inc()
 	// A flow that broke is no news to anybody: the 2xx is sent again.
@@ -98,7 +102,7 @@ func routesAfter(h hop, rest []string) []string {
 }
 
 // via is our Via value for a request that goes out by f.
-func (p *Proxy) via(f *transport.Flow, branch string) string {
+func (p *Proxy) via(f *transport.Flow, branch []byte) string {
 	var room [128]byte
 	b := append(room[:0], "SIP/2.0/"...)
 	b = append(append(b, f.Transport...), ' ')
@@ -111,9 +115,9 @@ func (p *Proxy) via(f *transport.Flow, branch string) string {
 
 // recordRoute is our Record-Route value for the side at the end of f.
 func (p *Proxy) recordRoute(f *transport.Flow, u store.UserID, callID string) string {
-	var room [192]byte
+	var room [256]byte
 	b := append(room[:0], "<sip:"...)
-	b = append(append(b, p.tokens.seal(f, u, callID)...), '@')
+	b = append(p.tokens.appendToken(b, f, u, callID), '@')
 	b = append(p.appendSentBy(b, f), ";transport="...)
 	b = append(b, uriTransport(f)...)
 	return string(append(b, ";lr>"...))
@@ -123,10 +127,14 @@ func (p *Proxy) recordRoute(f *transport.Flow, u store.UserID, callID string) st
 // ws, TLS below it or not.
 func uriTransport(f *transport.Flow) string {
 	switch f.Transport {
-	case transport.WS, transport.WSS:
-		return "ws"
+	case transport.UDP:
+		return "udp"
+	case transport.TCP:
+		return "tcp"
+	case transport.TLS:
+		return "tls"
 	}
-	return strings.ToLower(f.Transport)
+	return "ws"
 }
 
 // appendSentBy appends the host:port by which the peer of f reaches us.

@@ -120,7 +120,7 @@ func TestOurNames(t *testing.T) {
 		b := newBed(t)
 		b.host = tt.host
 		f := b.phone("alice", tt.transport).flow
-		if got := b.proxy.via(f, "z"); got != tt.via {
+		if got := b.proxy.via(f, []byte("z")); got != tt.via {
 			t.Errorf("Via %s, want %s", got, tt.via)
 		}
 		if got := b.proxy.recordRoute(f, 1, "c"); !strings.HasSuffix(got, tt.uri) {

@@ -14,7 +14,7 @@ import (
 // The first are the fields by which one trusted server tells another who is
 // calling and how the call came here. Our users are not servers: theirs are
 // dropped (RFC 3325 §5, RFC 5806, RFC 7044 §10, RFC 7315 §4). Identity stays, it
-// is signed. The last are put back where they belong: [Proxy.foreignCredentials].
+// is signed. The last are put back where they belong: [Proxy.appendForeignCredentials].
 func leftOut() []string {
 	return []string{
 		"P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID",
@@ -24,14 +24,13 @@ func leftOut() []string {
 	}
 }
 
-// asserted returns what is told to the callee about the sender that was proved
-// (RFC 3325 §5 and §7), unless the sender wants to stay unknown.
-func asserted(r *server.Request) []sip.Header {
-	aor := r.Sender.AOR()
-	if aor == "" || wantsPrivacy(r) {
-		return nil
+// appendAsserted appends what is told to the callee about the sender that was
+// proved (RFC 3325 §5 and §7), unless the sender wants to stay unknown.
+func appendAsserted(hs []sip.Header, r *server.Request) []sip.Header {
+	if r.Sender.Username == "" || wantsPrivacy(r) {
+		return hs
 	}
-	return []sip.Header{wire.H("P-Asserted-Identity", "<sip:"+aor+">")}
+	return append(hs, wire.H("P-Asserted-Identity", "<sip:"+r.Sender.Username+"@"+r.Sender.Domain+">"))
 }
 
 // wantsPrivacy tells whether the sender asks not to be named (RFC 3325 §9.3).
@@ -47,19 +46,18 @@ func wantsPrivacy(r *server.Request) bool {
 	return false
 }
 
-// foreignCredentials returns the credentials of r for other realms than ours:
-// the only ones that go on (RFC 3261 §22.3).
-func (p *Proxy) foreignCredentials(r *server.Request) []sip.Header {
-	var keep []sip.Header
+// appendForeignCredentials appends the credentials of r for other realms than
+// ours: the only ones that go on (RFC 3261 §22.3).
+func (p *Proxy) appendForeignCredentials(hs []sip.Header, r *server.Request) []sip.Header {
 	for _, h := range r.Headers() {
 		switch name := h.Name(); name {
 		case "Authorization", "Proxy-Authorization":
 			if !p.ourRealm(h.Value()) {
-				keep = append(keep, wire.H(name, h.Value()))
+				hs = append(hs, wire.H(name, h.Value()))
 			}
 		}
 	}
-	return keep
+	return hs
 }
 
 // clean returns a device's response without what only a trusted server may say,

@@ -54,11 +54,16 @@ type dialogRoute struct {
 // request came by and the side where it goes to; more when it passed here
 // twice. (RFC 3261 §16.4, RFC 5658)
 func (p *Proxy) route(r *server.Request) (dialogRoute, *server.Error) {
-	d := dialogRoute{uri: r.Recipient, rest: wire.Values(r.Request, "Route")}
+	d := dialogRoute{uri: r.Recipient}
 	d.uri.Headers = nil // RFC 3261 §19.1.5: never become headers
-	p.undoStrictRouter(r, &d)
-	for len(d.rest) > 0 {
-		t, ok, forged := p.readRoute(r, d.rest[0])
+	var room [4]string
+	routes := room[:0]
+	for v := range wire.All(r.Request, "Route") {
+		routes = append(routes, v)
+	}
+	routes = p.undoStrictRouter(r, &d, routes)
+	for len(routes) > 0 {
+		t, ok, forged := p.readRoute(r, routes[0])
 		if forged {
 			// RFC 5626 §5.3: a token that was tampered with
 			return d, &server.Error{Status: sip.StatusForbidden, Warning: "the Route of this request belongs to another dialog"}
@@ -67,26 +72,29 @@ func (p *Proxy) route(r *server.Request) (dialogRoute, *server.Error) {
 			break
 		}
 		d.claim(t)
-		d.rest = d.rest[1:]
+		routes = routes[1:]
 	}
+	d.rest = append(d.rest, routes...) // nil nearly always: we are the only proxy
 	return d, nil
 }
 
 // undoStrictRouter puts the Request-URI back in its place when the previous hop
-// was a strict router and put our Record-Route value there (RFC 3261 §16.4).
-func (p *Proxy) undoStrictRouter(r *server.Request, d *dialogRoute) {
+// was a strict router and put our Record-Route value there (RFC 3261 §16.4). It
+// returns the routes that are left.
+func (p *Proxy) undoStrictRouter(r *server.Request, d *dialogRoute, routes []string) []string {
 	t, ok := p.tokens.open(d.uri.User, r.CallID)
-	if !ok || len(d.rest) == 0 {
-		return
+	if !ok || len(routes) == 0 {
+		return routes
 	}
-	last := len(d.rest) - 1
-	target, err := wire.ParseNameAddr(d.rest[last])
+	last := len(routes) - 1
+	target, err := wire.ParseNameAddr(routes[last])
 	if err != nil {
-		return
+		return routes
 	}
-	d.uri, d.rest = target.URI, d.rest[:last]
+	d.uri = target.URI
 	d.uri.Headers = nil
 	d.claim(t)
+	return routes[:last]
 }
 
 func (d *dialogRoute) claim(t token) {
@@ -123,32 +131,42 @@ func (p *Proxy) isUs(r *server.Request, u *sip.Uri) bool {
 	return p.serves(u.Host) || u.Host == host && (u.Port == port || u.Port == 0)
 }
 
-// follow sends a request of a dialog to the other side: an ACK without state
-// (RFC 3261 §16.11, it has no response), everything else with.
+// follow sends a request of a dialog to the other side.
 func (p *Proxy) follow(r *server.Request, d dialogRoute) {
-	if r.Method == sip.ACK {
-		p.nextHop(d, func(h hop, ok bool) {
-			defer p.caught(r)
-			if ok {
-				p.forwardACK(r, h, d.rest)
-			}
-		})
+	if r.Method != sip.ACK && r.Transaction() == nil {
 		return
 	}
-	tx := r.Transaction()
-	if tx == nil {
-		return
+	if h, ok := p.nextHop(&d); ok {
+		p.followTo(r, h, &d)
+	} else {
+		p.followElsewhere(r, h, d)
 	}
-	p.nextHop(d, func(h hop, ok bool) {
+}
+
+// followElsewhere is follow where the flow of the dialog is not enough. stay is
+// what is known of the other side.
+func (p *Proxy) followElsewhere(r *server.Request, stay hop, d dialogRoute) {
+	p.relocate(d, stay, func(h hop, ok bool) {
 		defer p.caught(r)
-		if !ok {
+		switch {
+		case ok:
+			p.followTo(r, h, &d)
+		case r.Method != sip.ACK:
 			// RFC 5626 §5.3.1; unlike 481 it leaves the dialog alive for a
 			// device that comes back
 			p.refuse(r, deviceGone, &server.Error{Status: statusFlowFailed})
-			return
 		}
-		c := p.newContext(r, tx, 1)
-		c.inDialog(h, d)
-		c.start()
 	})
+}
+
+// followTo forwards an ACK without state (RFC 3261 §16.11, it has no response),
+// everything else with.
+func (p *Proxy) followTo(r *server.Request, h hop, d *dialogRoute) {
+	if r.Method == sip.ACK {
+		p.forwardACK(r, h, d.rest)
+		return
+	}
+	c := p.newContext(r, r.Transaction(), 1)
+	c.inDialog(h, d)
+	c.start()
 }

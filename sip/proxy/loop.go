@@ -1,10 +1,12 @@
 package proxy
 
 import (
+	"encoding/binary"
 	"hash/maphash"
 	"strconv"
 	"strings"
 
+	"github.com/emiago/sipgo/sip"
 	"github.com/sparkleim/sparkle/sip/server"
 	"github.com/sparkleim/sparkle/sip/wire"
 )
@@ -21,19 +23,22 @@ func (p *Proxy) loopHash(r *server.Request) string {
 	var h maphash.Hash
 	h.SetSeed(p.loops)
 	for _, part := range [...]string{
-		r.Recipient.Scheme, r.Recipient.User, r.Recipient.Host, strconv.Itoa(r.Recipient.Port),
-		r.FromTag, r.ToTag, r.CallID, strconv.FormatUint(uint64(r.CSeq), 10), r.CSeqMethod,
+		r.Recipient.Scheme, r.Recipient.User, r.Recipient.Host,
+		r.FromTag, r.ToTag, r.CallID, r.CSeqMethod,
 	} {
 		h.WriteString(part)
 		h.WriteByte(0)
 	}
+	var room [16]byte
+	numbers := binary.BigEndian.AppendUint64(room[:0], uint64(r.Recipient.Port))
+	h.Write(binary.BigEndian.AppendUint32(numbers, r.CSeq))
 	for _, param := range r.Recipient.UriParams {
 		h.WriteString(param.K)
 		h.WriteByte('=')
 		h.WriteString(param.V)
 		h.WriteByte(0)
 	}
-	return "." + strconv.FormatUint(h.Sum64(), 36)
+	return string(strconv.AppendUint(append(room[:0], '.'), h.Sum64(), 36))
 }
 
 // looped tells whether r passed here before with the same Request-URI
@@ -48,6 +53,14 @@ func (p *Proxy) looped(r *server.Request, hash string) bool {
 		}
 	}
 	return false
+}
+
+// breadthHeader tells the next ones how many branches they may have.
+func (p *Proxy) breadthHeader(n int) sip.Header {
+	if n == p.cfg.MaxBreadth {
+		return p.fullBreadth // for most
+	}
+	return wire.H("Max-Breadth", strconv.Itoa(n)) // RFC 5393 §5.3.3
 }
 
 // breadth is how many branches r may have at a time, here and after us

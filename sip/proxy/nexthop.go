@@ -17,58 +17,57 @@ type hop struct {
 }
 
 // hopTo is the hop to a registered device.
-func hopTo(t registrar.Target) hop {
+func hopTo(t *registrar.Target) hop {
 	h := hop{flow: t.Flow, uri: t.Contact, path: t.Path, user: t.User}
 	h.uri.Headers = nil // RFC 3261 §19.1.5: headers in a Contact never become headers
 	return h
 }
 
-// nextHop finds the device at the other side of a dialog and gives it to then,
-// at once or, when the registrar must look its user up, later. ok is false when
-// it cannot be reached now.
-func (p *Proxy) nextHop(d dialogRoute, then func(h hop, ok bool)) {
-	stay := hop{flow: p.flowOf(d.next), uri: d.uri, user: d.next.user}
+// nextHop finds the device at the other side of a dialog by the flow that it had.
+// ok is false when that is gone, or says nothing about who is there: then h is
+// what [Proxy.relocate] starts from.
+func (p *Proxy) nextHop(d *dialogRoute) (h hop, ok bool) {
+	h = hop{flow: p.flowOf(d.next), uri: d.uri, user: d.next.user}
 	gruu := p.isGRUU(&d.uri)
 	switch {
-	case stay.flow == nil:
-		p.relocate(d, stay, then)
-		return
-	case stay.flow.Reliable() && !gruu:
-		then(stay, true) // most requests
-		return
+	case h.flow == nil:
+		return h, false
+	case h.flow.Reliable() && !gruu:
+		return h, true // most requests
 	}
-	here := p.cfg.Locations.ByFlow(stay.flow)
-	t, ok := named(here, &d.uri)
-	switch {
-	case gruu && ok: // RFC 5627 §5.1: it becomes the Contact
-		stay.uri = hopTo(t).uri
-		then(stay, true)
-	case !gruu && len(here) > 0:
-		then(stay, true)
-	default:
-		p.relocate(d, stay, then)
+	here := p.cfg.Locations.ByFlow(h.flow)
+	if !gruu {
+		return h, len(here) > 0
 	}
+	t := named(here, &d.uri)
+	if t == nil {
+		return h, false
+	}
+	h.uri = t.Contact // RFC 5627 §5.1
+	return h, true
 }
 
-// named finds the device whose public GRUU is u.
-func named(here []registrar.Target, u *sip.Uri) (registrar.Target, bool) {
-	for _, t := range here {
+// named finds the device whose public GRUU is u, nil when it is not here.
+func named(here []registrar.Target, u *sip.Uri) *registrar.Target {
+	for i := range here {
+		t := &here[i]
 		if t.GRUU == "" {
 			continue
 		}
 		if g, err := wire.ParseURI(t.GRUU); err == nil && wire.EqualURI(&g, u) {
-			return t, true
+			return t
 		}
 	}
-	return registrar.Target{}, false
+	return nil
 }
 
 // relocate looks for the device by its Contact or GRUU among the devices of the
-// same user: the flow of the token is gone, or says nothing about who is there.
-// stay is used when its flow is alive and nothing better is known.
+// same user, and gives it to then, at once or, when the registrar must look the
+// user up, later; ok is false when it cannot be reached now. stay is used when
+// its flow is alive and nothing better is known.
 func (p *Proxy) relocate(d dialogRoute, stay hop, then func(h hop, ok bool)) {
-	if t, ok := p.cfg.Locations.ByContact(&d.uri); ok && reachable(t) && t.User == d.next.user {
-		then(hopTo(t), true)
+	if t, ok := p.cfg.Locations.ByContact(&d.uri); ok && reachable(&t) && t.User == d.next.user {
+		then(hopTo(&t), true)
 		return
 	}
 	if !p.isGRUU(&d.uri) {
@@ -76,7 +75,8 @@ func (p *Proxy) relocate(d dialogRoute, stay hop, then func(h hop, ok bool)) {
 		return
 	}
 	choose := func(found registrar.Resolved) {
-		for _, t := range found.Targets {
+		for i := range found.Targets {
+			t := &found.Targets[i]
 			if reachable(t) && t.User == d.next.user {
 				then(hopTo(t), true)
 				return
@@ -111,4 +111,4 @@ func (p *Proxy) isGRUU(u *sip.Uri) bool {
 	return ok && p.serves(u.Host)
 }
 
-func reachable(t registrar.Target) bool { return t.Flow != nil && t.Flow.Alive() }
+func reachable(t *registrar.Target) bool { return t.Flow != nil && t.Flow.Alive() }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/sparkleim/sparkle/sip/server"
 	"github.com/sparkleim/sparkle/sip/transaction"
 	"github.com/sparkleim/sparkle/sip/transport"
+	"github.com/sparkleim/sparkle/sip/wire"
 )
 
 // Transactions is what the proxy needs of [transaction.Layer].
@@ -73,6 +75,8 @@ type Proxy struct {
 
 	leftOut      []string // header fields that are not forwarded, see identity.go
 	leftOutFirst []string // the same for a request outside of dialogs
+
+	fullBreadth sip.Header // Max-Breadth of a request that goes to one device
 }
 
 // New makes a proxy.
@@ -102,6 +106,7 @@ func New(c Config) (*Proxy, error) {
 		leftOut: leftOut(),
 
 		leftOutFirst: append(leftOut(), "Max-Breadth"),
+		fullBreadth:  wire.H("Max-Breadth", strconv.Itoa(c.MaxBreadth)),
 	}
 	for _, d := range c.Domains {
 		p.domains[strings.ToLower(d)] = true

@@ -28,7 +28,8 @@ func (p *Proxy) serveInitial(r *server.Request) {
 	}
 	p.targets(r, func(found registrar.Resolved) {
 		defer p.caught(r)
-		set, err := targetSet(r, found)
+		var room [2]candidate
+		set, err := targetSet(room[:0], r, found)
 		if err != nil {
 			p.refuse(r, nobodyThere, err)
 			return
@@ -50,13 +51,13 @@ func (p *Proxy) serveInitial(r *server.Request) {
 func (p *Proxy) targets(r *server.Request, then func(registrar.Resolved)) {
 	u := p.asSIP(&r.Recipient)
 	ours := p.serves(u.Host)
-	if !ours || isSocket(&u) {
-		if t, ok := p.cfg.Locations.ByContact(&u); ok || !ours {
+	if !ours || isSocket(u) {
+		if t, ok := p.cfg.Locations.ByContact(u); ok || !ours {
 			then(registrar.Resolved{Found: ok, Targets: []registrar.Target{t}})
 			return
 		}
 	}
-	if found, ok := p.cfg.Locations.Resolve(&u, then); ok {
+	if found, ok := p.cfg.Locations.Resolve(u, then); ok {
 		then(found)
 	}
 }
@@ -73,15 +74,18 @@ func isSocket(u *sip.Uri) bool {
 
 // asSIP is the Request-URI without headers; a telephone number becomes a user
 // part of our first domain (RFC 3261 §19.1.6).
-func (p *Proxy) asSIP(u *sip.Uri) sip.Uri {
-	if u.Scheme == "tel" {
+func (p *Proxy) asSIP(u *sip.Uri) *sip.Uri {
+	switch {
+	case u.Scheme == "tel":
 		// RFC 3966 §3: visual separators mean nothing
 		number := strings.NewReplacer("-", "", ".", "", "(", "", ")", "").Replace(u.User)
-		return sip.Uri{Scheme: "sip", User: number, Host: p.cfg.Domains[0]}
+		return &sip.Uri{Scheme: "sip", User: number, Host: p.cfg.Domains[0]}
+	case u.Headers != nil:
+		plain := *u
+		plain.Headers = nil
+		return &plain
 	}
-	plain := *u
-	plain.Headers = nil
-	return plain
+	return u
 }
 
 // candidate is a target with its place in the order of trying.
@@ -93,17 +97,17 @@ type candidate struct {
 	after    int // index of the better flow of the same device that must fail first, or -1
 }
 
-// targetSet puts what was found in the order of trying. Who is disabled does
-// not exist (DESIGN.md law 5).
-func targetSet(r *server.Request, found registrar.Resolved) ([]candidate, *server.Error) {
+// targetSet appends to set what was found, in the order of trying. Who is
+// disabled does not exist (DESIGN.md law 5).
+func targetSet(set []candidate, r *server.Request, found registrar.Resolved) ([]candidate, *server.Error) {
 	if found.Err != nil {
 		return nil, &server.Error{Status: sip.StatusServiceUnavailable, RetryAfter: 5}
 	}
 	if !found.Found || found.Disabled {
 		return nil, &server.Error{Status: sip.StatusNotFound}
 	}
-	set := make([]candidate, 0, len(found.Targets))
-	for _, t := range found.Targets {
+	for i := range found.Targets {
+		t := &found.Targets[i]
 		if !reachable(t) || isSender(r, t) || (r.Recipient.Scheme == "sips" && !t.Flow.Secure()) {
 			continue
 		}
@@ -117,7 +121,7 @@ func targetSet(r *server.Request, found registrar.Resolved) ([]candidate, *serve
 
 // place finds the place of t behind those of a better or equal q. A further flow
 // of a device stands where its first one does (RFC 5626 §6).
-func place(set []candidate, t registrar.Target) candidate {
+func place(set []candidate, t *registrar.Target) candidate {
 	next := candidate{hop: hopTo(t), instance: t.Instance, q: t.Q, after: -1}
 	if len(set) == 0 {
 		return next
@@ -138,6 +142,6 @@ func place(set []candidate, t registrar.Target) candidate {
 
 // isSender keeps a request to one's own address away from the device that sent
 // it: it goes to the user's other devices.
-func isSender(r *server.Request, t registrar.Target) bool {
+func isSender(r *server.Request, t *registrar.Target) bool {
 	return t.User == r.Sender.User && t.Flow.ID == r.Flow.ID
 }

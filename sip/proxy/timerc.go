@@ -13,6 +13,7 @@ type timerC struct {
 	clock *time.Timer
 
 	mu         sync.Mutex
+	ticking    bool // clock fires for the head, or for one that left before
 	head, tail *branch
 }
 
@@ -80,7 +81,7 @@ func (t *timerC) fire() {
 		t.unlink(b)
 		due = append(due, b)
 	}
-	if t.head != nil {
+	if t.ticking = t.head != nil; t.ticking {
 		t.clock.Reset(t.head.ring.deadline.Sub(now))
 	}
 	t.mu.Unlock()
@@ -100,11 +101,14 @@ func (t *timerC) push(b *branch) {
 	b.ring = ringing{queued: true, deadline: time.Now().Add(t.after), prev: t.tail}
 	if t.tail == nil {
 		t.head = b
-		t.clock.Reset(t.after)
 	} else {
 		t.tail.ring.next = b
 	}
 	t.tail = b
+	if !t.ticking {
+		t.ticking = true
+		t.clock.Reset(t.after)
+	}
 }
 
 func (t *timerC) unlink(b *branch) {
@@ -119,7 +123,4 @@ func (t *timerC) unlink(b *branch) {
 		b.ring.next.ring.prev = b.ring.prev
 	}
 	b.ring = ringing{}
-	if t.head == nil {
-		t.clock.Stop()
-	}
 }

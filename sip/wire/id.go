@@ -10,7 +10,14 @@ import (
 )
 
 // NewBranch returns a fresh unguessable branch (RFC 3261 §8.1.1.7).
-func NewBranch() string { return magicCookie + random(12) }
+func NewBranch() string { return string(AppendBranch(nil)) }
+
+// AppendBranch appends what [NewBranch] returns to dst.
+func AppendBranch(dst []byte) []byte {
+	var raw [12]byte
+	rand.Read(raw[:]) // never fails
+	return hex.AppendEncode(append(dst, magicCookie...), raw[:])
+}
 
 // NewTag returns a fresh unguessable tag (RFC 3261 §19.3).
 func NewTag() string { return random(8) }
