@@ -78,7 +78,7 @@ func New(cfg Config) (*Registrar, error) {
 	g := &Registrar{
 		cfg: cfg, log: cfg.Log,
 		table:  newTable(),
-		users:  newUsers(cfg.Users),
+		users:  newUsers(cfg.Users, cfg.Domain),
 		serial: newSerial(touchesAtATime, touchesWaiting),
 		intern: newInterner(),
 		gruus:  gruus,

@@ -30,11 +30,11 @@ func (g *Registrar) Resolve(u *sip.Uri, resume func(Resolved)) (r Resolved, ok b
 	if err != nil {
 		return Resolved{}, true // RFC 5627 §5.4: 404 to a GRUU that is none
 	}
-	a := g.addressOf(d.username)
-	if user, ok := g.users.get(a); ok {
+	name := strings.ToLower(d.username) // usernames have one spelling
+	if user, ok := g.users.get(name); ok {
 		return g.resolved(user, d), true
 	}
-	err = g.users.fetch(a.clone(), func(user *store.User, err error) {
+	err = g.users.fetch(name, func(user *store.User, err error) {
 		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			resume(Resolved{Err: err})
 			return
@@ -66,15 +66,15 @@ func (g *Registrar) resolved(user *store.User, d device) Resolved {
 // userOf finds who an address-of-record belongs to and calls then, at once or,
 // when beginWait allows it, later; nil means nobody.
 func (g *Registrar) userOf(u *sip.Uri, beginWait func() bool, then func(*store.User, error)) {
-	a := g.addressOf(userPart(u))
-	if user, ok := g.users.get(a); ok {
+	name := strings.ToLower(userPart(u))
+	if user, ok := g.users.get(name); ok {
 		then(user, nil)
 		return
 	}
 	if !beginWait() {
 		return
 	}
-	err := g.users.fetch(a.clone(), func(user *store.User, err error) {
+	err := g.users.fetch(name, func(user *store.User, err error) {
 		if errors.Is(err, store.ErrNotFound) {
 			err = nil
 		}
@@ -93,11 +93,3 @@ func userPart(u *sip.Uri) string {
 	aor := wire.AOR(u)
 	return aor[:strings.LastIndexByte(aor, '@')]
 }
-
-// addressOf is the key of a user part: usernames have one spelling, lower case.
-func (g *Registrar) addressOf(user string) address {
-	return address{user: strings.ToLower(user), domain: g.cfg.Domain}
-}
-
-// clone makes a key that keeps no message alive.
-func (a address) clone() address { return address{user: strings.Clone(a.user), domain: a.domain} }

@@ -2,6 +2,7 @@ package registrar
 
 import (
 	"context"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,33 +24,31 @@ const (
 	missing         = 5 * time.Second
 )
 
-// address is the user part and the domain of an address-of-record.
-type address struct{ user, domain string }
-
-// users answers from memory who an address belongs to.
+// users answers from memory who an address of our domain belongs to: a username
+// or a number.
 type users struct {
-	cache   *cache.Cache[address, *store.User]
+	cache   *cache.Cache[string, *store.User]
 	changed sync.Map // store.UserID → time.Time of the last change
 }
 
-func newUsers(from Users) *users {
-	load := func(ctx context.Context, a address) (*store.User, error) {
-		u, err := from.UserByAddress(ctx, a.user, a.domain)
+func newUsers(from Users, domain string) *users {
+	load := func(ctx context.Context, user string) (*store.User, error) {
+		u, err := from.UserByAddress(ctx, user, domain)
 		if err != nil {
 			return nil, err
 		}
 		return &u, nil
 	}
-	return &users{cache: cache.New(cache.Config[address, *store.User]{
+	return &users{cache: cache.New(cache.Config[string, *store.User]{
 		Load: load, Size: cachedAddresses, Keep: keepUser, KeepNone: missing,
 		Loads: 4, Queue: 4096, Timeout: 5 * time.Second,
 	})}
 }
 
-// get returns the user of an address, nil when there is none; ok is false when
+// get returns the user of a user part, nil when there is none; ok is false when
 // the store must be asked.
-func (us *users) get(a address) (u *store.User, ok bool) {
-	e, ok := us.cache.Get(a)
+func (us *users) get(user string) (u *store.User, ok bool) {
+	e, ok := us.cache.Get(user)
 	if !ok || e.Value == nil {
 		return nil, ok
 	}
@@ -61,8 +60,8 @@ func (us *users) get(a address) (u *store.User, ok bool) {
 
 // fetch asks the store; then gets what get would have returned, or an error
 // that is not store.ErrNotFound.
-func (us *users) fetch(a address, then func(*store.User, error)) error {
-	return us.cache.Fetch(a, then)
+func (us *users) fetch(user string, then func(*store.User, error)) error {
+	return us.cache.Fetch(strings.Clone(user), then)
 }
 
 // forget makes what is remembered of a user old.
