@@ -18,7 +18,7 @@ import (
 // Config describes one user at one server.
 type Config struct {
 	Server    string // host:port
-	Transport string // udp, tcp or tls
+	Transport string // udp, tcp, tls, or for New wss
 	Domain    string
 	User      string
 	Password  string
@@ -64,10 +64,20 @@ func Dial(c Config) (*Agent, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", c.User, err)
 	}
+	return New(c, conn), nil
+}
+
+// New starts to read from a connection that somebody else has made: from an
+// address that the system would not choose, or a WebSocket (Transport "wss").
+func New(c Config, conn net.Conn) *Agent {
 	a := &Agent{Config: c, conn: conn, closed: make(chan struct{}), waiting: map[string]chan *Message{}}
-	a.contact = fmt.Sprintf("<sip:%s@%s;transport=%s>", c.User, conn.LocalAddr(), c.Transport)
+	transport := c.Transport
+	if transport == "wss" {
+		transport = "ws" // RFC 7118 §5.2: the same parameter for both
+	}
+	a.contact = fmt.Sprintf("<sip:%s@%s;transport=%s>", c.User, conn.LocalAddr(), transport)
 	go a.read()
-	return a, nil
+	return a
 }
 
 func connect(c Config) (net.Conn, error) {

@@ -44,11 +44,13 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// server is a running `sparkle localserve` with the demo organisation.
+// server is a running `sparkle localserve` with the demo organisation, or an
+// office (office_test.go).
 type server struct {
 	dir   string
 	bin   string
 	port  int // the first of four: UDP and TCP, TLS, HTTPS, metrics
+	args  []string
 	cmd   *exec.Cmd
 	log   *os.File
 	env   []string
@@ -65,12 +67,33 @@ type server struct {
 // startServer starts the program on free ports with an empty directory.
 func startServer(t *testing.T, env ...string) *server {
 	t.Helper()
+	return startServerIn(t, t.TempDir(), env...)
+}
+
+// startServerIn starts it with a directory of the caller's.
+func startServerIn(t *testing.T, dir string, env ...string) *server {
+	t.Helper()
+	s := newServer(t, dir, env...)
+	s.args = []string{"localserve", "--dir", dir, "--port-base", strconv.Itoa(s.port)}
+	s.run(t)
+	return s
+}
+
+func newServer(t *testing.T, dir string, env ...string) *server {
+	t.Helper()
 	bin, err := program()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{dir: t.TempDir(), bin: bin, port: freePorts(t, 4), env: env}
-	s.log, err = os.Create(filepath.Join(s.dir, "log"))
+	return &server{dir: dir, bin: bin, port: freePorts(t, 4), env: env}
+}
+
+// run starts the server and stops it at the end of the test. Its log is not in
+// its directory, so that a fault of that disk is not one of the log.
+func (s *server) run(t *testing.T) {
+	t.Helper()
+	var err error
+	s.log, err = os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,10 +102,9 @@ func startServer(t *testing.T, env ...string) *server {
 		s.stop(t)
 		s.log.Close()
 		if t.Failed() {
-			t.Logf("end of the server's log:\n%s", tail(filepath.Join(s.dir, "log"), 60))
+			t.Logf("end of the server's log:\n%s", tail(s.log.Name(), 60))
 		}
 	})
-	return s
 }
 
 // start runs the program on its directory; after a stop or kill it comes back
@@ -91,7 +113,7 @@ func (s *server) start(t *testing.T) {
 	t.Helper()
 	ready := filepath.Join(s.dir, "ready.json")
 	os.Remove(ready)
-	s.cmd = exec.Command(s.bin, "localserve", "--dir", s.dir, "--port-base", strconv.Itoa(s.port))
+	s.cmd = exec.Command(s.bin, s.args...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	s.cmd.Env = append(os.Environ(), s.env...)
 	if err := s.cmd.Start(); err != nil {
@@ -99,6 +121,10 @@ func (s *server) start(t *testing.T) {
 	}
 	s.done = make(chan error, 1)
 	go func(cmd *exec.Cmd, done chan error) { done <- cmd.Wait() }(s.cmd, s.done)
+	if s.isOffice() {
+		s.awaitOffice(t)
+		return
+	}
 	eventually(t, 30*time.Second, "the server is ready", func() bool {
 		b, err := os.ReadFile(ready)
 		return err == nil && json.Unmarshal(b, &s.Ready) == nil
@@ -134,12 +160,17 @@ func (s *server) stop(t *testing.T) {
 // sparkle runs a command of the program against the running server.
 func (s *server) sparkle(t *testing.T, args ...string) string {
 	t.Helper()
-	cmd := exec.Command(s.bin, append(args, "--data", s.dir)...)
-	out, err := cmd.CombinedOutput()
+	out, err := s.try(args...)
 	if err != nil {
 		t.Fatalf("sparkle %v: %v\n%s", args, err, out)
 	}
-	return string(out)
+	return out
+}
+
+// try is sparkle for a command that may fail.
+func (s *server) try(args ...string) (string, error) {
+	out, err := exec.Command(s.bin, append(args, "--data", s.dir)...).CombinedOutput()
+	return string(out), err
 }
 
 // addr is the server's address for a transport.
