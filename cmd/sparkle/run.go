@@ -160,12 +160,14 @@ func (s *Server) drain() error {
 	flush, cancel := context.WithTimeout(context.Background(), flushTime)
 	defer cancel()
 	s.doors.close(flush)
-	flushed := s.stack.Close(flush)
+	if err := s.stack.Close(flush); err != nil {
+		s.log.Warn("cut off peers that do not read", "error", err) // theirs is the failure
+	}
 	s.chat.Close()
 	s.transactions.Close()
 	closed := s.closeStore()
 	s.log.Info("stopped")
-	return errors.Join(drained, flushed, closed)
+	return errors.Join(drained, closed)
 }
 
 // waitForTransactions waits until every request that was accepted has its final

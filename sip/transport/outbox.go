@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/coder/websocket"
 )
@@ -116,11 +117,11 @@ func (c *conn) nextBatch() *chunk {
 // hangUp says goodbye in the way of the transport and ends the writer.
 func (c *conn) hangUp(linger bool) {
 	c.writing.Store(nanotime())
-	if linger && c.halfClose() == nil {
+	if linger && !c.flow.stack.ending() && c.halfClose() == nil {
 		c.enter(phaseLinger)
 	} else {
 		if c.ws != nil {
-			_ = c.ws.Close(websocket.StatusNormalClosure, "")
+			c.closeWebSocket()
 		} else {
 			_ = c.rw.Close()
 		}
@@ -136,6 +137,14 @@ func (c *conn) hangUp(linger bool) {
 	if last {
 		c.finish()
 	}
+}
+
+// closeWebSocket waits for the peer's close frame (RFC 6455 §7.1.1), but not
+// long: nobody holds up the end of the server.
+func (c *conn) closeWebSocket() {
+	late := time.AfterFunc(lingerTime, func() { c.raw.Close() })
+	defer late.Stop()
+	_ = c.ws.Close(websocket.StatusNormalClosure, "")
 }
 
 // halfClose ends our direction only.

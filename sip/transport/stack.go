@@ -213,6 +213,12 @@ func (s *Stack) Close(ctx context.Context) error {
 		close(s.closed)
 	}
 	s.mu.Unlock()
+	s.conns.all(func(c *conn) bool {
+		if c.phase.Load() == phaseLinger { // nobody watches its time any more
+			c.kill(causeLocal)
+		}
+		return true
+	})
 
 	quiet := make(chan struct{})
 	go func() { s.running.Wait(); close(quiet) }()
@@ -223,6 +229,16 @@ func (s *Stack) Close(ctx context.Context) error {
 		s.conns.all(func(c *conn) bool { c.kill(causeLocal); return true })
 		<-quiet
 		return fmt.Errorf("transport: some peers did not take what was queued for them: %w", ctx.Err())
+	}
+}
+
+// ending tells whether Close was called.
+func (s *Stack) ending() bool {
+	select {
+	case <-s.closed:
+		return true
+	default:
+		return false
 	}
 }
 

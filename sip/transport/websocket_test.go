@@ -167,3 +167,20 @@ func TestWebSocketRefusals(t *testing.T) {
 		t.Errorf("over the limit: %d", status)
 	}
 }
+
+// A peer that does not answer our close frame holds up the end of the server
+// for two seconds only.
+func TestCloseDoesNotWaitForTheCloseFrameOfAPeer(t *testing.T) {
+	r := newRecorder()
+	s := start(t, Config{}, r)
+	conn := openWS(t, s, false) // and never reads
+	if err := conn.Write(t.Context(), websocket.MessageText, []byte(request(1, ""))); err != nil {
+		t.Fatal(err)
+	}
+	r.await(t, "the flow", func() bool { return len(r.flows) == 1 })
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
+	defer cancel()
+	if err := s.Close(ctx); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+}

@@ -143,7 +143,7 @@ func (s *server) dialFrom(t *testing.T, transport, ip string) net.Conn {
 // agentOn gives a user a connection that was made in another way.
 func (s *server) agentOn(t *testing.T, user, transport string, conn net.Conn) *agent.Agent {
 	t.Helper()
-	a := agent.New(agent.Config{Server: s.addr(transport), Transport: transport, Domain: s.Ready.Domain, User: user, Password: s.Ready.Password}, conn)
+	a := agent.New(agent.Config{Transport: transport, Domain: s.Ready.Domain, User: user, Password: s.Ready.Password}, conn)
 	t.Cleanup(a.Close)
 	return a
 }
