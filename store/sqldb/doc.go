@@ -44,7 +44,7 @@
 //
 // # Search
 //
-// Messages are indexed in the background, when the writer is idle or the index
+// Messages are indexed in the background, when the program is idle or the index
 // falls behind: every character of a Chinese text and every pair of
 // neighbours, and words of other scripts, as tokens of an FTS5 table. What is
 // not indexed yet is scanned. FTS5 needs the build tag sqlite_fts5; without

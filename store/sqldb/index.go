@@ -13,14 +13,17 @@ import (
 	"time"
 
 	"github.com/sparkleim/sparkle/store"
+	"golang.org/x/sys/unix"
 )
 
 const (
-	indexTick  = time.Second      // between looks at what is new
-	indexIdle  = time.Second      // the writer is idle when it has done nothing for so long
-	indexLate  = 60 * time.Second // after so long, indexing goes on beside the writer
-	indexBatch = 256              // messages of one transaction
-	indexShare = 8                // batches a tick beside the writer: about a tenth of a core
+	indexTick  = time.Second     // between looks at what is new
+	indexIdle  = time.Second     // the writer is idle when it has done nothing for so long
+	indexQuiet = 0.2             // and the whole program when it uses so little of one processor
+	indexSlice = time.Second / 2 // of work between two looks whether it still is
+	indexLate  = 5 * time.Minute // after so long, indexing goes on beside the writer
+	indexBatch = 256             // messages of one transaction
+	indexShare = 8               // batches a tick beside the writer: about a tenth of a core
 )
 
 // index keeps the full-text index in search.db. It can be deleted at any time
@@ -31,6 +34,7 @@ type index struct {
 	reader  *sql.DB
 	indexed atomic.Int64 // gid up to which messages can be found in it
 	late    time.Time    // since when there is something to index; zero when there is not
+	rest    usage        // when the indexer last stopped working
 }
 
 const indexSchema = `
@@ -120,14 +124,16 @@ func (x *index) close() error {
 	return errors.Join(errs...)
 }
 
-// run is the indexer's goroutine. It works when the writer is idle, so that it
-// costs nothing at peak, and a little at a time when it falls behind.
+// run is the indexer's goroutine. It works when the program has little else to
+// do, so that it costs nothing at peak, and a little at a time when it falls
+// behind.
 func (x *index) run(ctx context.Context) {
 	if x.writer == nil {
 		return
 	}
 	tick := time.NewTicker(indexTick)
 	defer tick.Stop()
+	x.rest = usageNow()
 	for {
 		select {
 		case <-ctx.Done():
@@ -141,6 +147,9 @@ func (x *index) run(ctx context.Context) {
 }
 
 func (x *index) work(ctx context.Context) error {
+	start := usageNow()
+	quiet := start.since(x.rest) < indexQuiet
+	defer func() { x.rest = usageNow() }()
 	for share := 0; ctx.Err() == nil; share++ {
 		if x.db.activity.newestGID() <= x.indexed.Load() {
 			x.late = time.Time{}
@@ -150,7 +159,8 @@ func (x *index) work(ctx context.Context) error {
 			x.late = time.Now()
 		}
 		late := time.Since(x.late) > indexLate && share < indexShare
-		if !late && !x.db.writer.idle(indexIdle) {
+		idle := quiet && time.Since(start.at) < indexSlice && x.db.writer.idle(indexIdle)
+		if !late && !idle {
 			return nil
 		}
 		if err := x.advance(ctx); err != nil {
@@ -158,6 +168,26 @@ func (x *index) work(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// usage is the processor time that this process had used at a moment.
+type usage struct {
+	at   time.Time
+	used time.Duration
+}
+
+// usageNow is all zero use where the system does not tell it.
+func usageNow() usage {
+	var r unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &r) != nil {
+		return usage{at: time.Now()}
+	}
+	return usage{time.Now(), time.Duration(r.Utime.Nano() + r.Stime.Nano())}
+}
+
+// since is how much of one processor was used since an earlier moment.
+func (u usage) since(before usage) float64 {
+	return float64(u.used-before.used) / float64(u.at.Sub(before.at))
 }
 
 // idle tells that nothing durable was written for d and nothing waits.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/sparkleim/sparkle/store"
@@ -299,4 +300,37 @@ func BenchmarkIndex(b *testing.B) {
 	before := cpuTime(b)
 	indexAll(b, db)
 	b.ReportMetric(float64((cpuTime(b)-before).Microseconds())/float64(b.N), "cpu-µs/op")
+}
+
+// TestIndexWaitsForQuiet: a busy program is left alone, and what is not indexed
+// is found all the same.
+func TestIndexWaitsForQuiet(t *testing.T) {
+	db := openTest(t, Config{})
+	db.background()
+	db.ended.Wait()
+	x := db.index
+	if x.writer == nil {
+		t.Skip("built without FTS5")
+	}
+	sendAll(t, db, []string{"会议", "午饭"})
+	db.writer.lastWrite.Store(0)
+	for _, c := range []struct {
+		name string
+		rest usage
+		want int64
+	}{
+		{"busy", usage{usageNow().at.Add(-time.Second), usageNow().used - time.Second}, 0},
+		{"quiet", usage{usageNow().at.Add(-time.Hour), usageNow().used}, db.activity.newestGID()},
+	} {
+		x.rest = c.rest
+		if err := x.work(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := x.indexed.Load(); got != c.want {
+			t.Errorf("%s: indexed up to %d, want %d", c.name, got, c.want)
+		}
+		if r, err := db.Search(t.Context(), store.SearchQuery{Text: "午饭"}); err != nil || len(r.Messages) != 1 {
+			t.Errorf("%s: %d found: %v", c.name, len(r.Messages), err)
+		}
+	}
 }
