@@ -82,7 +82,6 @@ func (w *writer) insert(m *store.NewMessage, pos, gid int64) error {
 	if body == nil {
 		body = []byte{}
 	}
-	_, err := w.hot.message.exec(pos, gid, int64(m.Kind), int64(m.From), int64(m.To), int64(m.FromDevice), dedup, m.CallID,
+	return w.hot.message.exec(pos, gid, int64(m.Kind), int64(m.From), int64(m.To), int64(m.FromDevice), dedup, m.CallID,
 		m.MessageID, m.ContentType, m.Encoding, m.Headers, text, m.TraceID, m.Source, body)
-	return err
 }

@@ -88,7 +88,7 @@ func (d *dedup) accepted(w *writer, pos int64) (store.Accepted, error) {
 func (d *dedup) save(w *writer) error {
 	d.saving = min(dedupChunk, len(d.unsaved))
 	for _, id := range d.unsaved[:d.saving] {
-		if _, err := w.hot.saveDedup.exec(int64(id.sender), id.key[:], d.old[id]); err != nil {
+		if err := w.hot.saveDedup.exec(int64(id.sender), id.key[:], d.old[id]); err != nil {
 			return err
 		}
 	}

@@ -200,12 +200,12 @@ func (db *DB) relax(put func(*relaxedSet)) {
 // applyRelaxed writes a set.
 func (w *writer) applyRelaxed(s *relaxedSet) error {
 	for k, seq := range s.cursors {
-		if _, err := w.hot.cursor.exec(int64(k.device), int64(k.conv), seq); err != nil {
+		if err := w.hot.cursor.exec(int64(k.device), int64(k.conv), seq); err != nil {
 			return err
 		}
 	}
 	for _, d := range s.traces {
-		if _, err := w.hot.delivery.exec(d.GID, int64(d.Device), int64(d.Status), d.Rendering, d.At.UnixMilli()); err != nil {
+		if err := w.hot.delivery.exec(d.GID, int64(d.Device), int64(d.Status), d.Rendering, d.At.UnixMilli()); err != nil {
 			return err
 		}
 	}
@@ -229,11 +229,9 @@ func (w *writer) applyRelaxed(s *relaxedSet) error {
 
 func (w *writer) applyBinding(k bindingKey, b *store.Binding) error {
 	if b == nil {
-		_, err := w.hot.unbind.exec(int64(k.user), k.instance, int64(k.regID), k.contact)
-		return err
+		return w.hot.unbind.exec(int64(k.user), k.instance, int64(k.regID), k.contact)
 	}
-	_, err := w.hot.binding.exec(int64(k.user), k.instance, int64(k.regID), k.contact, int64(b.Device), b.Contact, b.Params,
+	return w.hot.binding.exec(int64(k.user), k.instance, int64(k.regID), k.contact, int64(b.Device), b.Contact, b.Params,
 		strings.Join(b.Path, "\n"), int64(b.Q), b.CallID, int64(b.CSeq), b.Expires.UnixMilli(), b.Received, b.Local,
 		int64(b.TempGRUU), b.UserAgent)
-	return err
 }

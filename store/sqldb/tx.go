@@ -30,33 +30,27 @@ func (t tx) query(query string, args ...any) (*sql.Rows, error) {
 }
 
 // statement is prepared on the connection of the writer and run without the
-// bookkeeping of database/sql, which costs as much as a small insert.
+// bookkeeping of database/sql, which costs as much as a small insert. Arguments
+// are int64, string, []byte or nil.
 type statement struct {
 	prepared driver.Stmt
-	run      driver.StmtExecContext
-	ask      driver.StmtQueryContext
+	run      driver.StmtQueryContext
 	args     []driver.NamedValue
 }
 
-// exec returns the number of rows that changed. Arguments are int64, string,
-// []byte or nil.
-func (s *statement) exec(args ...driver.Value) (int64, error) {
-	for i, a := range args {
-		s.args[i].Value = a
-	}
-	r, err := s.run.ExecContext(context.Background(), s.args)
+// exec takes the way of a query also for what returns no rows: it hands all
+// arguments over in one call, not in one each.
+func (s *statement) exec(args ...driver.Value) error {
+	rows, err := s.query(args)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	return r.RowsAffected()
+	return rows.Close()
 }
 
 // queryInt returns the first column of the first row, or false without a row.
 func (s *statement) queryInt(args ...driver.Value) (n int64, ok bool, err error) {
-	for i, a := range args {
-		s.args[i].Value = a
-	}
-	rows, err := s.ask.QueryContext(context.Background(), s.args)
+	rows, err := s.query(args)
 	if err != nil {
 		return 0, false, err
 	}
@@ -72,9 +66,16 @@ func (s *statement) queryInt(args ...driver.Value) (n int64, ok bool, err error)
 	return n, ok, nil
 }
 
-// hotStatements are those that run for every message.
+func (s *statement) query(args []driver.Value) (driver.Rows, error) {
+	for i, a := range args {
+		s.args[i].Value = a
+	}
+	return s.run.QueryContext(context.Background(), s.args)
+}
+
+// hotStatements are those that run for every batch and every message.
 type hotStatements struct {
-	dedup, saveDedup, message, cursor, delivery, binding, unbind *statement
+	begin, commit, dedup, saveDedup, message, cursor, delivery, binding, unbind *statement
 }
 
 const (
@@ -97,7 +98,7 @@ const (
 	deleteBinding = `DELETE FROM binding WHERE user_id = $1 AND instance = $2 AND reg_id = $3 AND contact_key = $4`
 )
 
-func prepareHot(conn *sql.Conn) (*hotStatements, error) {
+func prepareHot(conn *sql.Conn, d dialect) (*hotStatements, error) {
 	h := new(hotStatements)
 	// The statements outlive the call of Raw; that is sound because the
 	// connection is never handed to anybody but the writer.
@@ -106,7 +107,7 @@ func prepareHot(conn *sql.Conn) (*hotStatements, error) {
 			to    **statement
 			query string
 		}{
-			{&h.dedup, selectDedup}, {&h.saveDedup, upsertDedup}, {&h.message, insertMessage}, {&h.cursor, upsertCursor},
+			{&h.begin, d.begin}, {&h.commit, "COMMIT"}, {&h.dedup, selectDedup}, {&h.saveDedup, upsertDedup}, {&h.message, insertMessage}, {&h.cursor, upsertCursor},
 			{&h.delivery, upsertDelivery}, {&h.binding, upsertBinding}, {&h.unbind, deleteBinding},
 		} {
 			var err error
@@ -128,12 +129,11 @@ func prepare(raw any, query string) (*statement, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", query, err)
 	}
-	run, canRun := prepared.(driver.StmtExecContext)
-	ask, canAsk := prepared.(driver.StmtQueryContext)
-	if !canRun || !canAsk {
+	run, ok := prepared.(driver.StmtQueryContext)
+	if !ok {
 		return nil, errors.New("the driver cannot run prepared statements with a context")
 	}
-	s := &statement{prepared: prepared, run: run, ask: ask, args: make([]driver.NamedValue, prepared.NumInput())}
+	s := &statement{prepared: prepared, run: run, args: make([]driver.NamedValue, prepared.NumInput())}
 	for i := range s.args {
 		s.args[i].Ordinal = i + 1
 	}
@@ -141,7 +141,7 @@ func prepare(raw any, query string) (*statement, error) {
 }
 
 func (h *hotStatements) close() {
-	for _, s := range []*statement{h.dedup, h.saveDedup, h.message, h.cursor, h.delivery, h.binding, h.unbind} {
+	for _, s := range []*statement{h.begin, h.commit, h.dedup, h.saveDedup, h.message, h.cursor, h.delivery, h.binding, h.unbind} {
 		s.prepared.Close()
 	}
 }

@@ -66,7 +66,7 @@ type writer struct {
 }
 
 func newWriter(db *DB, conn *sql.Conn, newest int64) (*writer, error) {
-	hot, err := prepareHot(conn)
+	hot, err := prepareHot(conn, db.dialect)
 	if err != nil {
 		return nil, err
 	}
@@ -241,7 +241,7 @@ func (w *writer) transact(b batch, rel *relaxedSet) error {
 		w.rollback()
 		return unavailable(err)
 	}
-	if _, err := w.tx.exec("COMMIT"); err != nil {
+	if err := w.hot.commit.exec(); err != nil {
 		w.rollback()
 		if w.db.dialect.fault(err) == faultRetry {
 			return unavailable(err)
@@ -265,8 +265,7 @@ func (w *writer) begin(durable bool) error {
 		}
 		w.relaxing = !durable
 	}
-	_, err := w.tx.exec(w.db.dialect.begin)
-	return err
+	return w.hot.begin.exec()
 }
 
 // rollback ends the transaction; where SQLite has already undone it, there is
