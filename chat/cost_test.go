@@ -42,6 +42,21 @@ func (noAnswer) ReplyError(err error)             { panic(err) }
 // BenchmarkMessage is what chat itself adds to a MESSAGE between two phones:
 // read, check, look up, build the request out, take its 200.
 func BenchmarkMessage(b *testing.B) {
+	send := correspondence(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		send()
+	}
+}
+
+func TestMessageAllocatesLittle(t *testing.T) {
+	if n := testing.AllocsPerRun(100, correspondence(t)); n > 34 {
+		t.Errorf("%v allocations a message", n)
+	}
+}
+
+// correspondence returns what sends one message between two phones.
+func correspondence(tb testing.TB) (send func()) {
 	q := &quick{}
 	p := &people{users: map[string]store.User{}, targets: map[store.UserID][]registrar.Target{}}
 	alice, bob := p.add("alice", "Alice"), p.add("bob", "Bob")
@@ -50,7 +65,7 @@ func BenchmarkMessage(b *testing.B) {
 		p.put(registrar.Target{User: u.ID, Device: store.Device{ID: d, User: u.ID}, Flow: flowOf(d), Contact: sip.Uri{Scheme: "sip", User: u.Username, Host: "192.0.2.1"}})
 	}
 	s := New(Config{Archive: q, Users: p, Locations: p, Transactions: q, Flows: p, Domain: "example.com"})
-	defer s.Close()
+	tb.Cleanup(s.Close)
 	d := s.devices.find(bob.ID, 201)
 	d.queue.more, d.started = false, true
 
@@ -59,17 +74,16 @@ func BenchmarkMessage(b *testing.B) {
 		"User-Agent: test\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"
 	msg, err := wire.Parse([]byte(raw))
 	if err != nil {
-		b.Fatal(err)
+		tb.Fatal(err)
 	}
 	req := msg.(*sip.Request)
 	core, werr := wire.Examine(req)
 	if werr != nil {
-		b.Fatal(werr)
+		tb.Fatal(werr)
 	}
 	ok := wire.NewResponse(req, 200, "")
 	in := &transaction.Incoming{Request: req, Core: core, Flow: flowOf(101)}
-	b.ReportAllocs()
-	for b.Loop() {
+	return func() {
 		r := server.Request{Incoming: in, Sender: auth.Identity{User: alice.ID, Username: "alice", Domain: "example.com"}, TraceID: "trace"}
 		sub := read(&r)
 		sub.answerer = noAnswer{}
