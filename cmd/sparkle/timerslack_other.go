@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// joinWakeups needs Linux.
+func joinWakeups() {}
