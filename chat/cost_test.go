@@ -50,7 +50,7 @@ func BenchmarkMessage(b *testing.B) {
 }
 
 func TestMessageAllocatesLittle(t *testing.T) {
-	if n := testing.AllocsPerRun(100, correspondence(t)); n > 34 {
+	if n := testing.AllocsPerRun(100, correspondence(t)); n > 38 { // 33, and 35 under the race detector
 		t.Errorf("%v allocations a message", n)
 	}
 }
