@@ -3,11 +3,12 @@ package admin
 import (
 	"context"
 	"encoding/csv"
-	"encoding/json"
 	"io"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/sparkleim/sparkle/store"
@@ -35,8 +36,7 @@ func (a *API) exportMessages(ctx context.Context, in *struct {
 
 func (a *API) exportJSON(ctx context.Context, w io.Writer, q store.SearchQuery) error {
 	names := a.newNames()
-	lines := json.NewEncoder(w)
-	lines.SetEscapeHTML(false)
+	lines := &jsonLines{w: w}
 	return a.Messages.Export(ctx, q, func(m *store.Message) error {
 		return lines.Encode(names.message(ctx, m))
 	})
@@ -66,9 +66,17 @@ func (a *API) exportCSV(ctx context.Context, w io.Writer, q store.SearchQuery) e
 	return rows.Error()
 }
 
-// cell disarms a text that a spreadsheet would take for a formula.
+// cell disarms a text that a spreadsheet would take for a formula (a Chinese or
+// Japanese one takes full-width signs too), and replaces control characters,
+// which no spreadsheet can hold; the export as JSON has them.
 func cell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) && !strings.ContainsRune("\t\r\n", r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+	if first, _ := utf8.DecodeRuneInString(s); s != "" && strings.ContainsRune("=+-@＝＋－＠\t\r\n", first) {
 		return "'" + s
 	}
 	return s

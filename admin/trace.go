@@ -1,9 +1,7 @@
 package admin
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"io"
 	"net/http"
 	"net/netip"
@@ -64,14 +62,9 @@ func (a *API) follow(ctx context.Context, f TraceFilter, w io.Writer) error {
 	if _, err := io.WriteString(w, "\n"); err != nil {
 		return err
 	}
-	buffered := bufio.NewWriter(w) // one write, and so one flush, an event
-	lines := json.NewEncoder(buffered)
-	lines.SetEscapeHTML(false)
+	lines := &jsonLines{w: w}
 	for e := range events {
-		if err := lines.Encode(e); err != nil {
-			return err
-		}
-		if err := buffered.Flush(); err != nil {
+		if err := lines.Encode(e); err != nil { // one write, and so one flush, an event
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"time"
 	"unicode"
 
+	"github.com/sparkleim/sparkle/admin"
 	"golang.org/x/text/width"
 )
 
@@ -91,10 +93,15 @@ func day(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04:05")
 }
 
-// writeJSON prints v for programs.
+// writeJSON prints v for programs; on a terminal it is harmless.
 func writeJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+	var text bytes.Buffer
+	e := json.NewEncoder(&text)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	_, err := w.Write(admin.EscapeControls(text.Bytes()))
+	return err
 }
