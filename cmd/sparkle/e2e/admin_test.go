@@ -22,6 +22,7 @@ import (
 // An administrator adds, imports, renews and disables users; what he changes
 // holds at once, for connections that are open too.
 func TestUserAdministration(t *testing.T) {
+	t.Parallel()
 	s := startOffice(t, nil)
 	csvFile := filepath.Join(t.TempDir(), "people.csv")
 	os.WriteFile(csvFile, []byte("user,password,display name,numbers\ndave,wide blue sky,Dave,2001 2002\nwangwu,宽阔的天空今天很蓝,王五,2003\n"), 0o600)
@@ -90,6 +91,7 @@ func (s *server) ends(t *testing.T, a *agent.Agent, what string) {
 // What was written is found in Chinese, explained from the wire to the device,
 // and exported without formulas that a spreadsheet would run.
 func TestArchiveForAdministrators(t *testing.T) {
+	t.Parallel()
 	s := startOffice(t, nil)
 	bob := s.recorder(t, "bob", "urn:uuid:00000000-0000-4000-8000-0000000000b3")
 	alice := s.agent(t, "alice", "tls")
@@ -162,6 +164,7 @@ func TestBackupWhileRunning(t *testing.T) {
 
 // The API over HTTPS opens with a token and with nothing else.
 func TestTokensOverHTTPS(t *testing.T) {
+	t.Parallel()
 	s := startOffice(t, nil)
 	pem, err := os.ReadFile(s.Ready.CA)
 	if err != nil {
@@ -209,6 +212,7 @@ func TestTokensOverHTTPS(t *testing.T) {
 
 // The protocol trace shows what passes and none of its secrets.
 func TestTraceMasksSecrets(t *testing.T) {
+	t.Parallel()
 	s := startOffice(t, nil)
 	cmd := exec.Command(s.bin, "trace", "alice", "--for", "3s", "--data", s.dir)
 	var out lines
@@ -247,6 +251,7 @@ func TestTraceMasksSecrets(t *testing.T) {
 
 // A mistake in the configuration is one line: file, line, key and remedy.
 func TestConfigurationMistakes(t *testing.T) {
+	t.Parallel()
 	s := startOffice(t, nil)
 	good, err := os.ReadFile(s.config())
 	if err != nil {

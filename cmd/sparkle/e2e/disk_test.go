@@ -19,6 +19,7 @@ import (
 // that it answered with 2xx is there. An error of the disk in the middle of a
 // commit is 500: nobody knows whether it was done.
 func TestDiskFaults(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		prepare func(t *testing.T, dir string)
 		begin   func(t *testing.T, dir string, pid int) (end func())

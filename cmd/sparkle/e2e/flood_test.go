@@ -77,6 +77,7 @@ func (s *server) spray(t *testing.T, ip string, n int) {
 // Requests of every method by somebody whom nobody knows are refused, and no
 // user sees anything of them.
 func TestStrangers(t *testing.T) {
+	t.Parallel()
 	s := startOffice(t, nil)
 	var seen atomic.Int64
 	for _, user := range []string{"alice", "bob"} {
@@ -143,6 +144,7 @@ func (c *tap) last(t *testing.T) []byte {
 // Who has proved to be alice does not speak for bob, and does not register
 // devices for him.
 func TestForgedIdentity(t *testing.T) {
+	t.Parallel()
 	s := startOffice(t, nil)
 	bob := s.agent(t, "bob", "tls")
 	var seen atomic.Int64
@@ -194,6 +196,7 @@ func TestForgedIdentity(t *testing.T) {
 // Credentials that somebody has overheard are good for nothing: not again, not
 // for another method or URI, not with another text.
 func TestReplayedDigest(t *testing.T) {
+	t.Parallel()
 	s := startOffice(t, nil)
 	conn := &tap{Conn: s.dialFrom(t, "udp", "127.0.0.1")}
 	alice := s.agentOn(t, "alice", "udp", conn)
@@ -235,6 +238,7 @@ func TestReplayedDigest(t *testing.T) {
 // Who guesses passwords is ignored after a few; the real user's connection from
 // the same address goes on, and so does he from another address.
 func TestPasswordGuessing(t *testing.T) {
+	t.Parallel()
 	s := startOffice(t, map[string]string{"ban_failures": "10"})
 	chat := s.keepChatting(t, "alice", "bob") // proven, and of the address that will be banned
 	guesses := 0
@@ -289,6 +293,7 @@ var varying = regexp.MustCompile(`(nonce="|tag=|branch=|Call-ID: |Via: |rport=|U
 // Nobody finds out who exists: an unknown user, a disabled one and one who is
 // away get the answer of one who is there.
 func TestUserEnumeration(t *testing.T) {
+	t.Parallel()
 	s := startOffice(t, map[string]string{"ban_failures": "0"})
 	s.sparkle(t, "user", "disable", "carol")
 	bob := s.agent(t, "bob", "tls")

@@ -34,6 +34,7 @@ var poison = []string{
 // Whatever users write into names, programs, ids and texts arrives as it was
 // written and is nothing but text in tables, JSON, CSV and logs.
 func TestInjection(t *testing.T) {
+	t.Parallel()
 	s := startOffice(t, nil)
 	bob := s.recorder(t, "bob", "urn:uuid:00000000-0000-4000-8000-0000000000b4")
 	for _, p := range poison {
@@ -54,10 +55,6 @@ func TestInjection(t *testing.T) {
 	}
 	for _, p := range poison {
 		eventually(t, 10*time.Second, "bob has it as it was written: "+p, func() bool { return bob.has(p) })
-		s.try("message", "search", p) // may find nothing
-		s.try("message", "search", "--user", p)
-		s.try("user", "list", p)
-		s.try("trace", p, "--for", "1ms")
 	}
 
 	tables := ""
@@ -113,6 +110,7 @@ func callID(s string) string {
 // The API takes paths and parameters for what they are, and what it answers is
 // never a page in which a browser would run something.
 func TestInjectionIntoAPI(t *testing.T) {
+	t.Parallel()
 	s := startOffice(t, nil)
 	var made struct{ Secret string }
 	if err := json.Unmarshal([]byte(s.sparkle(t, "token", "add", "t", "--json")), &made); err != nil {

@@ -45,9 +45,12 @@ func startOffice(t *testing.T, settings map[string]string) *server {
 	s.Ready.Domain, s.Ready.Password, s.Ready.Listeners = "example.test", "correct horse", listeners
 	s.Ready.CA = filepath.Join(s.dir, "certs", "ca.pem")
 	s.run(t)
-	for _, user := range []string{"alice", "bob", "carol"} {
-		s.sparkle(t, "user", "add", user, "--password", s.Ready.Password)
+	people := filepath.Join(dir, "people.csv")
+	rows := strings.ReplaceAll("user,password\nalice,PW\nbob,PW\ncarol,PW\n", "PW", s.Ready.Password)
+	if err := os.WriteFile(people, []byte(rows), 0o600); err != nil {
+		t.Fatal(err)
 	}
+	s.sparkle(t, "user", "import", people)
 	return s
 }
 

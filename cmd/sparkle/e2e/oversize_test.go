@@ -19,6 +19,7 @@ import (
 // Messages that are too large, too long or lie about their size are refused,
 // with an answer where one is owed, and nobody pays for them.
 func TestOversize(t *testing.T) {
+	t.Parallel()
 	s := startOffice(t, nil)
 	request := func(headers, body string, length int) []byte {
 		b := strangersRequest("MESSAGE", "TCP", agent.NewID(), s.Ready.Domain)
@@ -63,6 +64,7 @@ func TestOversize(t *testing.T) {
 // and his connection goes on; a body that is cut short is not taken for a
 // message, and one that is too long is not taken for two.
 func TestBodyLength(t *testing.T) {
+	t.Parallel()
 	s := startOffice(t, map[string]string{"max_size": "2000"})
 	bob := s.recorder(t, "bob", "urn:uuid:00000000-0000-4000-8000-0000000000b2")
 	send := func(limit time.Duration, body string, length int) (*agent.Message, error) {

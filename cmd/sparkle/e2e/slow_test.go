@@ -23,6 +23,7 @@ import (
 // the chat of two users goes on without delay, memory stays bounded, and those
 // who are late are disconnected within their limits.
 func TestSlowPeers(t *testing.T) {
+	t.Parallel()
 	s := startOffice(t, map[string]string{"connections_per_address": "5000", "handshake": `"3s"`})
 	before := s.resident(t)
 	chat := s.keepChatting(t, "alice", "bob")

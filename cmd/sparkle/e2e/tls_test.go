@@ -108,6 +108,7 @@ func TestCertificateReload(t *testing.T) {
 
 // Only TLS 1.2 and 1.3 are spoken.
 func TestOldTLSIsRefused(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	for _, port := range []string{"tls", "https"} {
 		for version, good := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
@@ -125,6 +126,7 @@ func TestOldTLSIsRefused(t *testing.T) {
 // A user with a certificate of the organisation's authority needs no password;
 // one of another authority, or of another user, is worth nothing.
 func TestMutualTLS(t *testing.T) {
+	t.Parallel()
 	ca, other := newAuthority(t), newAuthority(t)
 	s := startOffice(t, map[string]string{"client_ca": fmt.Sprintf("%q", ca.path)})
 	register := func(user string, certificates ...tls.Certificate) error {

@@ -116,6 +116,7 @@ func drained(c <-chan string) (all []string) {
 
 // What is no SIP WebSocket is refused with the reason.
 func TestWebSocketWithoutSIP(t *testing.T) {
+	t.Parallel()
 	s := startServer(t)
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	for name, protocols := range map[string][]string{"none": nil, "other": {"xmpp"}} {
