@@ -19,19 +19,19 @@ type comparison struct {
 }
 
 var comparisons = []comparison{
-	{"register", "udp", 20000, false, 1.0},
-	{"register", "tls", 20000, false, 0.8},
-	{"call", "udp", 5000, false, 1.0},
-	{"call", "tls", 5000, false, 0.6},
-	{"message", "udp", 8000, false, 1.3},
-	{"message", "tls", 8000, false, 0.6},
-	{"message", "udp", 8000, true, 0.5},
-	{"message", "tls", 8000, true, 0.5},
+	{"register", "udp", 60000, false, 1.0},
+	{"register", "tls", 40000, false, 0.8},
+	{"call", "udp", 15000, false, 1.0},
+	{"call", "tls", 10000, false, 0.6},
+	{"message", "udp", 25000, false, 1.3},
+	{"message", "tls", 15000, false, 0.6},
+	{"message", "udp", 15000, true, 0.5},
+	{"message", "tls", 5000, true, 0.5},
 }
 
 // compareCommand runs every comparison some rounds, the two servers in turn and
-// each fresh, and prints medians: absolute figures drift with the machine, the
-// ratio in the same minutes stays.
+// each fresh and warmed up, and prints medians: absolute figures drift with the
+// machine, the ratio in the same minutes stays.
 func compareCommand(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("compare", flag.ContinueOnError)
 	bin := f.String("sparkle", "bin/sparkle", "the program to measure")
@@ -98,7 +98,7 @@ func (c comparison) once(ctx context.Context, start func() (*subject, error), co
 	}
 	defer s.stop()
 	l := &Load{Label: s.name, Server: s.addr[c.transport], Transport: c.transport, Domain: "bench.example", Operation: c.operation,
-		Users: 200, Total: c.total, Concurrency: concurrency, Size: 80, Timeout: 10 * time.Second, PID: s.pid}
+		Users: 200, Warm: c.total / 10, Total: c.total, Concurrency: concurrency, Size: 80, Timeout: 10 * time.Second, PID: s.pid}
 	return l.Run(ctx)
 }
 

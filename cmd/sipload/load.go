@@ -17,6 +17,7 @@ import (
 type Load struct {
 	Label, Server, Transport, Domain, Operation string
 	Users, First, Total, Concurrency, Size      int
+	Warm                                        int // operations before the measured ones
 	Hold, Timeout                               time.Duration
 	PID                                         int
 
@@ -63,8 +64,11 @@ func (l *Load) Run(ctx context.Context) (*Result, error) {
 	if err := l.connect(ctx); err != nil {
 		return nil, err
 	}
+	if l.Warm > 0 {
+		l.drive(ctx, l.Warm, &Result{})
+	}
 	cpu := processCPU(l.PID)
-	l.drive(ctx, r)
+	l.drive(ctx, l.Total, r)
 	r.CPUPerOp = (processCPU(l.PID) - cpu) / time.Duration(max(r.Done, 1))
 	if l.Hold > 0 {
 		select {
@@ -135,8 +139,8 @@ func (l *Load) answer(m *agent.Message) (status, body string) {
 	return "200 OK", ""
 }
 
-// drive runs the operations; agent i is used by one operation at a time.
-func (l *Load) drive(ctx context.Context, r *Result) {
+// drive runs so many operations; agent i is used by one operation at a time.
+func (l *Load) drive(ctx context.Context, total int, r *Result) {
 	step := 1
 	if l.Operation == "message" || l.Operation == "call" {
 		step = 2
@@ -146,13 +150,13 @@ func (l *Load) drive(ctx context.Context, r *Result) {
 		free <- i
 	}
 	var mu sync.Mutex
-	latencies := make([]time.Duration, 0, l.Total)
+	latencies := make([]time.Duration, 0, total)
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	start := time.Now()
 	for range min(l.Concurrency, len(free)) {
 		wg.Go(func() {
-			for next.Add(1) <= int64(l.Total) && ctx.Err() == nil {
+			for next.Add(1) <= int64(total) && ctx.Err() == nil {
 				i := <-free
 				began := time.Now()
 				err := l.once(ctx, i)

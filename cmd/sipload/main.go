@@ -51,6 +51,7 @@ func loadCommand(ctx context.Context, args []string) error {
 	f.IntVar(&l.Users, "users", 200, "how many users; message and call use them in pairs")
 	f.IntVar(&l.First, "first", 0, "number of the first user")
 	f.IntVar(&l.Total, "n", 10000, "operations to run")
+	f.IntVar(&l.Warm, "warm", 0, "operations to run before those that are measured")
 	f.IntVar(&l.Concurrency, "c", 20, "operations under way at once")
 	f.IntVar(&l.Size, "size", 80, "bytes of text in a MESSAGE")
 	f.DurationVar(&l.Hold, "hold", 0, "keep the registrations this long after the run, then look at memory")

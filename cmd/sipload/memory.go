@@ -102,7 +102,7 @@ func idleConnections(ctx context.Context, bin string, settle time.Duration) erro
 	}
 	var r Result
 	r.Load = l
-	l.drive(ctx, &r)
+	l.drive(ctx, n, &r)
 	after, err := settled(ctx, s.pid, settle)
 	if err != nil {
 		return err

@@ -18,7 +18,7 @@ type Spec struct {
 	Transport string // "udp", "tcp" or "tls"
 	Address   string // "192.0.2.1:5060", "[::]:5061"; port 0 takes a free one
 	Public    string // host or host:port that goes into Via and Record-Route; default the address
-	Sockets   int    // UDP sockets sharing the address, each with a reader; default 2 on Linux, else 1
+	Sockets   int    // UDP sockets sharing the address, each with a reader; default one for two processors on Linux, else 1
 }
 
 // Listener is one address that we listen on.
@@ -71,7 +71,7 @@ func (l *Listener) bind() error {
 	case UDP:
 		n := l.spec.Sockets
 		if n <= 0 {
-			n = defaultSockets
+			n = defaultSockets()
 		}
 		return l.stack.listenUDP(l, n)
 	case TLS:

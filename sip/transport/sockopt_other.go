@@ -8,7 +8,7 @@ import (
 )
 
 // defaultSockets is how many UDP sockets share an address.
-const defaultSockets = 1
+func defaultSockets() int { return 1 }
 
 // reusePort does nothing here: one socket has to do.
 func reusePort(_, _ string, _ syscall.RawConn) error { return nil }
