@@ -29,7 +29,7 @@ bench: build benchdeps ## compare with Kamailio in one run, and measure memory a
 	go build -o bin/sipload ./cmd/sipload
 	bin/sipload compare -sparkle bin/sparkle
 	bin/sipload memory -sparkle bin/sparkle
-	go test -run '^$$' -bench 'Growth' -benchtime 1x -timeout 10m ./store/sqldb
+	SPARKLE_GROWTH=1 go test -run Growth -v -timeout 10m ./store/sqldb
 
 fuzz: ## each fuzz target for FUZZTIME (20s)
 	@for pkg in $$(go list ./...); do \
