@@ -27,9 +27,11 @@ lint: ## gofmt, go vet, staticcheck, and govulncheck where its database can be r
 
 bench: build benchdeps ## compare with Kamailio in one run, and measure memory and growth
 	go build -o bin/sipload ./cmd/sipload
-	bin/sipload compare -sparkle bin/sparkle
-	bin/sipload memory -sparkle bin/sparkle
-	SPARKLE_GROWTH=1 go test -run Growth -v -timeout 10m ./store/sqldb
+	@failed=; \
+	bin/sipload compare -sparkle bin/sparkle || failed=1; \
+	bin/sipload memory -sparkle bin/sparkle || failed=1; \
+	SPARKLE_GROWTH=1 go test -run Growth -v -timeout 10m ./store/sqldb || failed=1; \
+	test -z "$$failed"
 
 fuzz: ## each fuzz target for FUZZTIME (20s)
 	@for pkg in $$(go list ./...); do \

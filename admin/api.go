@@ -39,6 +39,7 @@ type Accounts interface {
 type Messages interface {
 	Message(ctx context.Context, gid int64) (store.Message, error)
 	Deliveries(ctx context.Context, gid int64) ([]store.Delivery, error)
+	Page(ctx context.Context, a, b store.UserID, before int64, limit int) ([]store.Message, error)
 	Search(ctx context.Context, q store.SearchQuery) (store.SearchResult, error)
 	Export(ctx context.Context, q store.SearchQuery, fn func(*store.Message) error) error
 }

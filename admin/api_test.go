@@ -35,6 +35,7 @@ var routes = []struct {
 	{"GET", "/v1/devices?user=zhangsan", "", 200, ""},
 	{"DELETE", "/v1/devices/7", "", 200, "device.revoke urn:uuid:7"},
 	{"GET", "/v1/messages/search?text=%E4%BD%A0&user=alice", "", 200, "message.search alice"},
+	{"GET", "/v1/messages/history?user=alice&peer=zhangsan", "", 200, "message.history alice"},
 	{"GET", "/v1/messages/0000000000000001/trace", "", 200, "message.trace 0000000000000001"},
 	{"GET", "/v1/messages/export", "", 200, "message.export "},
 	{"GET", "/v1/messages/export?format=csv", "", 200, "message.export "},

@@ -144,6 +144,17 @@ func (f *archive) Search(_ context.Context, q store.SearchQuery) (store.SearchRe
 	return r, nil
 }
 
+func (f *archive) Page(_ context.Context, a, b store.UserID, before int64, limit int) ([]store.Message, error) {
+	var page []store.Message
+	for _, m := range slices.Backward(f.messages) {
+		between := m.From == a && m.To == b || m.From == b && m.To == a
+		if between && m.Kind == store.KindText && (before == 0 || m.Seq < before) && len(page) < limit {
+			page = append(page, m)
+		}
+	}
+	return page, nil
+}
+
 func wanted(q store.SearchQuery, m *store.Message) bool {
 	return (q.Kind == 0 || m.Kind == q.Kind) && (q.CallID == "" || m.CallID == q.CallID)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -88,6 +89,7 @@ func (a *API) resolve(ctx context.Context, in MessageQuery) (store.SearchQuery, 
 
 func (a *API) registerMessages(api huma.API) {
 	huma.Register(api, operation(http.MethodGet, "/v1/messages/search", "search-messages", "Search the archive, newest first"), a.searchMessages)
+	huma.Register(api, operation(http.MethodGet, "/v1/messages/history", "message-history", "Read the conversation of two users, newest first"), a.messageHistory)
 	huma.Register(api, operation(http.MethodGet, "/v1/messages/{id}/trace", "trace-message", "Show where a message came from and what became of it at each device"), a.traceMessage)
 	huma.Register(api, long(operation(http.MethodGet, "/v1/messages/export", "export-messages", "Export messages as JSON lines or CSV")), a.exportMessages)
 }
@@ -121,6 +123,36 @@ func (a *API) searchMessages(ctx context.Context, in *struct {
 		page.Next = page.Items[q.Limit-1].ID
 	}
 	return &reply[MessagePage]{page}, nil
+}
+
+// messageHistory pages by the seq of the conversation: it costs the same
+// however much the archive holds.
+func (a *API) messageHistory(ctx context.Context, in *struct {
+	User   string `query:"user" required:"true" doc:"One of the two."`
+	Peer   string `query:"peer" required:"true" doc:"The other one."`
+	Cursor int64  `query:"cursor" minimum:"1" doc:"The next of the page before."`
+	Limit  int    `query:"limit" minimum:"1" maximum:"1000" default:"50"`
+}) (*reply[Page[Message]], error) {
+	q, err := a.resolve(ctx, MessageQuery{User: in.User, Peer: in.Peer})
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	found, err := a.Messages.Page(ctx, q.User, q.Peer, in.Cursor, in.Limit)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	if err := a.audit(ctx, "message.history", in.User, map[string]string{"peer": in.Peer}); err != nil {
+		return nil, err
+	}
+	page := Page[Message]{Items: make([]Message, len(found))}
+	names := a.newNames()
+	for i := range found {
+		page.Items[i] = names.message(ctx, &found[i])
+	}
+	if len(found) == in.Limit {
+		page.Next = strconv.FormatInt(found[in.Limit-1].Seq, 10)
+	}
+	return &reply[Page[Message]]{page}, nil
 }
 
 func (a *API) traceMessage(ctx context.Context, in *struct {

@@ -28,7 +28,6 @@ type submission struct {
 	origin  origin
 	cseq    uint32
 	fromTag string
-	now     bool // Expires: 0, for who is there and nobody else
 	start   time.Time
 
 	to, from registrar.Resolved
@@ -152,14 +151,6 @@ func (s *Service) accept(sub *submission) {
 		sub.Reply(200, "")
 		return
 	}
-	if sub.now {
-		if s.passOn(sub) == 0 {
-			s.refuse(sub, &server.Error{Status: 480})
-			return
-		}
-		sub.Reply(200, "")
-		return
-	}
 	m.Dedup = dedupOf(sub)
 	if m.Kind == store.KindText {
 		m.Text = s.words.text(&sub.content, false)
@@ -173,8 +164,8 @@ func (s *Service) accept(sub *submission) {
 	})
 }
 
-// passOn gives a message to the devices that are there and keeps nothing.
-func (s *Service) passOn(sub *submission) (reached int) {
+// passOn gives is-composing to the devices that are there and keeps nothing.
+func (s *Service) passOn(sub *submission) {
 	s.metrics.composing.Inc()
 	it := item{
 		msg:  sub.msg,
@@ -182,7 +173,7 @@ func (s *Service) passOn(sub *submission) (reached int) {
 		to:   &sub.to.User,
 	}
 	it.msg.At = sub.start
-	return s.pass(it.to, sub.to.Targets, it)
+	s.pass(it.to, sub.to.Targets, it)
 }
 
 // keep commits a message, tells answer, and only then delivers. A repetition

@@ -98,6 +98,10 @@ func (s *Service) form(d *device, t *registrar.Target, own bool) rendering {
 	return s.words.render(a.msg, can, own, a.text || d.poison.suspects(a.msg.GID))
 }
 
+// leastExpires is the time in which a message with Expires: 0 reaches the
+// devices that are there.
+const leastExpires = 10 * time.Second
+
 // expired applies the sender's Expires (RFC 3428 §5), in seconds from the
 // commit.
 func expired(m *store.Message, now time.Time) bool {
@@ -106,7 +110,7 @@ func expired(m *store.Message, now time.Time) bool {
 		return false
 	}
 	seconds, err := strconv.ParseInt(v, 10, 32)
-	return err == nil && now.After(m.At.Add(time.Duration(seconds)*time.Second))
+	return err == nil && now.After(m.At.Add(max(leastExpires, time.Duration(seconds)*time.Second)))
 }
 
 // keptHeader finds a header among the lines kept with a message.

@@ -35,8 +35,9 @@
 // with "我: ", because no softphone files a message from oneself with the
 // partner. A receipt for such a copy ends here.
 //
-// is-composing, and any message with Expires: 0, passes to devices that are
-// there and is never stored. It is answered 200, not 202.
+// is-composing passes to devices that are there and is never stored. It is
+// answered 200, not 202. Whatever a person wrote is archived, Expires: 0 or not:
+// a sender may say how long it is worth delivering, not that it was never said.
 //
 // # Bounds
 //

@@ -66,7 +66,7 @@ func (it item) written(u store.UserID, d store.DeviceID) bool {
 
 // pass sends a message that is not kept to the devices of a user that are there
 // and show it, once, whatever becomes of it.
-func (s *Service) pass(to *store.User, targets []registrar.Target, it item) (reached int) {
+func (s *Service) pass(to *store.User, targets []registrar.Target, it item) {
 	var done []store.DeviceID
 	for i := range targets {
 		t := &targets[i]
@@ -79,7 +79,5 @@ func (s *Service) pass(to *store.User, targets []registrar.Target, it item) (rea
 			continue
 		}
 		s.cfg.Transactions.Send(s.outgoing(&a, t, false), t.Flow, ignore)
-		reached++
 	}
-	return reached
 }

@@ -34,7 +34,6 @@ func read(r *server.Request) *submission {
 		origin:   origin{r.Flow, wire.Header(r.Request, "User-Agent")},
 		cseq:     r.CSeq,
 		fromTag:  r.FromTag,
-		now:      wire.Header(r.Request, "Expires") == "0",
 		start:    time.Now(),
 	}
 	sub.msg = &store.Message{NewMessage: store.NewMessage{

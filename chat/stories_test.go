@@ -174,19 +174,22 @@ func TestComposingIsPassedAndNotKept(t *testing.T) {
 	})
 }
 
+// Expires: 0 is for who is there now, and in the archive like everything said.
 func TestExpiresZero(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.registers(101, "")
-		if a := w.sends(101, "bob", "text/plain", "Expires: 0\r\n", "now or never"); a.status != 480 {
-			t.Errorf("nobody there: %d", a.status)
-		}
 		w.registers(201, "")
-		if a := w.sends(101, "bob", "text/plain", "Expires: 0\r\n", "now or never"); a.status != 200 {
-			t.Errorf("somebody there: %d", a.status)
-		}
+		a := w.sends(101, "bob", "text/plain", "Expires: 0\r\n", "now or never")
 		synctest.Wait()
-		if len(w.phones.texts(201)) != 1 || len(w.archive.msgs) != 0 {
-			t.Error("not passed, or kept")
+		if a.status != 202 {
+			t.Errorf("answered %d", a.status)
+		}
+		expect(t, "who is there", w.phones.texts(201), []string{"now or never"})
+		time.Sleep(time.Minute)
+		w.registers(202, "")
+		expect(t, "who comes later", w.phones.texts(202), nil)
+		if len(w.archive.msgs) != 1 {
+			t.Errorf("%d messages in the archive", len(w.archive.msgs))
 		}
 	})
 }

@@ -110,7 +110,7 @@ func Default() Config {
 		Limits: Limits{
 			Connections:           50000,
 			ConnectionsPerAddress: 1000,
-			Transactions:          100000,
+			Transactions:          300000,
 			RequestsPerAddress:    100,
 			Handshake:             10 * time.Second,
 			Idle:                  15 * time.Minute,

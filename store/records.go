@@ -73,7 +73,6 @@ type Binding struct {
 	// its device registers again.
 	Received  string
 	Local     string // the listener's address, for UDP
-	TempGRUU  uint64 // counter of temporary GRUUs given (RFC 5627)
 	UserAgent string
 }
 

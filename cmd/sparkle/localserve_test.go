@@ -32,6 +32,13 @@ func TestEcho(t *testing.T) {
 	if question.Text != "你好" || question.From != "alice@localhost" || question.To != "echo@localhost" {
 		t.Errorf("archived: %+v", question)
 	}
+	code, history, errOut := d.command(t, "", "message", "history", "alice", "echo", "--limit", "1")
+	if code != exitDone || !strings.Contains(history, "你好") || strings.Count(history, "\n") != 2 {
+		t.Errorf("history, exit code %d:\n%s%s", code, history, errOut)
+	}
+	if code, history, _ = d.command(t, "", "message", "history", "echo", "alice", "--before", "2"); code != exitDone || strings.Count(history, "\n") != 2 {
+		t.Errorf("history before the answer, exit code %d:\n%s", code, history)
+	}
 	// Traces of deliveries are written behind.
 	for deadline := time.Now().Add(10 * time.Second); ; {
 		code, out, errOut := d.command(t, "", "message", "trace", question.ID)

@@ -15,7 +15,7 @@ import (
 )
 
 func (c *cli) messageCommand() *cobra.Command {
-	return group("message", "Search, trace and export archived messages", c.messageSearch(), c.messageTrace(), c.messageExport())
+	return group("message", "Search, read, trace and export archived messages", c.messageSearch(), c.messageHistory(), c.messageTrace(), c.messageExport())
 }
 
 // selection is the flags that select messages.
@@ -100,6 +100,34 @@ func (c *cli) messageSearch() *cobra.Command {
 			return writeJSON(cmd.OutOrStdout(), page.Items)
 		}
 		printMessages(cmd, page)
+		return nil
+	}
+	return cmd
+}
+
+func (c *cli) messageHistory() *cobra.Command {
+	var limit int
+	var cursor int64
+	cmd := &cobra.Command{Use: "history USER PEER", Short: "Read the conversation of two users, newest first", Args: arguments(cobra.ExactArgs(2))}
+	cmd.Flags().IntVar(&limit, "limit", 50, "how many messages to show, at most 1000")
+	cmd.Flags().Int64Var(&cursor, "before", 0, "only messages before this place in the conversation")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		query := url.Values{"user": {args[0]}, "peer": {args[1]}, "limit": {strconv.Itoa(limit)}}
+		if cursor > 0 {
+			query.Set("cursor", strconv.FormatInt(cursor, 10))
+		}
+		api, err := c.client()
+		if err != nil {
+			return err
+		}
+		var page admin.Page[admin.Message]
+		if err := api.call(cmd.Context(), http.MethodGet, "/v1/messages/history?"+query.Encode(), nil, &page); err != nil {
+			return err
+		}
+		if c.json {
+			return writeJSON(cmd.OutOrStdout(), page.Items)
+		}
+		printMessages(cmd, admin.MessagePage{Page: page})
 		return nil
 	}
 	return cmd

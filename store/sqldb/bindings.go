@@ -29,7 +29,7 @@ func (db *DB) SaveBindings(save, remove []store.Binding) {
 // or device is gone, are left out.
 func (db *DB) AllBindings(ctx context.Context) ([]store.Binding, error) {
 	rows, err := db.reader.QueryContext(ctx, `SELECT b.user_id, b.device_id, b.instance, b.reg_id, b.contact, b.params, b.path, b.q,
-		b.call_id, b.cseq, b.expires, b.received, b.local, b.temp_gruu, b.user_agent
+		b.call_id, b.cseq, b.expires, b.received, b.local, b.user_agent
 		FROM binding b JOIN users u ON u.id = b.user_id JOIN device d ON d.id = b.device_id
 		WHERE b.expires > $1 AND u.removed = 0 AND d.revoked IS NULL ORDER BY b.user_id, b.instance, b.reg_id, b.contact_key`,
 		db.cfg.Now().UnixMilli())
@@ -51,10 +51,10 @@ func (db *DB) AllBindings(ctx context.Context) ([]store.Binding, error) {
 func scanBinding(row scanner) (store.Binding, error) {
 	var b store.Binding
 	var path string
-	var expires, gruu int64
+	var expires int64
 	err := row.Scan(&b.User, &b.Device, &b.Instance, &b.RegID, &b.Contact, &b.Params, &path, &b.Q, &b.CallID, &b.CSeq, &expires,
-		&b.Received, &b.Local, &gruu, &b.UserAgent)
+		&b.Received, &b.Local, &b.UserAgent)
 	b.Path = lines(path)
-	b.Expires, b.TempGRUU = timeOf(expires), uint64(gruu)
+	b.Expires = timeOf(expires)
 	return b, err
 }

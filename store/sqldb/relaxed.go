@@ -233,5 +233,5 @@ func (w *writer) applyBinding(k bindingKey, b *store.Binding) error {
 	}
 	return w.hot.binding.exec(int64(k.user), k.instance, int64(k.regID), k.contact, int64(b.Device), b.Contact, b.Params,
 		strings.Join(b.Path, "\n"), int64(b.Q), b.CallID, int64(b.CSeq), b.Expires.UnixMilli(), b.Received, b.Local,
-		int64(b.TempGRUU), b.UserAgent)
+		b.UserAgent)
 }

@@ -89,12 +89,12 @@ const (
 	upsertDelivery = `INSERT INTO delivery (gid, device_id, status, rendering, at) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (gid, device_id) DO UPDATE SET status = excluded.status, rendering = excluded.rendering, at = excluded.at`
 	upsertBinding = `INSERT INTO binding (user_id, instance, reg_id, contact_key, device_id, contact, params, path, q,
-		call_id, cseq, expires, received, local, temp_gruu, user_agent)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+		call_id, cseq, expires, received, local, user_agent)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
 		ON CONFLICT (user_id, instance, reg_id, contact_key) DO UPDATE SET
 		device_id = excluded.device_id, contact = excluded.contact, params = excluded.params, path = excluded.path, q = excluded.q,
 		call_id = excluded.call_id, cseq = excluded.cseq, expires = excluded.expires, received = excluded.received,
-		local = excluded.local, temp_gruu = excluded.temp_gruu, user_agent = excluded.user_agent`
+		local = excluded.local, user_agent = excluded.user_agent`
 	deleteBinding = `DELETE FROM binding WHERE user_id = $1 AND instance = $2 AND reg_id = $3 AND contact_key = $4`
 )
 

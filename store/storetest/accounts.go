@@ -242,7 +242,7 @@ func testBindings(t *testing.T, f *fixture) {
 	b := store.Binding{
 		User: alice.ID, Device: d.ID, Instance: d.Instance, RegID: 1, Contact: "sip:alice@192.0.2.1:5060;transport=tls", Params: ";+sip.ice",
 		Path: []string{"<sip:p1;lr>", "<sip:p2;lr>"}, Q: 700, CallID: "c", CSeq: 4294967295, Expires: expires, Received: "tls 192.0.2.1:5061",
-		Local: "192.0.2.9:5061", TempGRUU: 3, UserAgent: "Phone/1",
+		Local: "192.0.2.9:5061", UserAgent: "Phone/1",
 	}
 	old := b
 	old.RegID, old.Expires = 2, time.Now().Add(-time.Minute)

@@ -64,7 +64,6 @@ CREATE TABLE binding (
   expires INTEGER NOT NULL,
   received TEXT NOT NULL,
   local TEXT NOT NULL,
-  temp_gruu INTEGER NOT NULL,
   user_agent TEXT NOT NULL,
   PRIMARY KEY (user_id, instance, reg_id, contact_key)
 ) WITHOUT ROWID;
