@@ -130,11 +130,22 @@ func (db *DB) open() error {
 		return err
 	}
 	db.registerMetrics()
+	if err := db.writer.dedup.filter.loadEmpty(ctx, conn); err != nil {
+		return err
+	}
 	db.writer.start()
 	ctx, db.background = context.WithCancel(ctx)
+	db.ended.Go(func() { db.loadKeys(ctx) })
 	db.ended.Go(func() { db.index.run(ctx) })
 	db.ended.Go(func() { db.keep(ctx) })
 	return nil
+}
+
+// loadKeys fills the filter of the deduplication keys.
+func (db *DB) loadKeys(ctx context.Context) {
+	if err := db.writer.dedup.filter.load(ctx, db.reader); err != nil && ctx.Err() == nil {
+		db.log.Warn("the deduplication keys cannot be read, accepting a message costs more until the next start", "err", err)
+	}
 }
 
 // loadKey makes a key only together with a new database: a second key for an

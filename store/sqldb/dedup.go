@@ -41,10 +41,15 @@ type dedup struct {
 	claimed  []dedupID         // in this batch
 	saving   int               // of unsaved, in this batch
 	ripeness int               // size of young at which it becomes old
+	filter   keyFilter
 }
 
 func newDedup(young map[dedupID]int64) *dedup {
-	return &dedup{young: young, ripeness: maxYoung}
+	d := &dedup{young: young, ripeness: maxYoung, filter: keyFilter{fresh: new(bloom)}}
+	for id := range young {
+		d.filter.add(id.key)
+	}
+	return d
 }
 
 // claim returns the first message with the key of m, or, with Seq 0, notes that
@@ -55,7 +60,7 @@ func (d *dedup) claim(w *writer, m *store.NewMessage, pos int64) (store.Accepted
 	if !known {
 		first, known = d.old[id]
 	}
-	if !known {
+	if !known && d.filter.mayHold(id.key) {
 		var err error
 		if first, known, err = w.hot.dedup.queryInt(int64(id.sender), id.key[:]); err != nil {
 			return store.Accepted{}, err
@@ -68,6 +73,7 @@ func (d *dedup) claim(w *writer, m *store.NewMessage, pos int64) (store.Accepted
 		}
 	}
 	d.young[id] = pos
+	d.filter.add(id.key)
 	d.claimed = append(d.claimed, id)
 	return store.Accepted{}, nil
 }
