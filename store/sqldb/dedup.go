@@ -5,8 +5,11 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sparkleim/sparkle/store"
@@ -16,6 +19,7 @@ const (
 	dedupSpan  = 7 * 24 * time.Hour // how long a repeated key means the same message
 	maxYoung   = 1 << 16            // keys in memory before they are written
 	dedupChunk = 512                // keys written in one transaction
+	dedupRows  = 32                 // keys written by one statement
 )
 
 // dedupID is a deduplication key and whose it is.
@@ -93,16 +97,44 @@ func (d *dedup) accepted(w *writer, pos int64) (store.Accepted, error) {
 // save writes the next of the old keys.
 func (d *dedup) save(w *writer) error {
 	d.saving = min(dedupChunk, len(d.unsaved))
-	for _, id := range d.unsaved[:d.saving] {
-		if err := w.hot.saveDedup.exec(int64(id.sender), id.key[:], d.old[id]); err != nil {
+	for rest := d.unsaved[:d.saving]; len(rest) > 0; {
+		n, insert := dedupRows, w.hot.saveDedups
+		if len(rest) < dedupRows {
+			n, insert = 1, w.hot.saveDedup
+		}
+		if err := insert.exec(d.rows(rest[:n])...); err != nil {
 			return err
 		}
+		rest = rest[n:]
 	}
 	if d.saving == 0 || d.saving < len(d.unsaved) {
 		return nil
 	}
 	_, err := w.tx.exec(`UPDATE mark SET value = $1 WHERE name = 'keys'`, d.oldest)
 	return err
+}
+
+// rows are the arguments of upsertDedups.
+func (d *dedup) rows(ids []dedupID) []driver.Value {
+	args := make([]driver.Value, 0, 3*len(ids))
+	for i := range ids {
+		args = append(args, int64(ids[i].sender), ids[i].key[:], d.old[ids[i]])
+	}
+	return args
+}
+
+// upsertDedups writes n keys: most of the cost of a statement is its call.
+func upsertDedups(n int) string {
+	var b strings.Builder
+	b.WriteString("INSERT INTO dedup (sender, key, pos) VALUES ")
+	for i := range n {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "($%d, $%d, $%d)", 3*i+1, 3*i+2, 3*i+3)
+	}
+	b.WriteString(" ON CONFLICT (sender, key) DO UPDATE SET pos = excluded.pos")
+	return b.String()
 }
 
 // committed ends a batch; newest is the gid of the last message in it.

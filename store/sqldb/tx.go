@@ -75,12 +75,11 @@ func (s *statement) query(args []driver.Value) (driver.Rows, error) {
 
 // hotStatements are those that run for every batch and every message.
 type hotStatements struct {
-	begin, commit, dedup, saveDedup, message, cursor, delivery, binding, unbind *statement
+	begin, commit, dedup, saveDedup, saveDedups, message, cursor, delivery, binding, unbind *statement
 }
 
 const (
 	selectDedup   = `SELECT pos FROM dedup WHERE sender = $1 AND key = $2`
-	upsertDedup   = `INSERT INTO dedup (sender, key, pos) VALUES ($1, $2, $3) ON CONFLICT (sender, key) DO UPDATE SET pos = excluded.pos`
 	insertMessage = `INSERT INTO message (pos, gid, kind, from_user, to_user, from_device, dedup, call_id, message_id,
 		content_type, encoding, headers, text, trace_id, source, body)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
@@ -107,7 +106,8 @@ func prepareHot(conn *sql.Conn, d dialect) (*hotStatements, error) {
 			to    **statement
 			query string
 		}{
-			{&h.begin, d.begin}, {&h.commit, "COMMIT"}, {&h.dedup, selectDedup}, {&h.saveDedup, upsertDedup}, {&h.message, insertMessage}, {&h.cursor, upsertCursor},
+			{&h.begin, d.begin}, {&h.commit, "COMMIT"}, {&h.dedup, selectDedup},
+			{&h.saveDedup, upsertDedups(1)}, {&h.saveDedups, upsertDedups(dedupRows)}, {&h.message, insertMessage}, {&h.cursor, upsertCursor},
 			{&h.delivery, upsertDelivery}, {&h.binding, upsertBinding}, {&h.unbind, deleteBinding},
 		} {
 			var err error
@@ -141,7 +141,7 @@ func prepare(raw any, query string) (*statement, error) {
 }
 
 func (h *hotStatements) close() {
-	for _, s := range []*statement{h.begin, h.commit, h.dedup, h.saveDedup, h.message, h.cursor, h.delivery, h.binding, h.unbind} {
+	for _, s := range []*statement{h.begin, h.commit, h.dedup, h.saveDedup, h.saveDedups, h.message, h.cursor, h.delivery, h.binding, h.unbind} {
 		s.prepared.Close()
 	}
 }
