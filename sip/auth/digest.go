@@ -125,7 +125,7 @@ func cutQuoted(name, s string) (_, value, tail string, ok bool) {
 	if end >= len(s) {
 		return "", "", "", false
 	}
-	return name, unescape(s[1:end]), s[end+1:], true
+	return name, wire.Unquote(s[:end+1]), s[end+1:], true
 }
 
 // endsToken tells whether c cannot belong to the name of a parameter.
@@ -138,21 +138,6 @@ func trimBlanks(s string) string {
 		s = s[1:]
 	}
 	return s
-}
-
-// unescape undoes the quoted pairs of a quoted string (RFC 3261 §25.1).
-func unescape(s string) string {
-	if strings.IndexByte(s, '\\') < 0 {
-		return s
-	}
-	b := make([]byte, 0, len(s))
-	for i := 0; i < len(s); i++ {
-		if s[i] == '\\' && i+1 < len(s) {
-			i++
-		}
-		b = append(b, s[i])
-	}
-	return string(b)
 }
 
 // usable applies the rules that need no secret: what was offered is what was

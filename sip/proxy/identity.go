@@ -30,7 +30,7 @@ func appendAsserted(hs []sip.Header, r *server.Request) []sip.Header {
 	if r.Sender.Username == "" || wantsPrivacy(r) {
 		return hs
 	}
-	return append(hs, wire.H("P-Asserted-Identity", "<sip:"+r.Sender.Username+"@"+r.Sender.Domain+">"))
+	return append(hs, wire.H("P-Asserted-Identity", "<sip:"+wire.EscapeUser(r.Sender.Username)+"@"+r.Sender.Domain+">"))
 }
 
 // wantsPrivacy tells whether the sender asks not to be named (RFC 3325 §9.3).
