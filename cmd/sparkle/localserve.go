@@ -188,9 +188,10 @@ func (r readiness) write(path string) error {
 }
 
 func printLocalserve(w io.Writer, r readiness) {
-	// By name: Linphone compares names in the certificate, never addresses.
+	// Linphone compares names in the certificate, never addresses; baresip asks
+	// the name servers for every name, and they do not know localhost.
 	byName := func(addr string) string { return strings.Replace(addr, "127.0.0.1", r.Domain, 1) }
-	tls, https := byName(first(r.Listeners["tls"])), byName(first(r.Listeners["https"]))
+	tls, https := first(r.Listeners["tls"]), byName(first(r.Listeners["https"]))
 	fmt.Fprintf(w, "\nSparkle is running on this computer for the domain %s.\n\n", r.Domain)
 	t := newTable("ADDRESS", "NAME", "NUMBER", "PASSWORD")
 	for _, u := range demoUsers() {
@@ -202,7 +203,7 @@ They answer by themselves: sip:echo@%[1]s sends back what you write, sip:486@%[1
 is busy, sip:timeout@%[1]s never answers, sip:offline@%[1]s is never there.
 
 Linphone   Use a SIP account: username alice, domain %[1]s, transport TLS, and in
-           its advanced settings the SIP proxy <sip:%[2]s;transport=tls>.
+           its advanced settings the SIP proxy <sip:%[10]s;transport=tls>.
            Trust the certificate authority first: linphonerc, [sip] root_ca=%[3]s
 baresip    ~/.baresip/accounts:
            <sip:alice@%[1]s;transport=tls>;auth_pass=%[4]s;outbound="sip:%[2]s;transport=tls"
@@ -213,5 +214,5 @@ API        https://%[6]s/docs (token add NAME makes a token), or
            curl --unix-socket %[7]s http://sparkle/v1/users
 Commands   %[8]s --data %[9]s user list | message search 你好 | trace alice | …
 
-`, r.Domain, tls, r.CA, r.Password, first(r.Listeners["udp"]), https, r.Socket, os.Args[0], filepath.Dir(r.Socket))
+`, r.Domain, tls, r.CA, r.Password, first(r.Listeners["udp"]), https, r.Socket, os.Args[0], filepath.Dir(r.Socket), byName(tls))
 }

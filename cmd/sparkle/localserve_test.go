@@ -126,3 +126,25 @@ func TestReadinessFileIsReplacedAsAWhole(t *testing.T) {
 		t.Errorf("%s %v", b, err)
 	}
 }
+
+// Linphone is told the name that the certificate shows, baresip the address
+// that it needs no name server for.
+func TestPhoneSettings(t *testing.T) {
+	var out strings.Builder
+	printLocalserve(&out, readiness{
+		Domain: "localhost", Password: "secret", CA: "ca.pem", Socket: "run/admin.sock",
+		Listeners: map[string][]string{"tls": {"127.0.0.1:5061"}, "udp": {"127.0.0.1:5060"}, "https": {"127.0.0.1:8443"}},
+	})
+	for _, want := range []string{
+		"<sip:localhost:5061;transport=tls>.",
+		`<sip:alice@localhost;transport=tls>;auth_pass=secret;outbound="sip:127.0.0.1:5061;transport=tls"`,
+		"wss://localhost:8443/sip",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("what is printed lacks %s:\n%s", want, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "%!") {
+		t.Errorf("a setting is missing:\n%s", out.String())
+	}
+}
