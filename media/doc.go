@@ -1,0 +1,36 @@
+// Package media relays the packets of calls between their two sides: RTP, SRTP
+// keyed by SDES or DTLS, with and without ICE, audio, video and whatever else
+// an offer names, each side with its own addresses, ports, keys and payload
+// numbers. It knows neither SIP nor the store and could be a process of its own.
+//
+// An [Engine] owns the sockets. A [Session] is one call; it has a [Leg] for each
+// party and for each branch that rings. A leg speaks offer/answer (RFC 3264)
+// with its peer:
+//
+//	caller.TakeOffer(sdp)             // INVITE of the caller
+//	offer := branch.MakeOffer(caller) // for this branch, in its own profile
+//	branch.TakeAnswer(sdp)            // 183 or 200 of the branch
+//	answer := caller.MakeAnswer(branch)
+//	session.Connect(caller, branch)   // packets flow
+//
+// Either side may offer anew (hold, video, another codec), the first offer may
+// come from the callee (an INVITE without SDP), and an answer may be replaced by
+// a later one to the same offer (early media, then the final answer).
+//
+// Promises:
+//
+//   - The packets of a session are handled by one loop: no lock and no goroutine
+//     a packet. Control calls hand their changes to that loop.
+//   - A leg with SRTP sends to, and learns, an address only from packets whose
+//     tag verified. A leg with plain RTP follows the strict rules of
+//     media/transport. Nothing unauthenticated reaches the other side of a leg
+//     with SRTP.
+//   - RTCP ends here and is made anew for each side; feedback that asks
+//     something of a sender (PLI, FIR, NACK, REMB, TMMBR) is translated.
+//   - Between two plain legs of the same payload numbers packets pass untouched,
+//     so that ZRTP inside them works from end to end.
+//   - What goes wrong in one session ends that session only.
+//   - Keys are in no error, log or report.
+//
+// What it does not do: transcode, mix, record.
+package media
