@@ -28,6 +28,7 @@ func (s *Server) steps() []step {
 		{name: "overload", do: s.admit},
 		{name: "rate", do: s.limit},
 		{name: "hops", do: s.hops},
+		{name: "border", do: s.border},
 		{name: "extensions", do: s.extensions},
 		{name: "transaction", do: s.unmatched},
 		{name: "self", do: s.self},
@@ -46,6 +47,9 @@ func (s *Server) steps() []step {
 // walk takes r through the chain from where it stands.
 func (s *Server) walk(r *Request) (v verdict) {
 	defer s.caught(r)
+	if r.at == 0 {
+		r.foreign = s.cfg.Border != nil && !r.Trusted && s.cfg.Border.Claims(r)
+	}
 	for v = pass; v == pass && r.at < len(s.chain); {
 		r.at++
 		v = s.chain[r.at-1].do(r)
@@ -70,6 +74,20 @@ func (s *Server) hops(r *Request) verdict {
 		return done
 	}
 	return s.turnAway(r, &Error{Status: 483})
+}
+
+// border hands over what carriers send; they are no users, and the border judges
+// them itself.
+func (s *Server) border(r *Request) verdict {
+	if !r.foreign {
+		return pass
+	}
+	if r.Method == sip.ACK {
+		s.cfg.Border.ServeSIP(r)
+	} else {
+		r.handTo(s.cfg.Border)
+	}
+	return done
 }
 
 // unmatched deals with what should have met a transaction.
@@ -109,6 +127,9 @@ func (s *Server) inDialog(r *Request) bool {
 // read, a connection waits, and what is pipelined behind stays in its order and
 // in its socket. A datagram goes on by itself: UDP promises no order.
 func (s *Server) authenticate(r *Request) verdict {
+	if r.Trusted {
+		return pass
+	}
 	var resume func(auth.Result) // nil: Check waits
 	if !r.Flow.Reliable() {
 		resume = func(result auth.Result) { s.resume(r, result) }

@@ -8,6 +8,7 @@
 //     refreshes of proven flows, calls and messages, the rest;
 //   - rate: 503 for an address that asks too often before it proved who it is;
 //   - hops: Max-Forwards 0 is answered, not forwarded;
+//   - border: what carriers send goes to the border, which judges it itself;
 //   - extensions: 420 for what Require and Proxy-Require insist on in vain;
 //   - transaction: ACK and CANCEL that met no transaction;
 //   - self: OPTIONS and other requests for the server itself;
@@ -15,8 +16,11 @@
 //   - relay: 404 from outside for outside, 403 for a Route that is not ours;
 //   - authenticate: everything else proves who sent it;
 //   - identity: From must be the sender's own;
-//   - route: REGISTER to the registrar, MESSAGE for our users to chat, what is
-//     left to the proxy.
+//   - route: REGISTER to the registrar, MESSAGE for our users to chat, INVITE to
+//     the calls, what is left to the proxy.
+//
+// An agent of ours inside this process is trusted: neither rate, authentication
+// nor identity stop it.
 //
 // Requests of one flow pass in the order of their arrival. Where the sender of
 // one must be looked up first, those behind it wait, at most 256 of them. What

@@ -44,7 +44,7 @@ func (s *Server) ceiling(r *Request) float64 {
 // limit bounds what an address may ask before it has proved who it is.
 func (s *Server) limit(r *Request) verdict {
 	switch {
-	case s.sources == nil, r.Flow.Value() != nil, r.Method == sip.ACK:
+	case s.sources == nil, r.Flow.Value() != nil, r.Method == sip.ACK, r.Trusted, r.foreign:
 		return pass
 	case s.sources.allow(r.Flow.Remote.Addr()), s.inDialog(r):
 		return pass

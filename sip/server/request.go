@@ -16,6 +16,7 @@ type Request struct {
 	Sender                auth.Identity // who was proven; zero inside a dialog that its token opened, and for ACK and CANCEL
 	Repeated              bool          // an exact copy of a REGISTER that was let in before (auth.Result)
 	TraceID               string        // from the wire to the archive row
+	Trusted               bool          // from an agent of ours
 
 	server *Server
 	tx     *transaction.Server
@@ -23,6 +24,7 @@ type Request struct {
 	at     int  // the next step of the chain
 
 	asked, claimed bool // what the door said
+	foreign        bool // what the border said
 }
 
 // Transaction begins the server transaction on first use. nil after an overload

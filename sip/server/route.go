@@ -39,7 +39,7 @@ func (s *Server) relay(r *Request) verdict {
 
 // identity lets a user speak in his own name only (sip.md S3).
 func (s *Server) identity(r *Request) verdict {
-	if s.isSelf(r) {
+	if r.Trusted || s.isSelf(r) {
 		return pass
 	}
 	return s.turnAway(r, &Error{Status: 403, Warning: "From must be your own address: use " + r.Sender.AOR()})
@@ -71,6 +71,8 @@ func (s *Server) route(r *Request) verdict {
 	case (r.Method == sip.SUBSCRIBE || r.Method == sip.PUBLISH) && ours:
 		// RFC 6665 §7.2: there is no event package yet.
 		return s.turnAway(r, &Error{Status: 489, Headers: []sip.Header{wire.H("Allow-Events", "")}})
+	case r.Method == sip.INVITE && r.ToTag == "" && ours && s.cfg.Calls != nil:
+		r.handTo(s.cfg.Calls)
 	case ours || r.ToTag != "":
 		r.handTo(s.cfg.Proxy)
 	default:

@@ -27,6 +27,13 @@ type Door interface {
 	Claims(r *Request) bool
 }
 
+// Border serves what carriers send.
+type Border interface {
+	Handler
+	// Claims tells whether r comes from a carrier or belongs to a dialog with one.
+	Claims(r *Request) bool
+}
+
 // Authenticator is what the chain needs of [auth.Authenticator].
 type Authenticator interface {
 	Check(f *transport.Flow, req *sip.Request, core *wire.Core, proxy bool, resume func(auth.Result)) (auth.Result, bool)
@@ -42,7 +49,14 @@ type Config struct {
 	Registrar Handler
 	Chat      Handler
 	Proxy     Handler
-	InDialog  Door // nil: nothing is inside a dialog of ours
+	InDialog  Door    // nil: nothing is inside a dialog of ours
+	Calls     Handler // INVITE outside of dialogs, of our users and trusted agents; nil: the proxy
+	Border    Border  // what comes from carriers; nil: nothing does
+
+	// Trusted tells whether a flow is that of an agent of ours inside this
+	// process: what it sends is neither challenged nor limited, and what it
+	// asserts about identity holds. nil: none is.
+	Trusted func(f *transport.Flow) bool
 
 	// Owns tells whether user (unescaped user part, or a telephone number) is
 	// one of the sender's own besides the username: a number. It must not
@@ -103,6 +117,7 @@ func New(c Config) *Server {
 func (s *Server) Request(in *transaction.Incoming) {
 	s.counters.request(string(in.Method))
 	r := &Request{Incoming: in, TraceID: s.trace.next(), server: s}
+	r.Trusted = s.cfg.Trusted != nil && s.cfg.Trusted(in.Flow)
 	s.walk(r)
 }
 

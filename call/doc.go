@@ -1,0 +1,17 @@
+// Package call is the calls of the organisation. Every INVITE outside of dialogs
+// is its own: it decides who is rung (devices, forwards, do-not-disturb, hunt
+// groups, carriers), lets the proxy fork, and watches what becomes of it.
+//
+// For each call it owns one media session: the session description of every
+// branch is rewritten for the relay, the caller sees one answer, and packets flow
+// when somebody has answered. SRTP is required on users' legs unless the
+// administrator allows otherwise.
+//
+// While a call lives it is listed and can be ended by an administrator, by
+// silence of its media, or by its session timer (RFC 4028). Each call, and
+// each attempt, leaves one record: who, what was dialled, what was tried, how it
+// ended, and how it sounded.
+//
+// Calls that the server places itself ([Service.Dial]) are two dialogs of an
+// agent of ours, joined.
+package call
