@@ -6,7 +6,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSION := $(shell git describe --always --dirty 2>/dev/null)
 DEBS := baresip-core sip-tester socat liblinphone-dev gcc
-BENCHDEBS := kamailio kamailio-tls-modules kamailio-sqlite-modules sqlite3 openssl
+BENCHDEBS := rtpengine-daemon kamailio kamailio-tls-modules kamailio-sqlite-modules sqlite3 openssl
 FUZZTIME ?= 20s
 
 run: build ## build and start a complete system on this computer, with a demo organisation
@@ -25,10 +25,11 @@ lint: ## gofmt, go vet, staticcheck, and govulncheck where its database can be r
 	@if curl -sfm 10 -o /dev/null https://vuln.go.dev/index/db.json; then go run $(GOVULNCHECK) ./...; \
 	else echo "govulncheck: not run, its database cannot be reached from here"; fi
 
-bench: build benchdeps ## compare with Kamailio in one run, and measure memory and growth
+bench: build benchdeps ## compare with Kamailio and rtpengine in one run, and measure memory and growth
 	go build -o bin/sipload ./cmd/sipload
 	@failed=; \
 	bin/sipload compare -sparkle bin/sparkle || failed=1; \
+	bin/sipload relay -sparkle bin/sparkle || failed=1; \
 	bin/sipload memory -sparkle bin/sparkle || failed=1; \
 	SPARKLE_GROWTH=1 go test -run Growth -v -timeout 10m ./store/sqldb || failed=1; \
 	test -z "$$failed"

@@ -40,7 +40,6 @@ type Result struct {
 const resultHeader = "server     op        transport    ops/s    failed   p50 ms   p99 ms   CPU µs/op   PSS MiB  PSS kB/user"
 
 func (r *Result) String() string {
-	ms := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 	return fmt.Sprintf("%-10s %-9s %-9s %8.0f %9d %8.2f %8.2f %11.1f %9.1f %12.1f",
 		r.Load.Label, r.Load.Operation, r.Load.Transport, float64(r.Done)/r.Elapsed.Seconds(), r.Failed,
 		ms(r.P50), ms(r.P99), float64(r.CPUPerOp)/float64(time.Microsecond),
@@ -197,7 +196,7 @@ func (l *Load) once(ctx context.Context, i int) error {
 	case "message":
 		return l.message(ctx, a, l.agents[i+1])
 	case "call":
-		d, err := a.Call(ctx, l.agents[i+1].User)
+		d, err := a.Call(ctx, l.agents[i+1].User, agent.SDP)
 		if err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@
 //
 //	sipload -server 127.0.0.1:5061 -transport tls -op message -users 200 -n 6000 -c 20 -pid PID
 //	sipload compare -sparkle bin/sparkle     beside Kamailio, ratios
+//	sipload relay -sparkle bin/sparkle       media beside rtpengine
 //	sipload memory -sparkle bin/sparkle      connections, bindings, strangers
 //
 // Users are u000000, u000001, …; the password of user U is "pw-U".
@@ -29,6 +30,8 @@ func main() {
 	switch args := os.Args[1:]; {
 	case len(args) > 0 && args[0] == "compare":
 		err = compareCommand(ctx, args[1:])
+	case len(args) > 0 && args[0] == "relay":
+		err = relayCommand(ctx, args[1:])
 	case len(args) > 0 && args[0] == "memory":
 		err = memoryCommand(ctx, args[1:])
 	default:

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,7 +25,8 @@ func memoryCommand(ctx context.Context, args []string) error {
 	return errors.Join(
 		idleConnections(ctx, *bin, *settle),
 		manyBindings(ctx, *bin, *settle),
-		manySources(ctx, *bin, *settle))
+		manySources(ctx, *bin, *settle),
+		heldCalls(ctx, *bin, *settle))
 }
 
 // usage is the memory of the server at its lowest while it settles: its own
@@ -60,26 +62,36 @@ func settled(ctx context.Context, pid int, settle time.Duration) (usage, error) 
 
 // goMemory is heap and stack in use as the server's metrics tell it.
 func goMemory() (int64, error) {
-	res, err := http.Get("http://" + metricsAddr + "/metrics")
+	m, err := metrics("go_memstats_heap_inuse_bytes", "go_memstats_stack_inuse_bytes")
 	if err != nil {
 		return 0, err
 	}
+	return int64(m[0] + m[1]), nil
+}
+
+// metrics reads some of the server's metrics, those without labels.
+func metrics(names ...string) ([]float64, error) {
+	res, err := http.Get("http://" + metricsAddr + "/metrics")
+	if err != nil {
+		return nil, err
+	}
 	defer res.Body.Close()
-	var sum float64
+	values, found := make([]float64, len(names)), 0
 	for s := bufio.NewScanner(io.LimitReader(res.Body, 1<<22)); s.Scan(); {
 		name, value, _ := strings.Cut(s.Text(), " ")
-		if name == "go_memstats_heap_inuse_bytes" || name == "go_memstats_stack_inuse_bytes" {
-			v, err := strconv.ParseFloat(value, 64)
-			if err != nil {
-				return 0, fmt.Errorf("metric %s: %w", name, err)
-			}
-			sum += v
+		i := slices.Index(names, name)
+		if i < 0 {
+			continue
 		}
+		if values[i], err = strconv.ParseFloat(value, 64); err != nil {
+			return nil, fmt.Errorf("metric %s: %w", name, err)
+		}
+		found++
 	}
-	if sum == 0 {
-		return 0, errors.New("the server's metrics do not tell its memory")
+	if found != len(names) {
+		return nil, fmt.Errorf("the server does not tell all of %s", strings.Join(names, ", "))
 	}
-	return int64(sum), nil
+	return values, nil
 }
 
 // idleConnections registers 10,000 users over TLS and holds the connections.

@@ -46,6 +46,8 @@ const SDP = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0
 
 // Dialog is an established call as its caller sees it.
 type Dialog struct {
+	Answer []byte // the session description of the answer
+
 	agent  *Agent
 	invite *Request
 	to     string   // with the tag of who answered
@@ -53,14 +55,14 @@ type Dialog struct {
 	routes []string // in the order to be sent
 }
 
-// Call invites a user and acknowledges the answer (RFC 3261 §13).
-func (a *Agent) Call(ctx context.Context, to string) (*Dialog, error) {
-	r := &Request{Method: "INVITE", URI: "sip:" + to + "@" + a.Domain, ContentType: "application/sdp", Body: SDP}
+// Call invites a user with an offer and acknowledges the answer (RFC 3261 §13).
+func (a *Agent) Call(ctx context.Context, to, offer string) (*Dialog, error) {
+	r := &Request{Method: "INVITE", URI: "sip:" + to + "@" + a.Domain, ContentType: "application/sdp", Body: offer}
 	res, err := a.expect(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	d := &Dialog{agent: a, invite: r, to: res.Get("to"), target: URIOf(res.Get("contact")), routes: routeSet(res)}
+	d := &Dialog{Answer: res.Body, agent: a, invite: r, to: res.Get("to"), target: URIOf(res.Get("contact")), routes: routeSet(res)}
 	ack := d.request("ACK")
 	ack.CSeq, ack.branch = r.CSeq, "z9hG4bK"+NewID()
 	return d, a.Write(a.Text(ack, ""))
