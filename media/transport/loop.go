@@ -1,0 +1,246 @@
+package transport
+
+import (
+	"errors"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Handler takes what a socket receives.
+type Handler interface {
+	// Packet may change b, of which 64 bytes more can be appended in place and
+	// which is not to be kept. It is never empty. at is nanoseconds on the
+	// network's clock (Network.Now), of the moment the loop woke up.
+	Packet(b []byte, from netip.AddrPort, at int64)
+}
+
+const (
+	largest = 65535 // bytes of a datagram
+	room    = 64    // that a handler may append: what SRTP adds
+)
+
+// Loop reads sockets. Everything it calls is called on one goroutine, one after
+// the other. Its methods are safe for concurrent use.
+type Loop struct {
+	network *Network
+	poller  poller
+
+	// of the loop's goroutine
+	now     int64   // when it woke up
+	current Handler // whose packet it is at, nil: none
+
+	open                              atomic.Int64 // sockets
+	received, wakeups, unsent, panics atomic.Uint64
+
+	mu      sync.Mutex // of what follows
+	tasks   []func()
+	timers  timers
+	sockets []*Socket // by slot, nil: the slot is free
+	vacant  []int32   // free slots
+	ended   bool
+}
+
+// Do runs f on the loop and waits for it. It tells false, and f did not run, when
+// the network was closed. If f panics, Do does. Not to be called on the loop
+// itself.
+func (l *Loop) Do(f func()) bool {
+	var failure any
+	done := make(chan struct{})
+	accepted := l.Go(func() {
+		defer close(done)
+		defer func() {
+			if failure = recover(); failure != nil {
+				l.panicked(failure)
+			}
+		}()
+		f()
+	})
+	if !accepted {
+		return false
+	}
+	<-done
+	if failure != nil {
+		panic(failure) // it belongs to the caller, who knows which request it was
+	}
+	return true
+}
+
+// Go runs f on the loop, soon and in the order of the calls. It tells false when
+// the network was closed and f will not run. It is for control, not for packets:
+// its queue has no bound but the number of those who call.
+func (l *Loop) Go(f func()) bool {
+	l.mu.Lock()
+	if l.ended {
+		l.mu.Unlock()
+		return false
+	}
+	l.tasks = append(l.tasks, f)
+	first := len(l.tasks) == 1
+	l.mu.Unlock()
+	if first { // otherwise it was woken already
+		l.poller.wake()
+	}
+	return true
+}
+
+// Every calls f on the loop about every d until stop is called. When stop was
+// called on the loop, f is not called any more.
+func (l *Loop) Every(d time.Duration, f func(now int64)) (stop func()) {
+	t := &timer{due: l.network.Now() + int64(d), every: int64(d), f: f}
+	l.mu.Lock()
+	l.timers.add(t)
+	l.mu.Unlock()
+	l.poller.wake()
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.timers.remove(t)
+	}
+}
+
+// run is the loop, until end. What panics costs the packet or call it was at.
+func (l *Loop) run() {
+	l.poller.begin()
+	for !l.serve() {
+	}
+}
+
+// serve runs the loop until it ends (true) or something panics (false).
+func (l *Loop) serve() (ended bool) {
+	defer func() {
+		if v := recover(); v != nil {
+			l.panicked(v)
+		}
+	}()
+	for {
+		l.current = nil
+		ended = l.runTasks()
+		l.runTimers()
+		if ended {
+			return true
+		}
+		l.poller.wait(l, l.timeout())
+	}
+}
+
+// panicked reports what a handler or a function of the loop said when it failed.
+func (l *Loop) panicked(value any) {
+	l.panics.Add(1)
+	l.network.log.Error("media handler failed", "value", value, "stack", string(debug.Stack()))
+	if h := l.current; h != nil && l.network.config.Panicked != nil {
+		l.current = nil
+		l.network.config.Panicked(h, value)
+	}
+}
+
+// woke notes that n datagrams may be there.
+func (l *Loop) woke(n int) {
+	l.now = l.network.Now()
+	if n > 0 {
+		l.wakeups.Add(1)
+	}
+}
+
+// deliver hands a datagram to whom it is for.
+func (l *Loop) deliver(s *Socket, b []byte, from netip.AddrPort) {
+	if len(b) == 0 || s.closed.Load() {
+		return
+	}
+	l.current = s.handler
+	s.handler.Packet(b, from, l.now)
+}
+
+// runTasks runs what Do and Go asked for, and tells whether the loop ends.
+func (l *Loop) runTasks() (ended bool) {
+	for {
+		l.mu.Lock()
+		if len(l.tasks) == 0 {
+			ended = l.ended
+			l.mu.Unlock()
+			return ended
+		}
+		f := l.tasks[0]
+		l.tasks[0] = nil
+		l.tasks = l.tasks[1:]
+		l.mu.Unlock()
+		f()
+	}
+}
+
+// runTimers runs what is due, each once.
+func (l *Loop) runTimers() {
+	now := l.network.Now()
+	for {
+		l.mu.Lock()
+		f := l.timers.next(now)
+		l.mu.Unlock()
+		if f == nil {
+			return
+		}
+		f(now)
+	}
+}
+
+// timeout is how long nothing is to do but for packets; negative: for ever.
+func (l *Loop) timeout() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case len(l.tasks) > 0 || l.ended:
+		return 0
+	case len(l.timers) == 0:
+		return -1
+	}
+	return max(0, time.Duration(l.timers[0].due-l.network.Now()))
+}
+
+// end lets the loop return when it has done what it was told.
+func (l *Loop) end() {
+	l.mu.Lock()
+	l.ended = true
+	l.mu.Unlock()
+	l.poller.wake()
+}
+
+// enter gives a socket its slot.
+func (l *Loop) enter(s *Socket) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return ErrClosed
+	}
+	if last := len(l.vacant) - 1; last >= 0 {
+		s.slot, l.vacant = l.vacant[last], l.vacant[:last]
+		l.sockets[s.slot] = s
+	} else {
+		s.slot = int32(len(l.sockets))
+		l.sockets = append(l.sockets, s)
+	}
+	l.open.Add(1)
+	return nil
+}
+
+// leave takes a socket's slot back.
+func (l *Loop) leave(s *Socket) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sockets[s.slot] = nil
+	l.vacant = append(l.vacant, s.slot)
+	l.open.Add(-1)
+}
+
+// closeSockets closes what is still open when the loop has ended.
+func (l *Loop) closeSockets() (failed error) {
+	l.mu.Lock()
+	open := append([]*Socket(nil), l.sockets...)
+	l.mu.Unlock()
+	for _, s := range open {
+		if s != nil {
+			failed = errors.Join(failed, s.close())
+		}
+	}
+	return failed
+}

@@ -1,0 +1,313 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+var loopback4, loopback6 = netip.MustParseAddr("127.0.0.1"), netip.IPv6Loopback()
+
+// patience is how long a test waits for what must happen.
+const patience = 10 * time.Second
+
+// packets is a handler made of a function.
+type packets func(b []byte, from netip.AddrPort, at int64)
+
+func (f packets) Packet(b []byte, from netip.AddrPort, at int64) { f(b, from, at) }
+
+// ignore is a handler of what nobody sends.
+func ignore([]byte, netip.AddrPort, int64) {}
+
+// start gives a network that ends with the test.
+func start(t testing.TB, c Config) *Network {
+	t.Helper()
+	c.Log = slog.New(slog.DiscardHandler)
+	if c.FirstPort == 0 {
+		c.FirstPort, c.LastPort = 40000, 49999
+	}
+	n, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := n.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return n
+}
+
+func open(t testing.TB, l *Loop, a netip.Addr, rtp, rtcp packets) *Pair {
+	t.Helper()
+	p, err := l.Open(a, rtp, rtcp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// phone is a socket of the other side.
+type phone struct {
+	*net.UDPConn
+	testing.TB
+}
+
+func newPhone(t testing.TB, a netip.Addr) phone {
+	t.Helper()
+	c, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(a, 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return phone{c, t}
+}
+
+func (p phone) addr() netip.AddrPort { return clean(p.LocalAddr().(*net.UDPAddr).AddrPort()) }
+
+func (p phone) send(to *Socket, text string) {
+	p.Helper()
+	if _, err := p.WriteToUDPAddrPort([]byte(text), to.Local()); err != nil {
+		p.Fatal(err)
+	}
+}
+
+// expect reads a datagram that has to come.
+func (p phone) expect(text string) netip.AddrPort {
+	p.Helper()
+	got, from := p.read()
+	if string(got) != text {
+		p.Fatalf("got %q, want %q", got, text)
+	}
+	return from
+}
+
+func (p phone) read() ([]byte, netip.AddrPort) {
+	p.Helper()
+	_ = p.SetReadDeadline(time.Now().Add(patience))
+	b := make([]byte, 2048)
+	n, from, err := p.ReadFromUDPAddrPort(b)
+	if err != nil {
+		p.Fatal(err)
+	}
+	return b[:n], clean(from)
+}
+
+// await takes what has to come from a channel.
+func await[T any](t testing.TB, c <-chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(patience):
+		t.Fatal("nothing happened")
+		panic("unreachable")
+	}
+}
+
+// TestRelay lets two phones talk through two pairs, by both families.
+func TestRelay(t *testing.T) {
+	for _, a := range []netip.Addr{loopback4, loopback6} {
+		t.Run(a.String(), func(t *testing.T) {
+			l := start(t, Config{Loops: 1}).Loop()
+			alice, bob := newPhone(t, a), newPhone(t, a)
+			var left, right *Pair
+			left = open(t, l, a, func(b []byte, _ netip.AddrPort, _ int64) {
+				right.RTP.Send(append(b, " and tag"...), bob.addr())
+			}, ignore)
+			right = open(t, l, a, func(b []byte, from netip.AddrPort, at int64) {
+				if from != bob.addr() {
+					t.Errorf("it came from %v, not from %v", from, bob.addr())
+				}
+				if at <= 0 || at > l.network.Now() {
+					t.Errorf("at %d is no moment of the past", at)
+				}
+				left.RTP.Send(b, alice.addr())
+			}, ignore)
+			for i := range 100 {
+				alice.send(left.RTP, fmt.Sprint("hello ", i))
+				if from := bob.expect(fmt.Sprint("hello ", i, " and tag")); from != right.RTP.Local() {
+					t.Errorf("it came from %v, not from %v", from, right.RTP.Local())
+				}
+				bob.send(right.RTP, "yes")
+				alice.expect("yes")
+			}
+		})
+	}
+}
+
+// TestBurst sends a burst to one socket and looks for every packet, in order,
+// while another socket is served too.
+func TestBurst(t *testing.T) {
+	const burst = 200
+	l := start(t, Config{Loops: 1}).Loop()
+	var got []string
+	done, other := make(chan struct{}), make(chan struct{}, burst)
+	video := open(t, l, loopback4, func(b []byte, _ netip.AddrPort, _ int64) {
+		if got = append(got, string(b)); len(got) == burst {
+			close(done)
+		}
+	}, ignore)
+	voice := open(t, l, loopback4, func([]byte, netip.AddrPort, int64) { other <- struct{}{} }, ignore)
+	p := newPhone(t, loopback4)
+	blocked := make(chan struct{})
+	l.Go(func() { <-blocked }) // so that all of it waits in the sockets
+	var want []string
+	for i := range burst {
+		want = append(want, fmt.Sprint("frame ", i))
+		p.send(video.RTP, want[i])
+	}
+	p.send(voice.RTP, "word")
+	close(blocked)
+	await(t, other)
+	await(t, done)
+	if !slices.Equal(got, want) {
+		t.Errorf("packets are missing or out of order: %q", got)
+	}
+}
+
+// TestSendFromEverywhere closes a socket while others send by it, and opens new
+// ones that may get its descriptor: what was sent through the old one must not
+// leave from the new one.
+func TestSendFromEverywhere(t *testing.T) {
+	l := start(t, Config{Loops: 1, FirstPort: 40000, LastPort: 59999}).Loop()
+	p := newPhone(t, loopback4)
+	var stop atomic.Bool
+	var senders sync.WaitGroup
+	defer senders.Wait()
+	defer stop.Store(true)
+	var current atomic.Pointer[Pair]
+	current.Store(open(t, l, loopback4, ignore, ignore))
+	for range 4 {
+		senders.Go(func() {
+			for !stop.Load() {
+				s := current.Load().RTP
+				s.Send([]byte(s.Local().String()), p.addr())
+			}
+		})
+	}
+	for range 500 {
+		old := current.Load()
+		old.Close()
+		current.Store(open(t, l, loopback4, ignore, ignore))
+		if text, from := p.read(); string(text) != from.String() {
+			t.Fatalf("what was to leave from %s left from %v", text, from)
+		}
+	}
+}
+
+// TestControl runs functions on the loop.
+func TestControl(t *testing.T) {
+	n := start(t, Config{Loops: 1})
+	l := n.Loop()
+	var order []int // of the loop
+	for i := range 100 {
+		l.Go(func() { order = append(order, i) })
+	}
+	if !l.Do(func() { order = append(order, 100) }) {
+		t.Fatal("Do says that it did not run")
+	}
+	if len(order) != 101 || !slices.IsSorted(order) {
+		t.Errorf("calls ran in the order %v", order)
+	}
+	if err := n.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if l.Do(func() { t.Error("ran after the end") }) || l.Go(func() { t.Error("ran after the end") }) {
+		t.Error("a closed network took a call")
+	}
+	if _, err := l.Open(loopback4, packets(ignore), packets(ignore)); !errors.Is(err, ErrClosed) {
+		t.Errorf("a closed network opened ports: %v", err)
+	}
+}
+
+// TestEvery lets two timers run and stops one from within.
+func TestEvery(t *testing.T) {
+	l := start(t, Config{Loops: 1}).Loop()
+	ticks := make(chan int64, 100)
+	few := 0 // of the loop
+	var stopFew func()
+	l.Do(func() {
+		stopFew = l.Every(2*time.Millisecond, func(int64) {
+			if few++; few == 3 {
+				stopFew()
+			}
+		})
+	})
+	stop := l.Every(5*time.Millisecond, func(now int64) { ticks <- now })
+	last := await(t, ticks)
+	for range 9 {
+		now := await(t, ticks)
+		if now-last < int64(time.Millisecond) {
+			t.Errorf("tick after %v", time.Duration(now-last))
+		}
+		last = now
+	}
+	l.Do(stop)
+	for len(ticks) > 0 {
+		<-ticks
+	}
+	l.Do(func() {
+		if few != 3 {
+			t.Errorf("a timer that was stopped at 3 ran %d times", few)
+		}
+		if len(l.timers) != 0 || len(ticks) != 0 {
+			t.Errorf("timers are left: %v", l.timers)
+		}
+	})
+}
+
+// TestPanic loses what panics, tells whose it was, and goes on.
+func TestPanic(t *testing.T) {
+	culprits := make(chan Handler, 1)
+	reg := prometheus.NewRegistry()
+	l := start(t, Config{Loops: 1, Metrics: reg, Panicked: func(h Handler, _ any) { culprits <- h }}).Loop()
+	bad := &failing{}
+	wrong, err := l.Open(loopback4, bad, bad)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan string, 1)
+	right := open(t, l, loopback4, func(b []byte, _ netip.AddrPort, _ int64) { got <- string(b) }, ignore)
+	p := newPhone(t, loopback4)
+	p.send(wrong.RTP, "boom")
+	if h := await(t, culprits); h != bad {
+		t.Errorf("%v is blamed", h)
+	}
+	l.Go(func() { panic("call") })
+	stop := l.Every(time.Millisecond, func(int64) { panic("timer") })
+	for l.panics.Load() < 3 { // the timer
+		p.send(right.RTP, "still there")
+		if s := await(t, got); s != "still there" {
+			t.Errorf("got %q", s)
+		}
+	}
+	l.Do(stop)
+	func() {
+		defer func() {
+			if v := recover(); v != "mine" {
+				t.Errorf("Do panics with %v", v)
+			}
+		}()
+		l.Do(func() { panic("mine") })
+	}()
+	if l.panics.Load() < 4 || len(culprits) != 0 {
+		t.Errorf("%d panics counted, %d more blamed", l.panics.Load(), len(culprits))
+	}
+}
+
+type failing struct{ times int }
+
+func (f *failing) Packet([]byte, netip.AddrPort, int64) {
+	f.times++
+	panic("boom")
+}

@@ -1,0 +1,318 @@
+//go:build linux && !386 && !s390x && !portable
+
+package transport
+
+import (
+	"encoding/binary"
+	"errors"
+	"net/netip"
+	"os"
+	"runtime"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// The way of a packet on Linux has two system calls, recvfrom and sendto, and no
+// allocation. A thread waits for all its sockets by epoll, level-triggered: what
+// was left in a socket is told again, so nothing is read only to see that it is
+// empty. The runtime's poller would cost a switch between goroutines for each.
+//
+// Most of a packet's price at a moderate rate is waking up for it. A loop that
+// gets busyRate packets a second or more therefore looks once an interval, and
+// serves all sockets that became ready in the meantime.
+const (
+	interval = time.Millisecond
+	busyRate = 2000 // packets a second
+	window   = 10 * time.Millisecond
+	// slack in nanoseconds is how late the system may wake a loop; the process
+	// may have chosen much more for its other threads.
+	slack = 10_000
+	// longestBatch is how many packets of one socket are read in a row.
+	longestBatch = 16
+)
+
+// wakeSlot stands for the loop's own event among the slots of the sockets.
+const wakeSlot = -1
+
+// poller waits for the sockets of a loop.
+type poller struct {
+	epoll, event int // file descriptors
+	events       [256]unix.EpollEvent
+	ready        [256]*Socket
+	from         unix.RawSockaddrInet6
+	buffer       []byte
+	round        uint32 // counts looks that found something
+
+	busy    bool
+	since   int64 // begin of the window
+	packets int   // in the window
+}
+
+func (p *poller) open() (err error) {
+	p.buffer = make([]byte, largest+room)
+	if p.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	if p.event, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
+		return errors.Join(os.NewSyscallError("eventfd", err), unix.Close(p.epoll))
+	}
+	e := unix.EpollEvent{Events: unix.EPOLLIN, Fd: wakeSlot}
+	if err = unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, p.event, &e); err != nil {
+		return errors.Join(os.NewSyscallError("epoll_ctl", err), p.close())
+	}
+	return nil
+}
+
+func (p *poller) close() error { return errors.Join(unix.Close(p.event), unix.Close(p.epoll)) }
+
+// begin makes the loop's goroutine a thread of its own, which ends with it.
+func (p *poller) begin() {
+	runtime.LockOSThread()
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, slack, 0, 0, 0) // without it, it wakes up later
+}
+
+// wake ends a wait.
+func (p *poller) wake() {
+	one := [8]byte{1}
+	_, _ = unix.Write(p.event, one[:]) // fails only when it was woken 2^64 times
+}
+
+func (p *poller) add(s *Socket) error {
+	e := unix.EpollEvent{Events: unix.EPOLLIN, Fd: s.slot}
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, s.fd, &e))
+}
+
+// wait waits for packets, at most for timeout (negative: for ever), and reads one
+// of each socket that has some.
+func (p *poller) wait(l *Loop, timeout time.Duration) {
+	var n int
+	if p.busy {
+		if n = p.look(); n == 0 {
+			p.pause(interval-time.Duration(l.network.Now()-l.now), timeout)
+			n = p.look()
+		}
+	} else {
+		n = p.block(timeout)
+	}
+	l.woke(n)
+	p.measure(l.now, n)
+	if n == 0 {
+		return
+	}
+	p.round++
+	p.resolve(l, n)
+	received := 0
+	for _, s := range p.ready[:n] {
+		if s != nil {
+			received += p.read(l, s)
+		}
+	}
+	l.received.Add(uint64(received))
+}
+
+// look tells how many sockets are ready now. It does not tell the scheduler, as
+// it does not block.
+func (p *poller) look() int {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epoll),
+		uintptr(unsafe.Pointer(&p.events[0])), uintptr(len(p.events)), 0, 0, 0)
+	if errno != 0 {
+		return 0
+	}
+	return int(n)
+}
+
+// block waits for a socket.
+func (p *poller) block(timeout time.Duration) int {
+	ms := -1
+	if timeout >= 0 {
+		ms = int(min((timeout+time.Millisecond-1)/time.Millisecond, 1<<30))
+	}
+	n, err := unix.EpollWait(p.epoll, p.events[:], ms)
+	if err != nil { // EINTR
+		return 0
+	}
+	return n
+}
+
+// pause sleeps through packets, but not through a wake, nor longer than timeout
+// (negative: no limit).
+func (p *poller) pause(d, timeout time.Duration) {
+	if timeout >= 0 {
+		d = min(d, timeout)
+	}
+	if d <= 0 {
+		return
+	}
+	t := unix.NsecToTimespec(int64(d))
+	_, _ = unix.Ppoll([]unix.PollFd{{Fd: int32(p.event), Events: unix.POLLIN}}, &t, nil)
+}
+
+// measure decides whether the loop is busy.
+func (p *poller) measure(now int64, n int) {
+	p.packets += n
+	if elapsed := now - p.since; elapsed >= int64(window) {
+		p.busy = int64(p.packets)*int64(time.Second) >= busyRate*elapsed
+		p.since, p.packets = now, 0
+	}
+}
+
+// resolve finds the sockets of n events. One may be closed since, and another one
+// in its slot: that one is merely read too early.
+func (p *poller) resolve(l *Loop, n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i, e := range p.events[:n] {
+		if e.Fd == wakeSlot {
+			var count [8]byte
+			_, _ = unix.Read(p.event, count[:])
+			p.ready[i] = nil
+			continue
+		}
+		p.ready[i] = l.sockets[e.Fd]
+	}
+}
+
+// read reads one packet of a socket, or twice as many as the last time if it is
+// ready again at once, as in a burst of video. Others wait for one batch at most.
+func (p *poller) read(l *Loop, s *Socket) (received int) {
+	if s.round+1 == p.round {
+		s.batch = min(2*max(1, s.batch), longestBatch)
+	} else {
+		s.batch = 1
+	}
+	s.round = p.round
+	for range s.batch {
+		n, from, ok := s.receive(&p.from, p.buffer[:largest])
+		if !ok {
+			break
+		}
+		received++
+		l.deliver(s, p.buffer[:n:n+room], from)
+	}
+	return received
+}
+
+// conn is the system's side of a socket. Its descriptor is closed when nobody
+// sends by it any more: another socket might have the number a moment later.
+type conn struct {
+	fd    int
+	users atomic.Int32 // who sends, and leaving once close was called
+	round uint32       // of the poller, when it was ready
+	batch uint8        // how many packets to read
+}
+
+const (
+	leaving = -1 << 30       // closed by its owner
+	left    = -1<<30 - 1<<29 // and its descriptor is closed
+)
+
+func (c *conn) listen(local netip.AddrPort) (err error) {
+	family := unix.AF_INET
+	if local.Addr().Is6() {
+		family = unix.AF_INET6
+	}
+	if c.fd, err = unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err != nil {
+		return os.NewSyscallError("socket", err)
+	}
+	if err = c.configure(family, local); err != nil {
+		return errors.Join(err, unix.Close(c.fd))
+	}
+	return nil
+}
+
+// configure binds. What only makes the socket better may fail.
+func (c *conn) configure(family int, local netip.AddrPort) error {
+	if unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
+		_ = unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
+	}
+	if family == unix.AF_INET {
+		_ = unix.SetsockoptInt(c.fd, unix.IPPROTO_IP, unix.IP_TOS, expedited)
+		return os.NewSyscallError("bind", unix.Bind(c.fd, &unix.SockaddrInet4{Port: int(local.Port()), Addr: local.Addr().As4()}))
+	}
+	_ = unix.SetsockoptInt(c.fd, unix.IPPROTO_IPV6, unix.IPV6_TCLASS, expedited)
+	if err := unix.SetsockoptInt(c.fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 1); err != nil {
+		return os.NewSyscallError("setsockopt", err)
+	}
+	return os.NewSyscallError("bind", unix.Bind(c.fd, &unix.SockaddrInet6{Port: int(local.Port()), Addr: local.Addr().As16()}))
+}
+
+func (c *conn) close(p *poller) error {
+	_ = unix.EpollCtl(p.epoll, unix.EPOLL_CTL_DEL, c.fd, nil) // fails if it was never added
+	c.users.Add(leaving)
+	return c.closeUnused()
+}
+
+// acquire lets the caller use the descriptor until release, false: it is closed.
+func (c *conn) acquire() bool {
+	if c.users.Add(1) > 0 {
+		return true
+	}
+	c.release()
+	return false
+}
+
+func (c *conn) release() {
+	if c.users.Add(-1) == leaving {
+		_ = c.closeUnused()
+	}
+}
+
+// closeUnused closes the descriptor when nobody uses it, once.
+func (c *conn) closeUnused() error {
+	if !c.users.CompareAndSwap(leaving, left) {
+		return nil
+	}
+	return os.NewSyscallError("close", unix.Close(c.fd))
+}
+
+// send writes a datagram to an address of the socket's family.
+func (c *conn) send(b []byte, to netip.AddrPort) bool {
+	var address unix.RawSockaddrInet6
+	size := fill(&address, to)
+	if !c.acquire() {
+		return false
+	}
+	_, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(c.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
+		unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, uintptr(unsafe.Pointer(&address)), size)
+	c.release()
+	return errno == 0
+}
+
+// receive reads a datagram, false: there was none. Only the loop calls it.
+func (c *conn) receive(address *unix.RawSockaddrInet6, b []byte) (n int, from netip.AddrPort, ok bool) {
+	size := uint32(unsafe.Sizeof(*address))
+	r, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(c.fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)),
+		unix.MSG_DONTWAIT, uintptr(unsafe.Pointer(address)), uintptr(unsafe.Pointer(&size)))
+	if errno != 0 {
+		return 0, netip.AddrPort{}, false
+	}
+	return int(r), addrPort(address), true
+}
+
+// fill writes an address as the system has it and returns its size.
+func fill(address *unix.RawSockaddrInet6, to netip.AddrPort) uintptr {
+	if !to.Addr().Is4() {
+		address.Family = unix.AF_INET6
+		binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(&address.Port))[:], to.Port())
+		address.Addr = to.Addr().As16()
+		return unix.SizeofSockaddrInet6
+	}
+	v4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(address))
+	v4.Family = unix.AF_INET
+	binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(&v4.Port))[:], to.Port())
+	v4.Addr = to.Addr().As4()
+	return unix.SizeofSockaddrInet4
+}
+
+// addrPort reads an address as the system has it.
+func addrPort(address *unix.RawSockaddrInet6) netip.AddrPort {
+	port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&address.Port))[:])
+	if address.Family == unix.AF_INET6 {
+		return netip.AddrPortFrom(netip.AddrFrom16(address.Addr), port)
+	}
+	return netip.AddrPortFrom(netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(address)).Addr), port)
+}

@@ -1,0 +1,126 @@
+//go:build !linux || 386 || s390x || portable
+
+package transport
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"time"
+
+	"golang.org/x/net/ipv4"
+	"golang.org/x/net/ipv6"
+)
+
+// Where there is no epoll, a goroutine reads each socket and hands what it got
+// over to the loop, one datagram at a time: for development, not for thousands of
+// calls.
+
+// poller waits for what the goroutines of a loop's sockets read.
+type poller struct {
+	datagrams chan datagram
+	woken     chan struct{}
+}
+
+// datagram is lent to the loop until done is closed.
+type datagram struct {
+	socket *Socket
+	b      []byte
+	from   netip.AddrPort
+	done   chan<- struct{}
+}
+
+func (p *poller) open() error {
+	p.datagrams = make(chan datagram)
+	p.woken = make(chan struct{}, 1)
+	return nil
+}
+
+func (p *poller) close() error { return nil }
+func (p *poller) begin()       {}
+
+// wake ends a wait.
+func (p *poller) wake() {
+	select {
+	case p.woken <- struct{}{}:
+	default: // it was woken already
+	}
+}
+
+func (p *poller) add(s *Socket) error {
+	go p.read(s)
+	return nil
+}
+
+// read reads a socket until it is closed.
+func (p *poller) read(s *Socket) {
+	buffer := make([]byte, largest+room)
+	done := make(chan struct{}, 1)
+	for !s.closed.Load() {
+		n, from, err := s.udp.ReadFromUDPAddrPort(buffer[:largest])
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		if err != nil {
+			continue
+		}
+		select {
+		case p.datagrams <- datagram{s, buffer[: n : n+room], from, done}:
+			<-done
+		case <-s.ended:
+		}
+	}
+}
+
+// wait waits for a packet, at most for timeout (negative: for ever).
+func (p *poller) wait(l *Loop, timeout time.Duration) {
+	var late <-chan time.Time
+	if timeout >= 0 {
+		late = time.After(timeout)
+	}
+	select {
+	case d := <-p.datagrams:
+		defer func() { d.done <- struct{}{} }() // also when the handler panics
+		l.woke(1)
+		l.received.Add(1)
+		l.deliver(d.socket, d.b, d.from)
+	case <-p.woken:
+		l.woke(0)
+	case <-late:
+		l.woke(0)
+	}
+}
+
+// conn is the system's side of a socket.
+type conn struct {
+	udp   *net.UDPConn
+	ended chan struct{}
+}
+
+func (c *conn) listen(local netip.AddrPort) (err error) {
+	network := "udp4"
+	if local.Addr().Is6() {
+		network = "udp6"
+	}
+	c.ended = make(chan struct{})
+	if c.udp, err = net.ListenUDP(network, net.UDPAddrFromAddrPort(local)); err != nil {
+		return err
+	}
+	_ = c.udp.SetReadBuffer(receiveBuffer) // as much as the system allows
+	if local.Addr().Is4() {                // better with it, but it works without
+		_ = ipv4.NewConn(c.udp).SetTOS(expedited)
+	} else {
+		_ = ipv6.NewConn(c.udp).SetTrafficClass(expedited)
+	}
+	return nil
+}
+
+func (c *conn) send(b []byte, to netip.AddrPort) bool {
+	_, err := c.udp.WriteToUDPAddrPort(b, to)
+	return err == nil
+}
+
+func (c *conn) close(*poller) error {
+	close(c.ended)
+	return c.udp.Close()
+}

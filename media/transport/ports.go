@@ -1,0 +1,107 @@
+package transport
+
+import (
+	"math/bits"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// ports are the port pairs of one address: free, taken, or at rest.
+type ports struct {
+	first int           // the even port of the first pair
+	count int           // pairs
+	rest  time.Duration // of a pair that was given back
+	now   func() int64
+
+	mu    sync.Mutex
+	busy  []uint64 // a bit a pair: taken or at rest
+	taken int
+	tired []tired // at rest, the next to be free first
+}
+
+// tired is a pair at rest.
+type tired struct {
+	pair  int
+	until int64
+}
+
+// pairsOf is how many pairs of an even port and the next one a range holds.
+func pairsOf(first, last int) int { return max(0, last-evenFrom(first)+1) / 2 }
+
+// evenFrom is the first even port of a range. RFC 3550 §11: RTP has the even one.
+func evenFrom(first int) int { return first + first&1 }
+
+func newPorts(first, last int, rest time.Duration, now func() int64) *ports {
+	count := pairsOf(first, last)
+	return &ports{first: evenFrom(first), count: count, rest: rest, now: now, busy: make([]uint64, (count+63)/64)}
+}
+
+// take gives the even port of a free pair at a random place, false when none is.
+func (p *ports) take() (port int, ok bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wakeRested()
+	if p.taken == p.count {
+		return 0, false
+	}
+	pair := p.freeFrom(rand.IntN(p.count))
+	p.busy[pair/64] |= 1 << (pair % 64)
+	p.taken++
+	return p.first + 2*pair, true
+}
+
+// freeFrom is the first free pair from a place on, round the end. There is one.
+func (p *ports) freeFrom(start int) int {
+	if pair := p.scan(start); pair < p.count {
+		return pair
+	}
+	return p.scan(0)
+}
+
+// scan is the first free pair from a place on, count or more when there is none.
+func (p *ports) scan(start int) int {
+	ignored := uint64(1)<<(start%64) - 1 // below start in its word
+	for i := start / 64; i < len(p.busy); i++ {
+		if free := ^(p.busy[i] | ignored); free != 0 {
+			return 64*i + bits.TrailingZeros64(free)
+		}
+		ignored = 0
+	}
+	return p.count
+}
+
+// release lets a pair rest: late packets of its call must not reach the next one.
+func (p *ports) release(port int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tired = append(p.tired, tired{(port - p.first) / 2, p.now() + int64(p.rest)})
+}
+
+// restore gives a pair back that was never bound.
+func (p *ports) restore(port int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear((port - p.first) / 2)
+}
+
+// free is how many pairs can be taken now.
+func (p *ports) free() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.wakeRested()
+	return p.count - p.taken
+}
+
+func (p *ports) wakeRested() {
+	now := p.now()
+	for len(p.tired) > 0 && p.tired[0].until <= now {
+		p.clear(p.tired[0].pair)
+		p.tired = p.tired[1:]
+	}
+}
+
+func (p *ports) clear(pair int) {
+	p.busy[pair/64] &^= 1 << (pair % 64)
+	p.taken--
+}
