@@ -17,13 +17,19 @@ func (b *branch) giveUp(reason string) {
 	}
 }
 
-// send forwards the request to a branch's target.
+// send forwards the request to a branch's target, if the watcher lets it.
 func (c *responseContext) send(b *branch) {
+	req, refusal := c.request(b)
+	if refusal != nil {
+		b.refusal = refusal
+		c.take(event{kind: failed, branch: b.index, status: refusal.Status}, nil)
+		return
+	}
 	if c.fork.invite {
 		c.proxy.ringing.add(b)
 	}
 	c.proxy.metrics.forwarded.Inc()
-	client := c.proxy.cfg.Transactions.Send(c.request(b), b.flow, b.on)
+	client := c.proxy.cfg.Transactions.Send(req, b.flow, b.on)
 	c.mu.Lock()
 	b.client = client
 	cancel, reason := b.cancel, b.reason

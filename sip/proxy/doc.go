@@ -21,6 +21,11 @@
 // A redirection goes back to the caller; the proxy does not follow it, since
 // nobody has authorised the place that a device names (RFC 3261 §16.5).
 //
+// An INVITE may have a watcher ([Proxy.Fork], watch.go), who chooses the targets,
+// changes what goes to each and what comes back, and names more of them when all
+// have failed; requests inside its dialog have one too ([Dialogs]). What a watcher
+// has to say to one side of a dialog goes there by [Proxy.Originate].
+//
 // What a user's device claims about identity is left out of what is forwarded
 // (identity.go); the sender that was proved is asserted instead (RFC 3325).
 //

@@ -6,10 +6,11 @@ import "github.com/emiago/sipgo/sip"
 // happened and says what to do. It knows no messages, no clock and no network.
 type fork struct {
 	invite    bool
-	gone      int // the final response when every flow has failed: 480, or 430 inside a dialog
+	watched   bool // a watcher may name more targets when all have failed
+	gone      int  // the final response when every flow has failed: 480, or 430 inside a dialog
 	branches  []forkBranch
 	sent      int  // status of the final response that went upstream, 0 before
-	closed    bool // no further branch is started: answered, declined by all (6xx) or cancelled
+	asking    bool // it is the watcher's turn: nothing runs that it would not wait for
 	cancelled bool // by the caller
 }
 
@@ -19,6 +20,7 @@ type forkBranch struct {
 	after     int // index of the branch to the same device that must fail first, or -1
 	state     branchState
 	cancelled bool
+	abandoned bool // the watcher does not wait for it any more
 	status    int  // of the final response
 	local     bool // the final response is our own: a timeout or a flow that failed
 }
@@ -30,6 +32,7 @@ const (
 	calling                       // sent
 	proceeding                    // a provisional response came
 	done
+	skipped // never started: answered, declined by all (6xx), cancelled or given up before
 )
 
 // event is something that happened to a response context.
@@ -42,11 +45,13 @@ type event struct {
 type eventKind uint8
 
 const (
-	begin      eventKind = iota // the first targets can be tried
+	extended   eventKind = iota // targets were added: the first ones, or more; or there are none
 	response                    // of a branch, with its status
 	failed                      // a branch ended without a final response; status says how
 	timerFired                  // Timer C of a branch
 	cancelled                   // the caller gave up
+	movedOn                     // the watcher does not want to wait for those that run
+	ended                       // the watcher gave up, with a status for the caller
 )
 
 // action is something that a response context has to do.
@@ -63,21 +68,41 @@ const (
 	cancelBranch                   // send CANCEL; status 200 or 6xx of another branch is the reason, 0 the caller's
 	relay                          // forward the response of this event
 	relayBest                      // forward the final response that this branch gave
-	reply                          // answer with a response of our own
+	reply                          // answer with a response of our own; branch -1 when it stands for none
+	ask                            // ask the watcher for more; status is what the caller would be told
 )
 
 // statusFlowFailed is 430 Flow Failed (RFC 5626 §11.6): between proxies, and to
 // a request inside a dialog whose device has no flow now.
 const statusFlowFailed = 430
 
+// add puts targets behind those that there are. Their groups and alternatives
+// are numbered from 0.
+func (f *fork) add(more []forkBranch) {
+	first, group := len(f.branches), 0
+	if first > 0 {
+		group = f.branches[first-1].group + 1
+	}
+	for _, b := range more {
+		b.group += group
+		if b.after >= 0 {
+			b.after += first
+		}
+		f.branches = append(f.branches, b)
+	}
+}
+
 // step takes one event and appends what is to be done to do.
 func (f *fork) step(e event, do []action) []action {
 	switch e.kind {
-	case begin:
-		do, _ = f.startGroup(do)
-		return do
+	case extended:
+		return f.extend(do)
 	case cancelled:
 		return f.cancel(do)
+	case movedOn:
+		return f.moveOn(do)
+	case ended:
+		return f.end(e.status, do)
 	case timerFired:
 		return f.timerC(e.branch, do)
 	case failed:
@@ -123,14 +148,18 @@ func (f *fork) success(e event, do []action) []action {
 // failure is §16.7 step 4 for a final response other than 2xx.
 func (f *fork) failure(i, status int, do []action) []action {
 	b := &f.branches[i]
-	if b.state == waiting || b.state == done {
+	if b.state != calling && b.state != proceeding {
 		return do
 	}
-	b.state, b.status = done, status
+	b.state = done
+	if b.abandoned {
+		return do // nobody waits for it; its status is what it was given up with
+	}
+	b.status = status
 	if status >= 600 {
 		do = f.close(status, do) // §16.7 step 5: it ends the search, but is sent when all have ended
 	}
-	if status == statusFlowFailed && !f.closed {
+	if status == statusFlowFailed {
 		if next := f.alternate(i); next >= 0 {
 			return f.start(next, do)
 		}
@@ -153,7 +182,56 @@ func (f *fork) cancel(do []action) []action {
 		return do
 	}
 	f.cancelled = true
-	return f.close(0, do)
+	do = f.close(0, do)
+	if f.running() {
+		return do // they end with 487
+	}
+	f.sent = sip.StatusRequestTerminated
+	return append(do, action{kind: reply, branch: -1, status: f.sent})
+}
+
+// extend tries the targets that were added, unless the caller does not wait any
+// more. When there are none, he gets the best response so far.
+func (f *fork) extend(do []action) []action {
+	if f.sent != 0 || f.cancelled {
+		return do
+	}
+	if f.asking = false; f.running() {
+		return do // their turn comes
+	}
+	if more, ok := f.startGroup(do); ok {
+		return more
+	}
+	return f.answer(do)
+}
+
+// moveOn goes on as if those that run had answered 480. A 2xx that comes all the
+// same still counts.
+func (f *fork) moveOn(do []action) []action {
+	if f.sent != 0 || f.cancelled || f.asking {
+		return do
+	}
+	for i := range f.branches {
+		b := &f.branches[i]
+		if b.abandoned || b.state != calling && b.state != proceeding {
+			continue
+		}
+		b.abandoned, b.local, b.status = true, true, sip.StatusTemporarilyUnavailable
+		if !b.cancelled {
+			b.cancelled = true
+			do = append(do, action{kind: cancelBranch, branch: i})
+		}
+	}
+	return f.conclude(do)
+}
+
+// end tells the caller at once, and cancels what runs.
+func (f *fork) end(status int, do []action) []action {
+	if f.sent != 0 || f.cancelled {
+		return do
+	}
+	f.sent = status
+	return append(f.close(status, do), action{kind: reply, branch: -1, status: status})
 }
 
 // timerC is §16.8: a phone that rings too long is cancelled. One that never
@@ -169,13 +247,13 @@ func (f *fork) timerC(i int, do []action) []action {
 
 // close cancels what runs and starts nothing more.
 func (f *fork) close(why int, do []action) []action {
-	f.closed = true
-	if !f.invite {
-		return do // only INVITE can be cancelled (§9.1)
-	}
 	for i := range f.branches {
 		b := &f.branches[i]
-		if (b.state == calling || b.state == proceeding) && !b.cancelled {
+		switch {
+		case b.state == waiting:
+			b.state = skipped
+		case b.state == done || b.state == skipped || b.cancelled || !f.invite: // only INVITE can be cancelled (§9.1)
+		default:
 			b.cancelled = true
 			do = append(do, action{kind: cancelBranch, branch: i, status: why})
 		}
@@ -183,31 +261,43 @@ func (f *fork) close(why int, do []action) []action {
 	return do
 }
 
-// conclude goes on when no branch is running: with the next group, or with the
-// best response.
+// conclude goes on when no branch is running: with the next group, with what the
+// watcher knows, or with the best response.
 func (f *fork) conclude(do []action) []action {
 	if f.running() {
 		return do
 	}
-	if !f.closed {
-		if more, ok := f.startGroup(do); ok {
-			return more
-		}
+	if more, ok := f.startGroup(do); ok {
+		return more
 	}
-	if f.sent != 0 {
+	switch {
+	case f.sent != 0 || f.asking:
 		return do
+	case f.watched && !f.cancelled:
+		f.asking = true
+		return append(do, action{kind: ask, status: upstream(f.branches[f.best()].status, f.gone)})
 	}
 	return f.answer(do)
 }
 
 // over tells whether nothing but a repeated 2xx can follow.
 func (f *fork) over() bool {
-	return f.sent != 0 && !f.running()
-}
-
-func (f *fork) running() bool {
+	if f.sent == 0 {
+		return false
+	}
 	for i := range f.branches {
 		if s := f.branches[i].state; s == calling || s == proceeding {
+			return false
+		}
+	}
+	return true
+}
+
+// running tells whether there is a branch worth waiting for.
+func (f *fork) running() bool {
+	for i := range f.branches {
+		b := &f.branches[i]
+		if (b.state == calling || b.state == proceeding) && !b.abandoned {
 			return true
 		}
 	}
@@ -238,13 +328,13 @@ func (f *fork) start(i int, do []action) []action {
 }
 
 // widest is the most branches that will run at a time.
-func (f *fork) widest() int {
+func widest(branches []forkBranch) int {
 	most := 0
-	for i, n := 0, 0; i < len(f.branches); i++ {
-		if i > 0 && f.branches[i].group != f.branches[i-1].group {
+	for i, n := 0, 0; i < len(branches); i++ {
+		if i > 0 && branches[i].group != branches[i-1].group {
 			n = 0
 		}
-		if f.branches[i].after < 0 {
+		if branches[i].after < 0 {
 			n++
 		}
 		most = max(most, n)
@@ -265,10 +355,14 @@ func (f *fork) alternate(i int) int {
 // answer sends the best final response upstream (§16.7 steps 6 and 9).
 func (f *fork) answer(do []action) []action {
 	i := f.best()
+	if i < 0 {
+		f.sent = f.gone // there was nobody to ask
+		return append(do, action{kind: reply, branch: -1, status: f.sent})
+	}
 	b := &f.branches[i]
 	f.sent = upstream(b.status, f.gone)
-	if f.cancelled && b.local {
-		f.sent = sip.StatusRequestTerminated // nobody answered the CANCEL; the caller knows why
+	if f.cancelled && f.sent < 600 {
+		f.sent = sip.StatusRequestTerminated // whatever somebody said before or after, or did not say
 	}
 	if b.local || f.sent != b.status {
 		return append(do, action{kind: reply, branch: i, status: f.sent})
@@ -295,7 +389,7 @@ func (f *fork) best() int {
 	best := -1
 	for i := range f.branches {
 		b := &f.branches[i]
-		if b.state == done && (best < 0 || rank(b.status) < rank(f.branches[best].status)) {
+		if (b.state == done || b.abandoned) && (best < 0 || rank(b.status) < rank(f.branches[best].status)) {
 			best = i
 		}
 	}

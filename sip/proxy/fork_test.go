@@ -9,8 +9,12 @@ import (
 // names of events and actions as the tables below write them.
 func (e event) String() string {
 	switch e.kind {
-	case begin:
+	case extended:
 		return "begin"
+	case movedOn:
+		return "move on"
+	case ended:
+		return fmt.Sprintf("end %d", e.status)
 	case cancelled:
 		return "cancel"
 	case failed:
@@ -32,17 +36,25 @@ func (a action) String() string {
 		return "relay " + b
 	case relayBest:
 		return "best " + b
+	case ask:
+		return fmt.Sprintf("ask(%d)", a.status)
 	}
 	return fmt.Sprintf("reply %d", a.status)
 }
 
 func parseEvent(t *testing.T, s string) event {
 	t.Helper()
-	if s == "begin" {
-		return event{kind: begin}
-	}
-	if s == "cancel" {
+	switch word, rest, _ := strings.Cut(s, " "); word {
+	case "begin", "more":
+		return event{kind: extended}
+	case "cancel":
 		return event{kind: cancelled}
+	case "moveon":
+		return event{kind: movedOn}
+	case "end":
+		e := event{kind: ended}
+		fmt.Sscan(rest, &e.status)
+		return e
 	}
 	var who rune
 	var what string
@@ -80,6 +92,56 @@ func parseTargets(s string) (all []forkBranch) {
 		}
 	}
 	return all
+}
+
+// A watcher steers: "more x y" adds targets, a bare "more" has none to add.
+func TestWatchedForkSteps(t *testing.T) {
+	tests := []struct {
+		name    string
+		targets string
+		steps   string
+	}{
+		{"answered", "a", "begin: start a; a 180: relay a; a 200: relay a; a 200: relay a"},
+		{"nobody to begin with", "", "begin: reply 480"},
+		{"nobody else", "a", "begin: start a; a 486: ask(486); more: best a"},
+		{"forwarded when busy", "a", "begin: start a; a 486: ask(486); more b: start b; b 200: relay b"},
+		{"forwarded to two in turn", "a", "begin: start a; a 486: ask(486); more b / c: start b; b 480: start c; c 480: ask(486); more: best a"},
+		{"asked again after 6xx", "a b / c", "begin: start a, start b; a 603: CANCEL b(603); b 487: ask(603); more d: start d; d 486: ask(603); more: best a"},
+		{"the device answers 503", "a", "begin: start a; a 503: ask(500); more: reply 500"},
+		{"the caller gives up while the watcher thinks", "a", "begin: start a; a 486: ask(486); cancel: reply 487; more b:; end 480:"},
+		{"the caller gives up while the second rings", "a", "begin: start a; a 486: ask(486); more b: start b; b 180: relay b; cancel: CANCEL b(0); b 487: reply 487"},
+		{"no answer: on to the next at once", "a b", "begin: start a, start b; a 180: relay a; moveon: CANCEL a(0), CANCEL b(0), ask(480); more c: start c; a 487:; b timeout:; c 200: relay c"},
+		{"on to those of lower q", "a / b", "begin: start a; moveon: CANCEL a(0), start b; b 486: ask(486); a 487:; more: best b"},
+		{"it answers all the same", "a", "begin: start a; a 180: relay a; moveon: CANCEL a(0), ask(480); a 200: relay a; more b:"},
+		{"it answers while the next rings", "a", "begin: start a; moveon: CANCEL a(0), ask(480); more b: start b; a 200: relay a, CANCEL b(200); b 487:"},
+		{"it declines for all while the next rings", "a", "begin: start a; moveon: CANCEL a(0), ask(480); more b: start b; a 603:; b 200: relay b"},
+		{"nobody answers and nobody else", "a", "begin: start a; moveon: CANCEL a(0), ask(480); more: reply 480"},
+		{"nothing rings", "a", "begin: start a; a 486: ask(486); moveon:; more: best a"},
+		{"given up while it rings", "a / b", "begin: start a; a 180: relay a; end 403: CANCEL a(403), reply 403; a 487:; a 180:"},
+		{"given up, and it answers", "a", "begin: start a; end 403: CANCEL a(403), reply 403; a 200: relay a"},
+		{"given up at the question", "a", "begin: start a; a 302: ask(302); end 480: reply 480"},
+		{"given up too late", "a", "begin: start a; a 200: relay a; end 480:; moveon:"},
+		{"given up after the caller did", "a", "begin: start a; a 180: relay a; cancel: CANCEL a(0); end 480:; moveon:; a 487: best a"},
+		{"the same device once more, with its flows", "a>b", "begin: start a; a 488: ask(488); more c>d: start c; c broken: start d; d 200: relay d"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			f := fork{invite: true, watched: true, asking: true, gone: 480, branches: parseTargets(tt.targets)}
+			for _, line := range strings.Split(tt.steps, ";") {
+				what, want, _ := strings.Cut(line, ":")
+				if what = strings.TrimSpace(what); strings.HasPrefix(what, "more ") {
+					f.add(parseTargets(what[len("more "):]))
+				}
+				var got []string
+				for _, a := range f.step(parseEvent(t, what), nil) {
+					got = append(got, a.String())
+				}
+				if g, w := strings.Join(got, ", "), strings.TrimSpace(want); g != w {
+					t.Fatalf("at %q:\n got %s\nwant %s", what, g, w)
+				}
+			}
+		})
+	}
 }
 
 func TestForkSteps(t *testing.T) {
@@ -198,7 +260,7 @@ func TestBestResponse(t *testing.T) {
 func TestWidest(t *testing.T) {
 	for targets, want := range map[string]int{"a": 1, "a b / c": 2, "a / b c d": 3, "a>b>c d": 2} {
 		f := fork{branches: parseTargets(targets)}
-		if got := f.widest(); got != want {
+		if got := widest(f.branches); got != want {
 			t.Errorf("%q: %d, want %d", targets, got, want)
 		}
 	}
@@ -211,7 +273,7 @@ func FuzzFork(f *testing.F) {
 	statuses := []int{100, 180, 200, 302, 401, 408, 430, 486, 487, 503, 603}
 	f.Fuzz(func(t *testing.T, script []byte, invite bool, layout uint8) {
 		shapes := []string{"a", "a b", "a / b", "a>b", "a b / c>d / e", "a>b>c d"}
-		m := fork{invite: invite, gone: 480, branches: parseTargets(shapes[int(layout)%len(shapes)])}
+		m := fork{invite: invite, watched: invite && layout&0x80 != 0, gone: 480, branches: parseTargets(shapes[int(layout)%len(shapes)])}
 		started := make([]int, len(m.branches))
 		cancels := make([]int, len(m.branches))
 		finals := 0
@@ -231,13 +293,13 @@ func FuzzFork(f *testing.F) {
 				}
 			}
 		}
-		take(event{kind: begin})
+		take(event{kind: extended})
 		for _, b := range script {
 			i := int(b) % len(m.branches)
 			if started[i] == 0 {
 				continue // the layers below report nothing for what was never sent
 			}
-			switch what := int(b) / len(m.branches) % (len(statuses) + 4); what {
+			switch what := int(b) / len(m.branches) % (len(statuses) + 7); what {
 			case len(statuses):
 				take(event{kind: cancelled})
 			case len(statuses) + 1:
@@ -246,6 +308,16 @@ func FuzzFork(f *testing.F) {
 				take(event{kind: failed, branch: i, status: 430})
 			case len(statuses) + 3:
 				take(event{kind: timerFired, branch: i})
+			case len(statuses) + 4:
+				take(event{kind: movedOn})
+			case len(statuses) + 5:
+				take(event{kind: ended, status: 480})
+			case len(statuses) + 6:
+				if m.asking { // a watcher names one more
+					m.branches = append(m.branches, forkBranch{group: len(m.branches), after: -1})
+					started, cancels = append(started, 0), append(cancels, 0)
+					take(event{kind: extended})
+				}
 			default:
 				take(event{kind: response, branch: i, status: statuses[what]})
 			}
@@ -256,6 +328,9 @@ func FuzzFork(f *testing.F) {
 					take(event{kind: failed, branch: i, status: 408})
 				}
 			}
+		}
+		if m.asking {
+			take(event{kind: extended})
 		}
 		for i := range m.branches {
 			if started[i] > 1 || cancels[i] > 1 {

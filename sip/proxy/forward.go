@@ -1,35 +1,53 @@
 package proxy
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/emiago/sipgo/sip"
+	"github.com/sparkleim/sparkle/sip/registrar"
 	"github.com/sparkleim/sparkle/sip/server"
 	"github.com/sparkleim/sparkle/sip/transport"
 	"github.com/sparkleim/sparkle/sip/wire"
 	"github.com/sparkleim/sparkle/store"
 )
 
-// initial makes c forward to the devices of a user, of which breadth may be
-// asked at a time. It fails when they are more.
-func (c *responseContext) initial(set []candidate, hash string, breadth int) *server.Error {
-	c.hash, c.leftOut = hash, c.proxy.leftOutFirst
+// initial makes c forward a request that is outside of dialogs.
+func (c *responseContext) initial(hash string, breadth int) {
+	c.hash, c.breadth, c.leftOut = hash, breadth, c.proxy.leftOutFirst
+	if c.r.Trusted {
+		c.leftOut = c.proxy.leftOutTrusted
+	}
 	c.fork.gone = sip.StatusTemporarilyUnavailable
-	for i, t := range set {
-		c.branches[i].hop = t.hop
-		c.fork.branches[i] = forkBranch{group: t.group, after: t.after}
-	}
-	widest := c.fork.widest()
-	if widest > breadth {
-		return errBreadth()
-	}
-	c.add = make([]sip.Header, 0, 2)
-	c.add = append(c.add, c.proxy.breadthHeader(breadth/widest))
+	c.add = append(make([]sip.Header, 0, 2), c.proxy.fullBreadth)
 	c.add = appendAsserted(c.add, c.r)
 	c.add = c.proxy.appendForeignCredentials(c.add, c.r)
 	if makesDialog(c.r.Method) {
 		c.recordRoute = c.proxy.recordRoute(c.r.Flow, c.r.Sender.User, c.r.CallID)
+	}
+}
+
+// aim gives c targets behind those that it has. It fails when they are more at a
+// time than there may be. The caller holds c.mu, or nobody else knows of c yet.
+func (c *responseContext) aim(set []candidate) *server.Error {
+	add := c.add
+	if len(c.branches) > 0 {
+		add = slices.Clone(add) // the others are read while this is written
+	}
+	var room [2]forkBranch
+	steps := room[:0]
+	for i, b := range c.grow(len(set)) {
+		t := &set[i]
+		b.hop, b.target, b.add = t.hop, t.target, add
+		steps = append(steps, forkBranch{group: t.group, after: t.after})
+	}
+	c.fork.add(steps)
+	switch w := widest(steps); {
+	case w > c.breadth:
+		return errBreadth()
+	case w > 0:
+		add[0] = c.proxy.breadthHeader(c.breadth / w)
 	}
 	return nil
 }
@@ -37,11 +55,11 @@ func (c *responseContext) initial(set []candidate, hash string, breadth int) *se
 // inDialog makes c forward to the other side of a dialog.
 func (c *responseContext) inDialog(h hop, d *dialogRoute) {
 	c.fork.gone, c.leftOut = statusFlowFailed, c.proxy.leftOut
-	c.fork.branches[0].after = -1
-	b := &c.branches[0]
+	c.fork.branches = append(c.fork.branches, forkBranch{after: -1})
+	b := c.grow(1)[0]
 	b.hop = h
 	b.path = routesAfter(h, d.rest)
-	c.add = c.proxy.appendForeignCredentials(nil, c.r)
+	b.add = c.proxy.appendForeignCredentials(nil, c.r)
 	// RFC 6665 §4.4.1: the first NOTIFY may make the dialog before the 200 does
 	if c.r.Method == sip.NOTIFY {
 		c.recordRoute = c.proxy.recordRoute(c.r.Flow, d.from.user, c.r.CallID)
@@ -55,13 +73,14 @@ func makesDialog(m sip.RequestMethod) bool {
 }
 
 // request makes the copy for one target (RFC 3261 §16.6, by its steps; step 3,
-// Max-Forwards, is part of [wire.Forward]).
-func (c *responseContext) request(b *branch) *sip.Request {
+// Max-Forwards, is part of [wire.Forward]). It fails when the watcher does not
+// want it.
+func (c *responseContext) request(b *branch) (*sip.Request, *server.Error) {
 	p := c.proxy
 	e := wire.Edit{
 		URI:  &b.uri,    // step 2
 		Drop: c.leftOut, // step 5 and identity.go
-		Add:  c.add,
+		Add:  b.add,
 	}
 	if c.recordRoute != "" { // step 4; RFC 5658: the callee's side on top
 		e.RecordRoute = []string{p.recordRoute(b.flow, b.user, c.r.CallID), c.recordRoute}
@@ -72,11 +91,25 @@ func (c *responseContext) request(b *branch) *sip.Request {
 	}
 	var room [64]byte
 	e.Via = p.via(b.flow, append(wire.AppendBranch(room[:0]), c.hash...)) // step 8
-	return wire.Forward(c.r.Request, e)
+	return forward(c.r, e, c.watcher, b.index, b.target)
 }
 
-// forwardACK sends an ACK to a 2xx on.
-func (p *Proxy) forwardACK(r *server.Request, h hop, rest []string) {
+// forward makes the copy of r that goes to a branch, with what the watcher, which
+// may be nil, changes.
+func forward(r *server.Request, e wire.Edit, w Watcher, branch int, t *registrar.Target) (*sip.Request, *server.Error) {
+	if w == nil {
+		return wire.Forward(r.Request, e), nil
+	}
+	watched := e // on the heap
+	watched.Add = slices.Clip(e.Add)
+	if err := w.Request(branch, t, &watched); err != nil {
+		return nil, err
+	}
+	return wire.Forward(r.Request, watched), nil
+}
+
+// forwardACK sends an ACK to a 2xx on, unless the watcher keeps it.
+func (p *Proxy) forwardACK(r *server.Request, h hop, rest []string, w Watcher) {
 	var room [64]byte
 	e := wire.Edit{
 		URI:    &h.uri,
@@ -84,9 +117,13 @@ func (p *Proxy) forwardACK(r *server.Request, h hop, rest []string) {
 		Routes: routesAfter(h, rest),
 		Via:    p.via(h.flow, wire.AppendBranch(room[:0])),
 	}
+	ack, err := forward(r, e, w, 0, nil)
+	if err != nil {
+		return
+	}
 	p.metrics.forwarded.Inc()
 	// A flow that broke is no news to anybody: the 2xx is sent again.
-	_ = p.cfg.Transactions.SendACK(wire.Forward(r.Request, e), h.flow)
+	_ = p.cfg.Transactions.SendACK(ack, h.flow)
 }
 
 // routesAfter is the route set behind us: what the request brought, or the Path

@@ -11,18 +11,20 @@ import (
 
 // leftOut lists what no copy of a request takes along as it came.
 //
-// The first are the fields by which one trusted server tells another who is
+// Credentials are put back where they belong: [Proxy.appendForeignCredentials].
+// The others are the fields by which one trusted server tells another who is
 // calling and how the call came here. Our users are not servers: theirs are
-// dropped (RFC 3325 §5, RFC 5806, RFC 7044 §10, RFC 7315 §4). Identity stays, it
-// is signed. The last are put back where they belong: [Proxy.appendForeignCredentials].
+// dropped (RFC 3325 §5, RFC 5806, RFC 7044 §10, RFC 7315 §4), those of an agent
+// of ours stay. Identity stays, it is signed.
 func leftOut() []string {
-	return []string{
+	return append(credentials(),
 		"P-Asserted-Identity", "P-Preferred-Identity", "Remote-Party-ID",
 		"P-Charging-Vector", "P-Charging-Function-Addresses",
 		"History-Info", "Diversion",
-		"Authorization", "Proxy-Authorization",
-	}
+	)
 }
+
+func credentials() []string { return []string{"Authorization", "Proxy-Authorization"} }
 
 // appendAsserted appends what is told to the callee about the sender that was
 // proved (RFC 3325 §5 and §7), unless the sender wants to stay unknown.

@@ -28,17 +28,24 @@ func (p *Proxy) Claims(r *server.Request) bool {
 // serveDialog forwards a request that has a To tag.
 func (p *Proxy) serveDialog(r *server.Request) {
 	d, err := p.route(r)
-	switch {
-	case err != nil:
+	if err != nil {
 		p.refuse(r, tokenForged, err)
-	case d.claimed:
-		p.follow(r, d)
-	default:
-		// The client lost our Route, or it never had one because its contact
-		// was told to it by REFER. It was challenged; only our own devices can
-		// be meant.
-		p.serveInitial(r)
+		return
 	}
+	var w Watcher
+	if p.dialogs != nil {
+		if w, err = p.dialogs.InDialog(r); err != nil {
+			p.refuse(r, notWatched, err) // an ACK gets no answer
+			return
+		}
+	}
+	if d.claimed {
+		p.follow(r, d, w)
+		return
+	}
+	// The client lost our Route, or it never had one because its contact was told
+	// to it by REFER. It was challenged; only our own devices can be meant.
+	p.serveInitial(r, w)
 }
 
 // dialogRoute is what the Route of a request inside a dialog says to us.
@@ -132,25 +139,25 @@ func (p *Proxy) isUs(r *server.Request, u *sip.Uri) bool {
 }
 
 // follow sends a request of a dialog to the other side.
-func (p *Proxy) follow(r *server.Request, d dialogRoute) {
+func (p *Proxy) follow(r *server.Request, d dialogRoute, w Watcher) {
 	if r.Method != sip.ACK && r.Transaction() == nil {
 		return
 	}
 	if h, ok := p.nextHop(&d); ok {
-		p.followTo(r, h, &d)
+		p.followTo(r, h, &d, w)
 	} else {
-		p.followElsewhere(r, h, d)
+		p.followElsewhere(r, h, d, w)
 	}
 }
 
 // followElsewhere is follow where the flow of the dialog is not enough. stay is
 // what is known of the other side.
-func (p *Proxy) followElsewhere(r *server.Request, stay hop, d dialogRoute) {
+func (p *Proxy) followElsewhere(r *server.Request, stay hop, d dialogRoute, w Watcher) {
 	p.relocate(d, stay, func(h hop, ok bool) {
 		defer p.caught(r)
 		switch {
 		case ok:
-			p.followTo(r, h, &d)
+			p.followTo(r, h, &d, w)
 		case r.Method != sip.ACK:
 			// RFC 5626 §5.3.1; unlike 481 it leaves the dialog alive for a
 			// device that comes back
@@ -161,12 +168,12 @@ func (p *Proxy) followElsewhere(r *server.Request, stay hop, d dialogRoute) {
 
 // followTo forwards an ACK without state (RFC 3261 §16.11, it has no response),
 // everything else with.
-func (p *Proxy) followTo(r *server.Request, h hop, d *dialogRoute) {
+func (p *Proxy) followTo(r *server.Request, h hop, d *dialogRoute, w Watcher) {
 	if r.Method == sip.ACK {
-		p.forwardACK(r, h, d.rest)
+		p.forwardACK(r, h, d.rest, w)
 		return
 	}
-	c := p.newContext(r, r.Transaction(), 1)
+	c := p.newContext(r, r.Transaction(), w)
 	c.inDialog(h, d)
 	c.start()
 }

@@ -15,11 +15,12 @@ const (
 	tokenForged
 	nobodyThere
 	deviceGone
+	notWatched
 	reasons
 )
 
 func (w reason) String() string {
-	return [reasons]string{"loop", "breadth", "forged token", "unknown user", "unreachable"}[w]
+	return [reasons]string{"loop", "breadth", "forged token", "unknown user", "unreachable", "call"}[w]
 }
 
 // level tells what an administrator should see from what happens all day.

@@ -71,10 +71,12 @@ type Proxy struct {
 	tokens  *sealer
 	loops   maphash.Seed
 	ringing *timerC
+	dialogs Dialogs // nil: nobody watches them
 	metrics *metrics
 
-	leftOut      []string // header fields that are not forwarded, see identity.go
-	leftOutFirst []string // the same for a request outside of dialogs
+	leftOut        []string // header fields that are not forwarded, see identity.go
+	leftOutFirst   []string // the same for a request outside of dialogs
+	leftOutTrusted []string // and for one of an agent of ours
 
 	fullBreadth sip.Header // Max-Breadth of a request that goes to one device
 }
@@ -105,8 +107,9 @@ func New(c Config) (*Proxy, error) {
 		metrics: newMetrics(c.Metrics),
 		leftOut: leftOut(),
 
-		leftOutFirst: append(leftOut(), "Max-Breadth"),
-		fullBreadth:  wire.H("Max-Breadth", strconv.Itoa(c.MaxBreadth)),
+		leftOutFirst:   append(leftOut(), "Max-Breadth"),
+		leftOutTrusted: append(credentials(), "Max-Breadth"),
+		fullBreadth:    wire.H("Max-Breadth", strconv.Itoa(c.MaxBreadth)),
 	}
 	for _, d := range c.Domains {
 		p.domains[strings.ToLower(d)] = true
@@ -121,7 +124,7 @@ func (p *Proxy) ServeSIP(r *server.Request) {
 		p.serveDialog(r)
 		return
 	}
-	p.serveInitial(r)
+	p.serveInitial(r, nil)
 }
 
 // caught is deferred where a clock or the registrar calls instead of the chain,

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/emiago/sipgo/sip"
+	"github.com/sparkleim/sparkle/sip/registrar"
 	"github.com/sparkleim/sparkle/sip/server"
 	"github.com/sparkleim/sparkle/sip/transaction"
 	"github.com/sparkleim/sparkle/sip/wire"
@@ -16,23 +17,27 @@ import (
 // their flows; each is one step of fork under mu, and what is to be done is done
 // after it, without mu.
 type responseContext struct {
-	proxy *Proxy
-	r     *server.Request
-	tx    *transaction.Server
+	proxy   *Proxy
+	r       *server.Request
+	tx      *transaction.Server
+	watcher Watcher // nil for most
 
 	// What all copies of the request have in common, see forward.go.
 	hash        string       // second part of the branches, "" inside a dialog
-	add         []sip.Header // header fields added
+	breadth     int          // branches that there may be at a time (RFC 5393 §5.3.3); 0 inside a dialog
+	add         []sip.Header // header fields added; the first is Max-Breadth, which branches differ in
 	leftOut     []string     // header fields left out
 	recordRoute string       // our value for the caller's side, "" when not record-routing
 
 	mu       sync.Mutex
 	fork     fork
-	branches []branch // the same indices as in fork
-	over     bool     // nothing but a repeated 2xx can follow
+	branches []*branch     // the same indices as in fork
+	over     bool          // nothing but a repeated 2xx can follow
+	verdict  *server.Error // of a watcher that gave up
 
-	oneBranch [1]branch // most requests have one target
-	oneFork   [1]forkBranch
+	room       [1]*branch // most requests have one target
+	roomBranch [1]branch
+	roomFork   [1]forkBranch
 }
 
 // branch is one target of a response context.
@@ -40,30 +45,43 @@ type branch struct {
 	hop
 	context *responseContext
 	index   int
+	target  *registrar.Target   // for the watcher; nil inside a dialog
+	add     []sip.Header        // header fields added
 	client  *transaction.Client // nil before it was sent
 	cancel  bool                // wanted, perhaps before client was known
 	reason  string              // for the CANCEL
 	final   *sip.Response       // not 2xx
+	refusal *server.Error       // of the watcher, which did not let the request out
 	ring    ringing             // its place in the queue of Timer C
 }
 
-func (p *Proxy) newContext(r *server.Request, tx *transaction.Server, targets int) *responseContext {
-	c := &responseContext{proxy: p, r: r, tx: tx}
-	c.branches, c.fork.branches = c.oneBranch[:], c.oneFork[:]
-	if targets > 1 {
-		c.branches, c.fork.branches = make([]branch, targets), make([]forkBranch, targets)
-	}
+func (p *Proxy) newContext(r *server.Request, tx *transaction.Server, w Watcher) *responseContext {
+	p.metrics.open.Inc()
+	c := &responseContext{proxy: p, r: r, tx: tx, watcher: w}
+	c.branches, c.fork.branches = c.room[:0], c.roomFork[:0]
 	c.fork.invite = r.Method == sip.INVITE
-	for i := range c.branches {
-		c.branches[i].context, c.branches[i].index = c, i
-	}
 	return c
+}
+
+// grow makes n more branches and returns them. c.mu is held, or nobody else
+// knows of c yet.
+func (c *responseContext) grow(n int) []*branch {
+	first := len(c.branches)
+	more := c.roomBranch[:]
+	if first+n > 1 {
+		more = make([]branch, n)
+	}
+	for i := range n {
+		b := &more[i]
+		b.context, b.index = c, first+i
+		c.branches = append(c.branches, b)
+	}
+	return c.branches[first:]
 }
 
 // start begins with the best targets.
 func (c *responseContext) start() {
-	c.proxy.metrics.open.Inc()
-	c.take(event{kind: begin}, nil)
+	c.take(event{kind: extended}, nil)
 	if c.fork.invite {
 		c.tx.OnCancel(c.callerCancelled)
 	}
@@ -82,8 +100,23 @@ func (b *branch) on(_ *transaction.Client, res *sip.Response, err error) {
 	default:
 		e.kind, e.status = failed, sip.StatusServiceUnavailable
 	}
-	b.watch(e)
-	b.context.take(e, res)
+	b.ringFor(e)
+	b.context.take(e, b.shown(&e, res))
+}
+
+// shown shows the watcher what a branch reports, and returns what goes on in its
+// place; e changes with it.
+func (b *branch) shown(e *event, res *sip.Response) *sip.Response {
+	w := b.context.watcher
+	switch {
+	case w == nil || e.status == sip.StatusTrying:
+	case e.kind == failed:
+		w.Failed(b.index, e.status)
+	default:
+		res = w.Response(b.index, res)
+		e.status = res.StatusCode
+	}
+	return res
 }
 
 // take is one step: what happened, and what is done about it.
@@ -91,11 +124,12 @@ func (c *responseContext) take(e event, res *sip.Response) {
 	var room [4]action
 	c.mu.Lock()
 	before := c.fork.sent
-	if b := &c.branches[e.branch]; res != nil && e.status >= 300 && b.final == nil {
-		b.final = res
+	if res != nil && e.status >= 300 && c.branches[e.branch].final == nil {
+		c.branches[e.branch].final = res
 	}
 	do := c.fork.step(e, room[:0])
 	answered := before == 0 && c.fork.sent != 0
+	sent := c.fork.sent
 	over := !c.over && c.fork.over()
 	c.over = c.over || over
 	c.mu.Unlock()
@@ -104,6 +138,7 @@ func (c *responseContext) take(e event, res *sip.Response) {
 	}
 	if answered {
 		c.proxy.metrics.open.Dec()
+		c.tellEnd(sent, e.branch)
 	}
 	if over {
 		c.release()
@@ -116,25 +151,60 @@ func (c *responseContext) release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.r, c.add = nil, nil
-	for i := range c.branches {
-		b := &c.branches[i]
-		b.hop, b.final = hop{}, nil
+	for _, b := range c.branches {
+		b.hop, b.target, b.add, b.final = hop{}, nil, nil, nil
 	}
 }
 
 func (c *responseContext) perform(a action, res *sip.Response) {
-	b := &c.branches[a.branch]
 	switch a.kind {
 	case startBranch:
-		c.send(b)
+		c.send(c.branch(a.branch))
 	case cancelBranch:
-		b.giveUp(cancelReason(a.status))
+		c.branch(a.branch).giveUp(cancelReason(a.status))
 	case relay:
 		c.forwardResponse(res)
 	case relayBest:
-		c.forwardResponse(c.withChallenges(b.final))
+		c.forwardResponse(c.withChallenges(c.branch(a.branch).final))
 	case reply:
-		c.r.Reply(a.status, "")
+		c.reply(a)
+	case ask:
+		if !c.watcher.Exhausted(a.status) {
+			c.take(event{kind: extended}, nil)
+		}
+	}
+}
+
+// branch returns one by its index; a watcher may be adding others.
+func (c *responseContext) branch(i int) *branch {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.branches[i]
+}
+
+// reply answers with a response of our own: in the words of the watcher, where
+// the end is his.
+func (c *responseContext) reply(a action) {
+	c.mu.Lock()
+	verdict := c.verdict
+	if a.branch >= 0 {
+		verdict = c.branches[a.branch].refusal
+	}
+	c.mu.Unlock()
+	if verdict != nil && verdict.Status == a.status {
+		c.r.ReplyError(verdict)
+		return
+	}
+	c.r.Reply(a.status, "")
+}
+
+func (c *responseContext) tellEnd(status, branch int) {
+	switch {
+	case c.watcher == nil:
+	case status < 300:
+		c.watcher.Ended(status, branch)
+	default:
+		c.watcher.Ended(status, -1)
 	}
 }
 
@@ -159,8 +229,8 @@ func (c *responseContext) withChallenges(best *sip.Response) *sip.Response {
 	for _, h := range best.Headers() {
 		all.AppendHeader(h)
 	}
-	for i := range c.branches {
-		other := c.branches[i].final
+	for _, b := range c.branches {
+		other := b.final
 		if other == nil || other == best || !isChallenge(other.StatusCode) {
 			continue
 		}

@@ -10,20 +10,11 @@ import (
 )
 
 // serveInitial forwards a request that is outside of dialogs, or inside one
-// that we know nothing of: to the devices of the user it names.
-func (p *Proxy) serveInitial(r *server.Request) {
-	hash := p.loopHash(r)
-	if p.looped(r, hash) {
-		p.refuse(r, loopFound, &server.Error{Status: sip.StatusLoopDetected})
-		return
-	}
-	breadth, ok := p.breadth(r)
-	if !ok {
-		p.refuse(r, breadthUsedUp, errBreadth())
-		return
-	}
-	tx := r.Transaction()
-	if tx == nil {
+// that we know nothing of: to the devices of the user it names. w is nil for
+// most.
+func (p *Proxy) serveInitial(r *server.Request, w Watcher) {
+	hash, breadth, err := p.spread(r)
+	if err != nil || r.Transaction() == nil {
 		return
 	}
 	p.targets(r, func(found registrar.Resolved) {
@@ -34,13 +25,32 @@ func (p *Proxy) serveInitial(r *server.Request) {
 			p.refuse(r, nobodyThere, err)
 			return
 		}
-		c := p.newContext(r, tx, len(set))
-		if err := c.initial(set, hash, breadth); err != nil {
+		c := p.newContext(r, r.Transaction(), w)
+		c.initial(hash, breadth)
+		if err := c.aim(set); err != nil {
+			p.metrics.open.Dec()
 			p.refuse(r, breadthUsedUp, err)
 			return
 		}
 		c.start()
 	})
+}
+
+// spread tells how often r may be forwarded (RFC 5393): its hash and its
+// breadth. An error was answered.
+func (p *Proxy) spread(r *server.Request) (hash string, breadth int, err *server.Error) {
+	hash = p.loopHash(r)
+	if p.looped(r, hash) {
+		err = &server.Error{Status: sip.StatusLoopDetected}
+		p.refuse(r, loopFound, err)
+		return "", 0, err
+	}
+	breadth, ok := p.breadth(r)
+	if !ok {
+		err = errBreadth()
+		p.refuse(r, breadthUsedUp, err)
+	}
+	return hash, breadth, err
 }
 
 // targets finds who is meant by the Request-URI: the devices of an
@@ -91,6 +101,7 @@ func (p *Proxy) asSIP(u *sip.Uri) *sip.Uri {
 // candidate is a target with its place in the order of trying.
 type candidate struct {
 	hop
+	target   *registrar.Target
 	instance string
 	q        int
 	group    int // of equal q, 0 is the best
@@ -106,23 +117,27 @@ func targetSet(set []candidate, r *server.Request, found registrar.Resolved) ([]
 	if !found.Found || found.Disabled {
 		return nil, &server.Error{Status: sip.StatusNotFound}
 	}
-	for i := range found.Targets {
-		t := &found.Targets[i]
-		if !reachable(t) || isSender(r, t) || (r.Recipient.Scheme == "sips" && !t.Flow.Secure()) {
-			continue
-		}
-		set = append(set, place(set, t))
-	}
-	if len(set) == 0 {
+	if set = appendTargets(set, r, found.Targets); len(set) == 0 {
 		return nil, &server.Error{Status: sip.StatusTemporarilyUnavailable}
 	}
 	return set, nil
 }
 
+// appendTargets appends to set those targets that r can go to now.
+func appendTargets(set []candidate, r *server.Request, targets []registrar.Target) []candidate {
+	for i := range targets {
+		t := &targets[i]
+		if reachable(t) && !isSender(r, t) && (r.Recipient.Scheme != "sips" || t.Flow.Secure()) {
+			set = append(set, place(set, t))
+		}
+	}
+	return set
+}
+
 // place finds the place of t behind those of a better or equal q. A further flow
 // of a device stands where its first one does (RFC 5626 §6).
 func place(set []candidate, t *registrar.Target) candidate {
-	next := candidate{hop: hopTo(t), instance: t.Instance, q: t.Q, after: -1}
+	next := candidate{hop: hopTo(t), target: t, instance: t.Instance, q: t.Q, after: -1}
 	if len(set) == 0 {
 		return next
 	}

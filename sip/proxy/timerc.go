@@ -31,9 +31,9 @@ func newTimerC(after time.Duration) *timerC {
 	return t
 }
 
-// watch keeps Timer C of a branch up to date: news from the phone start it
+// ringFor keeps Timer C of a branch up to date: news from the phone start it
 // again (§16.7 step 2), the end stops it.
-func (b *branch) watch(e event) {
+func (b *branch) ringFor(e event) {
 	if !b.context.fork.invite {
 		return
 	}
