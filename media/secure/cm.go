@@ -3,11 +3,9 @@ package secure
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/hmac"
 	"crypto/sha1"
 	"crypto/subtle"
 	"encoding/binary"
-	"hash"
 )
 
 // cm is AES in counter mode with HMAC-SHA1 (RFC 3711 §4.1.1 and §4.2.1, RFC 6188).
@@ -15,19 +13,19 @@ type cm struct {
 	rtp, rtcp cmKeys
 	tag       int // bytes of an SRTP tag
 	mki       []byte
+	mac       *mac
 
 	// Scratch space of the packet in hand: on the stack it would escape to the
 	// heap through the interfaces of crypto.
 	iv     [aes.BlockSize]byte
-	stream [16 * aes.BlockSize]byte
-	sum    [sha1.Size]byte
+	stream [8 * aes.BlockSize]byte
 	roc    [4]byte
 }
 
 // cmKeys are the session keys of RTP or of RTCP.
 type cmKeys struct {
 	block cipher.Block
-	auth  hash.Hash
+	auth  macKey
 	salt  [14]byte
 }
 
@@ -36,19 +34,24 @@ func newCM(s Suite, k Key, mki []byte) (*cm, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cm{tag: s.tagLen(), mki: mki}
-	if c.rtp, err = newCMKeys(s, d, labelRTPKey, labelRTPAuth, labelRTPSalt); err != nil {
+	m, err := newMAC()
+	if err != nil {
 		return nil, err
 	}
-	c.rtcp, err = newCMKeys(s, d, labelRTCPKey, labelRTCPAuth, labelRTCPSalt)
-	return c, err
+	c := &cm{tag: s.tagLen(), mki: mki, mac: m}
+	if err := c.rtp.derive(&d, m, s, labelRTPKey, labelRTPAuth, labelRTPSalt); err != nil {
+		return nil, err
+	}
+	return c, c.rtcp.derive(&d, m, s, labelRTCPKey, labelRTCPAuth, labelRTCPSalt)
 }
 
-func newCMKeys(s Suite, d derivation, key, auth, salt byte) (k cmKeys, err error) {
-	k.block, err = aes.NewCipher(d.key(key, s.keyLen()))
-	k.auth = hmac.New(sha1.New, d.key(auth, sha1.Size))
+func (k *cmKeys) derive(d *derivation, m *mac, s Suite, key, auth, salt byte) (err error) {
 	copy(k.salt[:], d.key(salt, len(k.salt)))
-	return k, err
+	if k.auth, err = m.key(d.key(auth, sha1.Size)); err != nil {
+		return err
+	}
+	k.block, err = aes.NewCipher(d.key(key, s.keyLen()))
+	return err
 }
 
 func (c *cm) protectRTP(b []byte, header int, index uint64) []byte {
@@ -85,20 +88,16 @@ func (c *cm) unprotectRTCP(b []byte, index uint32) ([]byte, bool) {
 	return b, true
 }
 
-// sumRTP is the tag of header and encrypted payload (RFC 3711 §4.2).
+// sumRTP is the tag of header and encrypted payload, followed by the ROC (RFC
+// 3711 §4.2).
 func (c *cm) sumRTP(b []byte, index uint64) []byte {
 	binary.BigEndian.PutUint32(c.roc[:], uint32(index>>16))
-	c.rtp.auth.Reset()
-	c.rtp.auth.Write(b)
-	c.rtp.auth.Write(c.roc[:])
-	return c.rtp.auth.Sum(c.sum[:0])[:c.tag]
+	return c.mac.of(c.rtp.auth, b, c.roc[:])[:c.tag]
 }
 
-// sumRTCP is the tag of header, encrypted payload and index.
+// sumRTCP is the tag of header, encrypted rest and index.
 func (c *cm) sumRTCP(b []byte) []byte {
-	c.rtcp.auth.Reset()
-	c.rtcp.auth.Write(b)
-	return c.rtcp.auth.Sum(c.sum[:0])[:rtcpTag]
+	return c.mac.of(c.rtcp.auth, b, nil)[:rtcpTag]
 }
 
 // longPacket is from where on a CTR stream, which encrypts several blocks at

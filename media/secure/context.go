@@ -10,7 +10,8 @@ import (
 // packet index of RFC 3711 §3.3.1, or the SRTCP index with the E bit. All work in
 // place; none checks lengths.
 type transform interface {
-	// protectRTP encrypts what follows the header and appends tag and MKI.
+	// protectRTP encrypts what follows the header and appends tag and MKI, for
+	// which b has room.
 	protectRTP(b []byte, header int, index uint64) []byte
 	// unprotectRTP takes them away again and decrypts; false if one is wrong.
 	unprotectRTP(b []byte, header int, index uint64) ([]byte, bool)

@@ -20,6 +20,8 @@ const (
 type derivation struct {
 	block cipher.Block
 	salt  [14]byte
+	x     [aes.BlockSize]byte
+	out   [2 * aes.BlockSize]byte
 }
 
 func newDerivation(s Suite, k Key) (d derivation, err error) {
@@ -29,12 +31,13 @@ func newDerivation(s Suite, k Key) (d derivation, err error) {
 	return d, err
 }
 
-// key is the session key of a label.
+// key is the session key of a label. It holds until the next call.
 func (d *derivation) key(label byte, length int) []byte {
-	var x [aes.BlockSize]byte
-	copy(x[:], d.salt[:])
-	x[7] ^= label // key_id = <label, r> with r = 0 is 56 bits from the end of the salt
-	out := make([]byte, length)
-	cipher.NewCTR(d.block, x[:]).XORKeyStream(out, out)
-	return out
+	copy(d.x[:], d.salt[:])
+	d.x[7] ^= label // key_id = <label, r> with r = 0 is 56 bits from the end of the salt
+	for n := 0; n < length; n += aes.BlockSize {
+		d.x[aes.BlockSize-1] = byte(n / aes.BlockSize)
+		d.block.Encrypt(d.out[n:], d.x[:])
+	}
+	return d.out[:length]
 }

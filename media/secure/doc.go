@@ -30,5 +30,5 @@
 //   - After the handshake an association has no goroutine and no timer.
 //
 // What it does not do: key derivation rates, several master keys in one context,
-// AES-192, F8, NULL ciphers, encrypted headers (RFC 6904, RFC 9335).
+// AES-192, F8, NULL ciphers, encrypted header extensions.
 package secure

@@ -29,21 +29,20 @@ func newGCM(s Suite, k Key, mki []byte) (*gcm, error) {
 		return nil, err
 	}
 	c := &gcm{mki: mki}
-	if c.rtp, err = newGCMKeys(s, d, labelRTPKey, labelRTPSalt); err != nil {
+	if err := c.rtp.derive(&d, s, labelRTPKey, labelRTPSalt); err != nil {
 		return nil, err
 	}
-	c.rtcp, err = newGCMKeys(s, d, labelRTCPKey, labelRTCPSalt)
-	return c, err
+	return c, c.rtcp.derive(&d, s, labelRTCPKey, labelRTCPSalt)
 }
 
-func newGCMKeys(s Suite, d derivation, key, salt byte) (k gcmKeys, err error) {
+func (k *gcmKeys) derive(d *derivation, s Suite, key, salt byte) error {
+	copy(k.salt[:], d.key(salt, len(k.salt)))
 	block, err := aes.NewCipher(d.key(key, s.keyLen()))
 	if err != nil {
-		return k, err
+		return err
 	}
-	copy(k.salt[:], d.key(salt, len(k.salt)))
 	k.aead, err = cipher.NewGCM(block)
-	return k, err
+	return err
 }
 
 func (c *gcm) protectRTP(b []byte, header int, index uint64) []byte {

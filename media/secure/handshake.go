@@ -44,7 +44,7 @@ func (i *Identity) Handshake(ctx context.Context, pipe *Pipe, client bool, finge
 	if err != nil {
 		return Keys{}, fmt.Errorf("secure: DTLS: %w", err)
 	}
-	defer association.Close() //nolint:errcheck // it only stops what still runs
+	defer association.Close() // it only stops what still runs
 	err = association.HandshakeContext(ctx)
 	last := conn.mute()
 	if err != nil {

@@ -14,27 +14,30 @@ const redacted = "redacted"
 // alone tells it to the peer.
 type Key struct {
 	_ [0]func() // not comparable with ==, which would compare identity: use Equal
-	// A pointer, so that fmt shows an address where a Key is in an unexported
-	// field, whose methods it may not call.
-	master *[]byte
+	// Two pointers, because fmt may not call methods of an unexported field of
+	// this type and shows what it finds, behind one pointer too ("%s").
+	master **[]byte
 }
 
 // NewKey makes a random key for a suite.
 func NewKey(s Suite) Key {
 	b := make([]byte, s.keyLen()+s.saltLen())
-	rand.Read(b) //nolint:errcheck // it never fails: it ends the process
-	return Key{master: &b}
+	rand.Read(b) // it never fails: it ends the process
+	return newKey(b)
 }
 
 // newKey takes the bytes of a master key followed by its salt.
-func newKey(b []byte) Key { return Key{master: &b} }
+func newKey(b []byte) Key {
+	p := &b
+	return Key{master: &p}
+}
 
 // bytes are the master key followed by the salt; nil for the zero Key.
 func (k Key) bytes() []byte {
 	if k.master == nil {
 		return nil
 	}
-	return *k.master
+	return **k.master
 }
 
 // fits tells whether the key has the length that a suite needs.
@@ -48,7 +51,7 @@ func (k Key) Equal(other Key) bool {
 }
 
 // Format implements [fmt.Formatter] for every verb.
-func (k Key) Format(f fmt.State, _ rune) { f.Write([]byte(redacted)) } //nolint:errcheck // fmt keeps it
+func (k Key) Format(f fmt.State, _ rune) { f.Write([]byte(redacted)) } // fmt keeps it
 
 // MarshalText implements [encoding.TextMarshaler], for JSON too.
 func (k Key) MarshalText() ([]byte, error) { return []byte(redacted), nil }
