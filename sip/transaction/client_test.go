@@ -45,8 +45,8 @@ var clientCases = []struct {
 		33000 < 486`, `
 		0 >INVITE
 		100 user 180
-		200 user 486
 		200 >ACK
+		200 user 486
 		700 >ACK
 		32100 >ACK
 		33000 stray`},
@@ -54,8 +54,8 @@ var clientCases = []struct {
 		100 < 603
 		700 < 603`, `
 		0 >INVITE
-		100 user 603
 		100 >ACK
+		100 user 603
 		700 stray`},
 	{"RFC 6026: every 2xx of every fork reaches the user until Timer M", "UDP", "INVITE", `
 		100 < 180 x
@@ -77,14 +77,14 @@ var clientCases = []struct {
 		100 < 486
 		110 < 180`, `
 		0 >INVITE
-		100 user 486
-		100 >ACK`},
+		100 >ACK
+		100 user 486`},
 	{"a 2xx that crosses our ACK to another's refusal reaches the user", "UDP", "INVITE", `
 		100 < 486 x
 		110 < 200 y`, `
 		0 >INVITE
-		100 user 486
 		100 >ACK
+		100 user 486
 		110 user 200`},
 
 	{"Figure 6: MESSAGE unanswered over UDP, Timers E and F", "UDP", "MESSAGE", ``, `
@@ -135,8 +135,8 @@ var clientCases = []struct {
 		0 >INVITE
 		100 user 100
 		100 >CANCEL
-		200 user 487
-		200 >ACK`},
+		200 >ACK
+		200 user 487`},
 	{"CANCEL after a provisional response goes at once, and once", "UDP", "INVITE", `
 		100 < 180
 		200 do cancel
@@ -148,8 +148,8 @@ var clientCases = []struct {
 		100 user 180
 		200 >CANCEL
 		300 user 183
-		400 user 487
-		400 >ACK`},
+		400 >ACK
+		400 user 487`},
 	{"a 200 that crosses the CANCEL still reaches the user", "TLS", "INVITE", `
 		100 < 180
 		200 do cancel
@@ -213,8 +213,8 @@ var clientCases = []struct {
 		200 do stop
 		600 < 486`, `
 		0 >INVITE
-		100 user 486
 		100 >ACK
+		100 user 486
 		600 >ACK`},
 }
 

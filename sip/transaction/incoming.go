@@ -13,8 +13,9 @@ type Incoming struct {
 	Flow *transport.Flow
 
 	layer     *Layer
-	cancelled bool   // guarded by the mutex of its transaction, like onCancel
+	cancelled bool   // guarded by the mutex of its transaction, like those below
 	onCancel  func() // see Server.OnCancel
+	reason    string // see Server.CancelReason
 }
 
 // Begin makes the server transaction, once. ErrOverload when the bound on
@@ -62,6 +63,6 @@ func (in *Incoming) cancel() bool {
 		return false
 	}
 	in.Reply(wire.NewResponse(in.Request, 200, ""))
-	tx.cancel()
+	tx.cancel(wire.Header(in.Request, "Reason"))
 	return true
 }

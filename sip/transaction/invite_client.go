@@ -54,7 +54,8 @@ func (tx *Client) success(res *sip.Response) {
 	tx.tell(event{res: res})
 }
 
-// refused acknowledges a negative final response by itself.
+// refused acknowledges a negative final response by itself, before the user
+// hears of it: another INVITE that he sends for it must not overtake the ACK.
 func (tx *Client) refused(res *sip.Response) {
 	ack := tx.layer.encode(newACK(tx.req, res))
 	defer tx.layer.release(ack)
@@ -66,8 +67,10 @@ func (tx *Client) refused(res *sip.Response) {
 		tx.ack = bytes.Clone(*ack)
 		tx.arm(max(64*tx.layer.t1, timerD))
 	}
-	tx.tell(event{res: res})
+	tx.mu.Unlock()
 	_ = tx.flow.Send(*ack) // when it is lost, the repeated response asks again
+	tx.mu.Lock()
+	tx.tell(event{res: res})
 }
 
 // repeatACK answers a repeated negative response.

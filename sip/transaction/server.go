@@ -178,11 +178,22 @@ func (tx *Server) receive(in *Incoming) bool {
 	return true
 }
 
-func (tx *Server) cancel() {
+// CancelReason returns the Reason header (RFC 3326) of the CANCEL that came, ""
+// for none. Ask for it before the final response.
+func (tx *Server) CancelReason() string {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	if tx.open == nil {
+		return ""
+	}
+	return tx.open.reason
+}
+
+func (tx *Server) cancel(reason string) {
 	tx.mu.Lock()
 	var f func()
 	if o := tx.open; o != nil && !o.cancelled {
-		o.cancelled = true
+		o.cancelled, o.reason = true, reason
 		f = o.onCancel
 	}
 	tx.mu.Unlock()

@@ -52,6 +52,7 @@ type Stack struct {
 	seed      maphash.Seed
 	ids       atomic.Uint64
 	conns     table
+	attached  attached
 	census    census
 	chunks    sync.Pool // *chunk
 	buffers   sync.Pool // *[readBuffer]byte
@@ -155,11 +156,14 @@ func (s *Stack) Serve(h Handler) {
 	}
 }
 
-// Flow returns the live connection with that id. A UDP flow is not kept
-// anywhere: make it again with UDPFlow.
+// Flow returns the live connection, or attached flow, with that id. A UDP flow is
+// not kept anywhere: make it again with UDPFlow.
 func (s *Stack) Flow(id uint64) (*Flow, bool) {
 	c := s.conns.get(id)
-	if c == nil || c.phase.Load() == phaseHandshake || !c.open() {
+	if c == nil {
+		return s.attached.get(id)
+	}
+	if c.phase.Load() == phaseHandshake || !c.open() {
 		return nil, false
 	}
 	return &c.flow, true

@@ -1,6 +1,9 @@
 package transport
 
-import "crypto/tls"
+import (
+	"crypto/tls"
+	"sync"
+)
 
 // Link carries a flow that did not come from a socket of a [Stack]: to a user
 // agent in this process, or through a network that a test makes up
@@ -17,6 +20,28 @@ type Link interface {
 func NewFlow(f *Flow, l Link) *Flow {
 	f.link = virtual{l}
 	return f
+}
+
+// Attach gives a flow of NewFlow an ID of this stack, by which [Stack.Flow] finds
+// it as it finds a connection, until it is closed or detached. Attach it before
+// anybody else sees it.
+func (s *Stack) Attach(f *Flow) {
+	f.ID = s.newID()
+	s.attached.Store(f.ID, f)
+}
+
+// Detach lets Flow find f no longer.
+func (s *Stack) Detach(f *Flow) { s.attached.Delete(f.ID) }
+
+// attached are flows without a socket, few and long-lived.
+type attached struct{ sync.Map } // uint64 → *Flow
+
+func (a *attached) get(id uint64) (*Flow, bool) {
+	f, ok := a.Load(id)
+	if !ok || !f.(*Flow).Alive() {
+		return nil, false
+	}
+	return f.(*Flow), true
 }
 
 // virtual is the link of NewFlow.
