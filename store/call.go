@@ -8,7 +8,7 @@ import (
 // CallRecord is the record of one call, or of the attempt to make one. It is
 // written when the call begins and again whenever it gets further.
 type CallRecord struct {
-	ID        int64  `json:"id"` // unique, grows with time; CallIDString is how it is named outside
+	ID        int64  `json:"id"` // unique, grows with time; GIDString is how it is named outside
 	CallID    string `json:"call_id"`
 	TraceID   string `json:"trace_id"`
 	Direction string `json:"direction"` // "internal", "in" (from a carrier), "out" (to one), "click" (POST /v1/calls)
@@ -73,10 +73,10 @@ type CallQuality struct {
 type CallQuery struct {
 	User         UserID // on either side
 	Text         string // part of an address or number on either side, or of what was dialled
-	Trunk        string
+	Trunk        string // a party's, or one that was tried
 	Direction    string
 	Since, Until time.Time // by Started
-	Failed       bool      // only those that were never answered
+	Failed       bool      // only those that are over and were never answered
 	CallID       string
 	Before       int64 // ID to continue below, 0 for the newest
 	Limit        int   // 0 means 50, at most 1000
@@ -86,10 +86,13 @@ type CallQuery struct {
 type CallRecords interface {
 	// NewCallID gives the ID of a record that begins now; never the same twice.
 	NewCallID() int64
-	// SaveCall adds or replaces a record. Relaxed, returns at once: it is lost
+	// SaveCall adds a record, or replaces all of it but CallID, TraceID,
+	// Direction, Started and Caller.User. Relaxed, returns at once: it is lost
 	// in a power cut perhaps, in a crash of the process only if that comes
 	// within a second. The caller does not change r afterwards. Calls for one
-	// record take effect in their order.
+	// record take effect in their order; every question below counts all of
+	// them. Times are kept to the millisecond. When some 30,000 records wait
+	// because the disk fails, those of further calls are dropped and counted.
 	SaveCall(r *CallRecord)
 	// OpenCalls returns the records without an end: after a start, those that
 	// the last run left.
@@ -215,21 +218,30 @@ type Inward struct {
 }
 
 // CallSetup keeps what steers calls. Changes are Durable; ErrConflict when
-// Version is not the stored one (0 for a new record).
+// Version is not the stored one (0 for a new record). Each Set returns the
+// record with its new Version. Lists are in the order of their names.
 type CallSetup interface {
 	AllCallSettings(ctx context.Context) ([]CallSettings, error)
+	// SetCallSettings returns ErrNotFound without that user, ErrInvalid without
+	// that class. The settings go with the user.
 	SetCallSettings(ctx context.Context, s CallSettings) (CallSettings, error)
 
 	Classes(ctx context.Context) ([]ClassOfService, error)
 	SetClass(ctx context.Context, c ClassOfService) (ClassOfService, error)
+	// RemoveClass returns ErrConflict while a user has the class.
 	RemoveClass(ctx context.Context, name string) error
 
 	HuntGroups(ctx context.Context) ([]HuntGroup, error)
+	// SetHuntGroup returns ErrConflict when the name or a number belongs to a
+	// user, in whatever domain, or to another group. Users cannot take those of
+	// a group either. Upper and lower case are the same.
 	SetHuntGroup(ctx context.Context, g HuntGroup) (HuntGroup, error)
 	RemoveHuntGroup(ctx context.Context, name string) error
 
+	// Trunks returns them with their passwords.
 	Trunks(ctx context.Context) ([]Trunk, error)
-	// SetTrunk with ID 0 adds. An empty Password keeps the stored one.
+	// SetTrunk with ID 0 adds. An empty Password keeps the stored one, an empty
+	// Username forgets it.
 	SetTrunk(ctx context.Context, t Trunk) (Trunk, error)
 	RemoveTrunk(ctx context.Context, id int64) error
 }

@@ -46,12 +46,8 @@ func (db *DB) setCredential(t tx, c store.Credential) error {
 	if err := checkCredential(c); err != nil {
 		return err
 	}
-	var exists bool
-	if err := t.queryRow(`SELECT EXISTS (SELECT 1 FROM users WHERE id = $1 AND removed = 0)`, int64(c.User)).Scan(&exists); err != nil {
+	if err := userExists(t, c.User); err != nil {
 		return err
-	}
-	if !exists {
-		return fmt.Errorf("user %d: %w", c.User, store.ErrNotFound)
 	}
 	key := credentialKey(c)
 	n, err := t.exec(`INSERT INTO credential (realm, username, user_id, md5, sha256, disabled, version) VALUES ($1, $2, $3, $4, $5, $6, 1)

@@ -55,6 +55,7 @@ type DB struct {
 	relaxed  *relaxed
 	activity *activity
 	index    *index
+	callIDs  *callIDs
 
 	background context.CancelFunc // ends the indexer and the housekeeper
 	ended      sync.WaitGroup     // when both have
@@ -121,6 +122,9 @@ func (db *DB) open() error {
 	db.reader.SetMaxOpenConns(max(4, runtime.GOMAXPROCS(0)))
 	db.reader.SetMaxIdleConns(4)
 	if db.index, err = openIndex(db); err != nil {
+		return err
+	}
+	if db.callIDs, err = newCallIDs(ctx, conn, db.cfg.Node); err != nil {
 		return err
 	}
 	db.activity = newActivity(newest)

@@ -70,12 +70,8 @@ func (db *DB) touchDevice(t tx, d store.Device) (store.Device, error) {
 	if d.Instance == "" {
 		return d, fmt.Errorf("%w: a device needs an instance", store.ErrInvalid)
 	}
-	var exists bool
-	if err := t.queryRow(`SELECT EXISTS (SELECT 1 FROM users WHERE id = $1 AND removed = 0)`, int64(d.User)).Scan(&exists); err != nil {
+	if err := userExists(t, d.User); err != nil {
 		return d, err
-	}
-	if !exists {
-		return d, fmt.Errorf("user %d: %w", d.User, store.ErrNotFound)
 	}
 	now := db.cfg.Now().UnixMilli()
 	row := t.queryRow(`INSERT INTO device (user_id, instance, user_agent, accept, specs, first_seen, last_seen)

@@ -16,7 +16,9 @@
 // Relaxed operations (delivery cursors and traces, bindings, last use of
 // tokens) are merged in memory, the last one of a key wins, and ride in a
 // durable batch or are written after a fifth of a second without waiting for
-// the disk. What the store answers already counts those that still wait.
+// the disk; call records, of which the next state mostly comes soon, after
+// seven tenths of a second. What the store answers already counts those that
+// still wait.
 //
 // An operation that breaks a rule fails alone. A full disk, a lock held by
 // another process or an I/O error undoes the whole batch: everybody in it gets
@@ -41,6 +43,14 @@
 // cursor in each conversation, from the mark below which nothing is owed to it
 // (device_start), and from what the conversations hold. A device that has
 // everything is answered from memory.
+//
+// # Calls
+//
+// A call is one row, begun when the call begins and completed as it goes on. By
+// user and by Call-ID it is found through tables that are written in bulk, in
+// the background; the newest calls and those in progress are looked through one
+// by one. What steers calls (settings, classes, hunt groups, trunks) is kept as
+// JSON beside its keys; the passwords of trunks are sealed.
 //
 // # Search
 //

@@ -38,6 +38,9 @@ func (db *DB) tidy(ctx context.Context) error {
 	for more := true; more && err == nil; {
 		more, err = db.pruneDedup(ctx)
 	}
+	for more := true; more && err == nil; {
+		more, err = db.indexCalls(ctx)
+	}
 	return err
 }
 

@@ -13,6 +13,15 @@ import (
 // conversation, and losing one sends messages again.
 const maxRelaxed = 1 << 17
 
+// maxCalls bounds the call records that wait, as maxRelaxed does for traces;
+// one is some 2 kB.
+const maxCalls = 1 << 15
+
+// callPatience is how much longer than other relaxed operations a call record
+// may wait: a second has to do for both and the commit. Of ten records in one
+// transaction each costs half of what it would in a transaction of its own.
+const callPatience = 500 * time.Millisecond
+
 type cursorKey struct {
 	device store.DeviceID
 	conv   store.ConversationID
@@ -41,6 +50,7 @@ type relaxedSet struct {
 	bindings map[bindingKey]*store.Binding // nil: remove
 	starts   map[store.DeviceID]int64
 	tokens   map[int64]time.Time // last use
+	calls    map[int64]*store.CallRecord
 }
 
 func newRelaxedSet() *relaxedSet {
@@ -49,11 +59,12 @@ func newRelaxedSet() *relaxedSet {
 		bindings: make(map[bindingKey]*store.Binding),
 		starts:   make(map[store.DeviceID]int64),
 		tokens:   make(map[int64]time.Time),
+		calls:    make(map[int64]*store.CallRecord),
 	}
 }
 
 func (s *relaxedSet) len() int {
-	return len(s.cursors) + len(s.traces) + len(s.bindings) + len(s.starts) + len(s.tokens)
+	return len(s.cursors) + len(s.traces) + len(s.bindings) + len(s.starts) + len(s.tokens) + len(s.calls)
 }
 
 // move takes up to n entries from s into a set of their own.
@@ -65,6 +76,7 @@ func (s *relaxedSet) move(n int) *relaxedSet {
 	}
 	out := newRelaxedSet()
 	room := func() bool { return out.len() < n }
+	moveSome(out.calls, s.calls, room) // first: settleCalls counts on it
 	moveSome(out.cursors, s.cursors, room)
 	moveSome(out.bindings, s.bindings, room)
 	moveSome(out.starts, s.starts, room)
@@ -95,6 +107,7 @@ func (s *relaxedSet) giveBack(old *relaxedSet) {
 	}
 	keepNewer(s.bindings, old.bindings)
 	keepNewer(s.tokens, old.tokens)
+	keepNewer(s.calls, old.calls)
 	s.traces = append(old.traces, s.traces...)
 }
 
@@ -111,7 +124,7 @@ type relaxed struct {
 	mu      sync.Mutex
 	waiting *relaxedSet
 	writing *relaxedSet // in the transaction of the moment, nil without one
-	since   time.Time   // when the oldest of waiting came; zero when it is empty
+	since   time.Time   // from when the patience with waiting counts; zero when it is empty
 }
 
 func newRelaxed() *relaxed { return &relaxed{waiting: newRelaxedSet()} }
@@ -122,7 +135,34 @@ func (r *relaxed) add(put func(*relaxedSet)) (first bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	put(r.waiting)
-	return r.begin()
+	return r.begin(0)
+}
+
+// save is add for a call record, which may wait longer. It is not kept when too
+// many wait.
+func (r *relaxed) save(c *store.CallRecord) (first, kept bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, merged := r.waiting.calls[c.ID]; !merged && len(r.waiting.calls) >= maxCalls {
+		return false, false
+	}
+	r.waiting.calls[c.ID] = c
+	return r.begin(callPatience), true
+}
+
+// hurry makes what waits due at once, and tells how many transactions it takes
+// until the call records in it are written.
+func (r *relaxed) hurry() (transactions int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := len(r.waiting.calls); n > 0 {
+		r.since = time.Now().Add(-relaxedWait)
+		return (n + relaxedChunk - 1) / relaxedChunk
+	}
+	if r.writing != nil && len(r.writing.calls) > 0 {
+		return 1
+	}
+	return 0
 }
 
 // deliver is add for a delivery. Its trace is not kept when too many wait.
@@ -133,19 +173,22 @@ func (r *relaxed) deliver(k cursorKey, seq int64, d store.Delivery) (first, kept
 	if kept = len(r.waiting.traces) < maxRelaxed; kept {
 		r.waiting.traces = append(r.waiting.traces, d)
 	}
-	return r.begin(), kept
+	return r.begin(0), kept
 }
 
-// begin notes when the waiting set got its first entry.
-func (r *relaxed) begin() (first bool) {
-	if !r.since.IsZero() {
+// begin starts the clock of the waiting set for an entry that may wait longer
+// than others by patience. It tells whether the writer must look at it.
+func (r *relaxed) begin(patience time.Duration) (first bool) {
+	since := time.Now().Add(patience)
+	if !r.since.IsZero() && !since.Before(r.since) {
 		return false
 	}
-	r.since = time.Now()
+	r.since = since
 	return true
 }
 
-// due returns when the oldest operation has waited for d.
+// due returns when operations have waited for d, and those that may wait longer
+// for that much longer.
 func (r *relaxed) due(d time.Duration) (time.Time, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -224,7 +267,7 @@ func (w *writer) applyRelaxed(s *relaxedSet) error {
 			return err
 		}
 	}
-	return nil
+	return w.applyCalls(s.calls)
 }
 
 func (w *writer) applyBinding(k bindingKey, b *store.Binding) error {

@@ -73,9 +73,9 @@ func (s *statement) query(args []driver.Value) (driver.Rows, error) {
 	return s.run.QueryContext(context.Background(), s.args)
 }
 
-// hotStatements are those that run for every batch and every message.
+// hotStatements are those that run for every batch, message or call.
 type hotStatements struct {
-	begin, commit, dedup, saveDedup, saveDedups, message, cursor, delivery, binding, unbind *statement
+	begin, commit, dedup, saveDedup, saveDedups, message, cursor, delivery, binding, unbind, call, callTrunk *statement
 }
 
 const (
@@ -94,7 +94,19 @@ const (
 		device_id = excluded.device_id, contact = excluded.contact, params = excluded.params, path = excluded.path, q = excluded.q,
 		call_id = excluded.call_id, cseq = excluded.cseq, expires = excluded.expires, received = excluded.received,
 		local = excluded.local, user_agent = excluded.user_agent`
-	deleteBinding = `DELETE FROM binding WHERE user_id = $1 AND instance = $2 AND reg_id = $3 AND contact_key = $4`
+	upsertCall = `INSERT INTO call_record (id, call_id, trace_id, direction, started,
+		caller_user, caller_address, caller_shown, caller_trunk, caller_device, dialled, number,
+		callee_user, callee_address, callee_shown, callee_trunk, callee_device,
+		ringing, answered, ended, status, reason, cause, ended_by, attempts, quality)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)
+		ON CONFLICT (id) DO UPDATE SET caller_address = excluded.caller_address, caller_shown = excluded.caller_shown,
+		caller_trunk = excluded.caller_trunk, caller_device = excluded.caller_device, dialled = excluded.dialled, number = excluded.number,
+		callee_user = excluded.callee_user, callee_address = excluded.callee_address, callee_shown = excluded.callee_shown,
+		callee_trunk = excluded.callee_trunk, callee_device = excluded.callee_device,
+		ringing = excluded.ringing, answered = excluded.answered, ended = excluded.ended, status = excluded.status, reason = excluded.reason,
+		cause = excluded.cause, ended_by = excluded.ended_by, attempts = excluded.attempts, quality = excluded.quality`
+	insertCallTrunk = `INSERT INTO call_trunk (trunk, record_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`
+	deleteBinding   = `DELETE FROM binding WHERE user_id = $1 AND instance = $2 AND reg_id = $3 AND contact_key = $4`
 )
 
 func prepareHot(conn *sql.Conn, d dialect) (*hotStatements, error) {
@@ -109,6 +121,7 @@ func prepareHot(conn *sql.Conn, d dialect) (*hotStatements, error) {
 			{&h.begin, d.begin}, {&h.commit, "COMMIT"}, {&h.dedup, selectDedup},
 			{&h.saveDedup, upsertDedups(1)}, {&h.saveDedups, upsertDedups(dedupRows)}, {&h.message, insertMessage}, {&h.cursor, upsertCursor},
 			{&h.delivery, upsertDelivery}, {&h.binding, upsertBinding}, {&h.unbind, deleteBinding},
+			{&h.call, upsertCall}, {&h.callTrunk, insertCallTrunk},
 		} {
 			var err error
 			if *s.to, err = prepare(raw, s.query); err != nil {
@@ -141,7 +154,7 @@ func prepare(raw any, query string) (*statement, error) {
 }
 
 func (h *hotStatements) close() {
-	for _, s := range []*statement{h.begin, h.commit, h.dedup, h.saveDedup, h.saveDedups, h.message, h.cursor, h.delivery, h.binding, h.unbind} {
+	for _, s := range []*statement{h.begin, h.commit, h.dedup, h.saveDedup, h.saveDedups, h.message, h.cursor, h.delivery, h.binding, h.unbind, h.call, h.callTrunk} {
 		s.prepared.Close()
 	}
 }

@@ -93,6 +93,9 @@ func foldUser(u store.User) string {
 // are.
 func claimAddresses(t tx, u store.User) error {
 	for i, name := range append([]string{u.Username}, u.Numbers...) {
+		if err := notOfHuntGroup(t, strings.ToLower(name)); err != nil {
+			return err
+		}
 		n, err := t.exec(`INSERT INTO address (domain, name, user_id, ordinal) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
 			u.Domain, strings.ToLower(name), int64(u.ID), i)
 		if err != nil {
@@ -159,6 +162,7 @@ func (db *DB) RemoveUser(ctx context.Context, id store.UserID) error {
 			`DELETE FROM address WHERE user_id = $1`,
 			`DELETE FROM credential WHERE user_id = $1`,
 			`DELETE FROM binding WHERE user_id = $1`,
+			`DELETE FROM call_setting WHERE user_id = $1`,
 			`DELETE FROM device_cursor WHERE device_id IN (SELECT id FROM device WHERE user_id = $1)`,
 			`DELETE FROM device_start WHERE device_id IN (SELECT id FROM device WHERE user_id = $1)`,
 			`DELETE FROM device WHERE user_id = $1`,
@@ -183,6 +187,18 @@ func (db *DB) User(ctx context.Context, id store.UserID) (store.User, error) {
 	}
 	u, err := scanUser(db.reader.QueryRowContext(ctx, `SELECT `+userColumns+` FROM users u WHERE u.id = $1 AND u.removed = 0`, int64(id)))
 	return u, notFound(err, "user %d", id)
+}
+
+// userExists returns ErrNotFound for a user who does not exist.
+func userExists(t tx, id store.UserID) error {
+	var exists bool
+	if err := t.queryRow(`SELECT EXISTS (SELECT 1 FROM users WHERE id = $1 AND removed = 0)`, int64(id)).Scan(&exists); err != nil {
+		return err
+	}
+	if !exists {
+		return fmt.Errorf("user %d: %w", id, store.ErrNotFound)
+	}
+	return nil
 }
 
 // AddressOf implements store.Users.

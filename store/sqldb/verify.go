@@ -41,6 +41,27 @@ func checks() []check {
 			WHERE NOT EXISTS (SELECT 1 FROM conv_member m WHERE m.user_id = c.u AND m.conv_id = c.id)`},
 		{"addresses belong to users", `SELECT a.name || '@' || a.domain || ' belongs to nobody'
 			FROM address a LEFT JOIN users u ON u.id = a.user_id WHERE u.id IS NULL OR u.removed <> 0`},
+		{"call records can be read", `SELECT 'call ' || printf('%016x', id) || ': what was tried or measured is garbled'
+			FROM call_record WHERE attempts <> '' AND NOT json_valid(attempts) OR quality <> '' AND NOT json_valid(quality)`},
+		{"users know their calls", `SELECT 'call ' || printf('%016x', id) || ' is unknown to user ' || u FROM
+			(SELECT id, caller_user AS u FROM call_record WHERE ended IS NOT NULL UNION SELECT id, callee_user FROM call_record WHERE ended IS NOT NULL) c
+			WHERE u <> 0 AND id <= (SELECT value FROM mark WHERE name = 'calls')
+			AND NOT EXISTS (SELECT 1 FROM call_user k WHERE k.user_id = u AND k.record_id = c.id)`},
+		{"trunks know their calls", `SELECT 'call ' || printf('%016x', id) || ' is unknown to trunk ' || trunk FROM
+			(SELECT id, caller_trunk AS trunk FROM call_record UNION SELECT id, callee_trunk FROM call_record) c
+			WHERE trunk <> '' AND NOT EXISTS (SELECT 1 FROM call_trunk k WHERE k.trunk = c.trunk AND k.record_id = c.id)`},
+		{"call settings belong to users and name classes", `SELECT 'settings of user ' || s.user_id || ' with class ' || s.class FROM call_setting s
+			LEFT JOIN users u ON u.id = s.user_id WHERE u.id IS NULL OR u.removed <> 0
+			OR s.class NOT IN ('', 'default') AND NOT EXISTS (SELECT 1 FROM class_of_service c WHERE c.name = s.class)`},
+		{"addresses of hunt groups are theirs alone", `SELECT h.name || ' of hunt group ' || h.hunt_group FROM hunt_address h
+			WHERE NOT EXISTS (SELECT 1 FROM hunt_group g WHERE g.name = h.hunt_group) OR EXISTS (SELECT 1 FROM address a WHERE a.name = h.name)
+			UNION SELECT 'hunt group ' || g.name || ' without its name' FROM hunt_group g
+			WHERE NOT EXISTS (SELECT 1 FROM hunt_address h WHERE h.name = g.name AND h.hunt_group = g.name)`},
+		{"what steers calls can be read", `SELECT kind || ' ' || key || ' is garbled' FROM
+			(SELECT 'call settings of user' AS kind, user_id AS key, record FROM call_setting
+			UNION ALL SELECT 'class', name, record FROM class_of_service
+			UNION ALL SELECT 'hunt group', name, record FROM hunt_group
+			UNION ALL SELECT 'trunk', name, record FROM trunk) WHERE NOT json_valid(record)`},
 	}
 }
 
@@ -123,6 +144,7 @@ func (db *DB) verifySecrets(ctx context.Context, w io.Writer) (problems int, err
 	const rule = "secrets can be opened"
 	rows, err := db.reader.QueryContext(ctx, `SELECT 'credential', realm || '|' || username, 'md5', md5 FROM credential
 		UNION ALL SELECT 'credential', realm || '|' || username, 'sha256', sha256 FROM credential
+		UNION ALL SELECT 'trunk', CAST(id AS TEXT), 'password', password FROM trunk
 		UNION ALL SELECT 'setting', name, 'value', value FROM setting`)
 	if err != nil {
 		return 0, err

@@ -137,6 +137,94 @@ CREATE TABLE delivery (
   PRIMARY KEY (gid, device_id)
 ) WITHOUT ROWID;
 
+CREATE TABLE call_record (
+  id INTEGER PRIMARY KEY, -- grows with time as the gid of a message does
+  call_id TEXT NOT NULL,
+  trace_id TEXT NOT NULL,
+  direction TEXT NOT NULL,
+  started INTEGER NOT NULL,
+  caller_user INTEGER NOT NULL, -- 0: not one of ours
+  caller_address TEXT NOT NULL,
+  caller_shown TEXT NOT NULL,
+  caller_trunk TEXT NOT NULL,
+  caller_device TEXT NOT NULL,
+  dialled TEXT NOT NULL,
+  number TEXT NOT NULL,
+  callee_user INTEGER NOT NULL,
+  callee_address TEXT NOT NULL,
+  callee_shown TEXT NOT NULL,
+  callee_trunk TEXT NOT NULL,
+  callee_device TEXT NOT NULL,
+  ringing INTEGER,
+  answered INTEGER,
+  ended INTEGER,
+  status INTEGER NOT NULL,
+  reason TEXT NOT NULL,
+  cause INTEGER NOT NULL,
+  ended_by TEXT NOT NULL,
+  attempts TEXT NOT NULL, -- JSON, '' for none
+  quality TEXT NOT NULL   -- JSON, '' for none
+);
+CREATE INDEX call_record_open ON call_record (id) WHERE ended IS NULL;
+
+-- Where the calls of a user and of a Call-ID are. Their keys come in no order,
+-- so they are written in bulk: of all calls up to the mark 'calls' that are over.
+CREATE TABLE call_user (
+  user_id INTEGER NOT NULL,
+  record_id INTEGER NOT NULL,
+  PRIMARY KEY (user_id, record_id)
+) WITHOUT ROWID;
+
+CREATE TABLE call_name (
+  call_id TEXT NOT NULL,
+  record_id INTEGER NOT NULL,
+  PRIMARY KEY (call_id, record_id)
+) WITHOUT ROWID;
+
+-- The trunks of a call: where it came from, and all that were tried.
+CREATE TABLE call_trunk (
+  trunk TEXT NOT NULL,
+  record_id INTEGER NOT NULL,
+  PRIMARY KEY (trunk, record_id)
+) WITHOUT ROWID;
+
+-- What steers calls: keys in columns, the rest in record, as JSON.
+CREATE TABLE call_setting (
+  user_id INTEGER PRIMARY KEY,
+  class TEXT NOT NULL, -- '' the default one
+  version INTEGER NOT NULL,
+  record TEXT NOT NULL
+);
+
+CREATE TABLE class_of_service (
+  name TEXT PRIMARY KEY,
+  version INTEGER NOT NULL,
+  record TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE hunt_group (
+  name TEXT PRIMARY KEY, -- lower case
+  version INTEGER NOT NULL,
+  record TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- Names and numbers of hunt groups; none of them is in address, and none of
+-- address here.
+CREATE TABLE hunt_address (
+  name TEXT PRIMARY KEY,
+  hunt_group TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX hunt_address_group ON hunt_address (hunt_group);
+
+-- Numbers of trunks are never used again: they are sealed with the password.
+CREATE TABLE trunk (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE,
+  password BLOB, -- sealed
+  version INTEGER NOT NULL,
+  record TEXT NOT NULL
+);
+
 CREATE TABLE audit (
   id INTEGER PRIMARY KEY,
   at INTEGER NOT NULL,
@@ -164,9 +252,10 @@ CREATE TABLE setting (
 ) WITHOUT ROWID;
 
 -- Marks of the store itself, all but the probe gids: up to which message the
--- conversations and the deduplication keys are written, and the keys pruned.
+-- conversations and the deduplication keys are written, and the keys pruned; up
+-- to which call call_user and call_name are.
 CREATE TABLE mark (
   name TEXT PRIMARY KEY,
   value INTEGER NOT NULL
 ) WITHOUT ROWID;
-INSERT INTO mark (name, value) VALUES ('heads', 0), ('keys', 0), ('pruned', 0), ('probe', 0);
+INSERT INTO mark (name, value) VALUES ('heads', 0), ('keys', 0), ('pruned', 0), ('probe', 0), ('calls', 0);
