@@ -102,12 +102,13 @@ func TestFewLoadsAnswerEverybodyInOrder(t *testing.T) {
 func TestBounds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := &people{ages: map[string]int{}}
+		for i := range 20 {
+			p.ages[fmt.Sprint(i)] = i
+		}
 		c := newCache(p)
 		answered, refused := 0, 0
 		for i := range 20 {
-			name := fmt.Sprint(i)
-			p.ages[name] = i
-			if err := c.Fetch(name, func(int, error) { answered++ }); errors.Is(err, store.ErrUnavailable) {
+			if err := c.Fetch(fmt.Sprint(i), func(int, error) { answered++ }); errors.Is(err, store.ErrUnavailable) {
 				refused++
 			}
 		}
