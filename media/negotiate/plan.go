@@ -48,31 +48,133 @@ type Stream struct {
 	SSRCs              []uint32 // that the peer announced
 }
 
-// Feedback is a set of what both sides of a leg may ask of a sender of video
-// (RFC 4585, RFC 5104).
-type Feedback uint8
-
-const (
-	NACK  Feedback = 1 << iota // "nack"
-	PLI                        // "nack pli"
-	SLI                        // "nack sli"
-	FIR                        // "ccm fir"
-	TMMBR                      // "ccm tmmbr"
-	REMB                       // "goog-remb"
-)
-
-// Drop marks a payload number in a [Map] that has no place at the other leg.
-const Drop = 0xff
-
-// Map gives for every payload number of the RTP that comes from one leg the one
-// at another, or [Drop].
-type Map [128]uint8
+// Route leads packets from a payload number of one leg to that of another. When
+// the clock rates differ, both are telephone events (RFC 4733).
+type Route struct{ From, To Codec }
 
 // Pair is two streams that are each other's other side.
 type Pair struct {
-	A, B   int // indices in the plans
-	AB, BA Map // from A to B, from B to A
+	A, B   int     // indices in the plans
+	AB, BA []Route // from A to B, from B to A; other payload numbers are dropped
 	// Untouched tells that packets pass as they are: both are plain with the same
 	// numbers, so that ZRTP inside them works.
 	Untouched bool
+}
+
+// Held tells whether the peer wants to receive nothing at all (RFC 3264 §8.4).
+func (p *Plan) Held() bool {
+	held := false
+	for i := range p.Streams {
+		if s := &p.Streams[i]; s.Active {
+			if s.Send {
+				return false
+			}
+			held = true
+		}
+	}
+	return held
+}
+
+// Codec gives what the peer sends under a number.
+func (s *Stream) Codec(number uint8) (Codec, bool) {
+	if i := indexNumber(s.Receiving, number); i >= 0 {
+		return s.Receiving[i], true
+	}
+	return Codec{}, false
+}
+
+// formats fills in the codecs of a stream from the peer's line and from ours.
+type formats func(s *Stream, l *Line, w *own)
+
+// answerFormats is for an offer of the peer: numbers are the peer's both ways,
+// and it may use what we answered.
+func answerFormats(s *Stream, l *Line, w *own) {
+	s.Receiving = w.Codecs
+	s.Sending = make([]Codec, 0, len(w.Codecs))
+	for _, c := range w.Codecs {
+		if i := indexNumber(l.Codecs, c.Number); i >= 0 {
+			s.Sending = append(s.Sending, l.Codecs[i])
+		}
+	}
+}
+
+// offerFormats is for an offer of ours: the peer gets its numbers and uses ours
+// (RFC 3264 §5.1), or, as some phones do, its own.
+func offerFormats(s *Stream, l *Line, w *own) {
+	s.Sending = l.Codecs
+	s.Receiving = make([]Codec, 0, len(l.Codecs))
+	for _, c := range l.Codecs {
+		if i := match(c, w.Codecs); i >= 0 && indexNumber(s.Receiving, w.Codecs[i].Number) < 0 {
+			s.Receiving = append(s.Receiving, w.Codecs[i])
+		}
+	}
+	for _, c := range l.Codecs {
+		if indexNumber(w.Codecs, c.Number) < 0 {
+			s.Receiving = append(s.Receiving, c)
+		}
+	}
+}
+
+// agree makes the plan of the peer's last description and ours, and notes what
+// later rounds go on with.
+func (s *State) agree(f formats) *Plan {
+	plan := &Plan{Streams: make([]Stream, len(s.ours))}
+	for i := range s.ours {
+		w, m := &s.ours[i], s.line(i)
+		plan.Streams[i] = Stream{Kind: w.Kind, Carrier: i}
+		l := &s.remote.Lines[i]
+		if w.refused || !l.live() {
+			m.agreed = false
+			continue
+		}
+		st := &plan.Streams[i]
+		s.stream(st, l, w)
+		f(st, l, w)
+		m.agree(st, l)
+	}
+	return plan
+}
+
+// stream fills in all of a stream but its codecs.
+func (s *State) stream(st *Stream, l *Line, w *own) {
+	st.Active, st.Opaque = true, l.class == udptl
+	st.Local, st.Remote, st.RTCP, st.Mux = w.local, l.Address, l.RTCP, l.Mux && w.mux
+	if w.bundled {
+		st.Carrier, st.MID, st.MIDExt = s.carrier, w.mid, midID(w.Exts)
+	}
+	both := l.Direction.reverse() & w.Direction
+	st.Send, st.Receive = both&Sends != 0, both&Receives != 0
+	st.Keying = l.keying
+	switch l.keying {
+	case SDES:
+		st.Inbound, st.Outbound = agreedCrypto(l, w)
+	case DTLS:
+		st.Client = w.setup == "active" || w.setup == "actpass" && l.Setup == "passive"
+		st.Prints, st.TLSID = l.Prints, l.TLSID
+	}
+	if w.ice {
+		st.ICE = l.ICE
+	}
+	st.ZRTP = len(l.hashes) > 0 && len(w.hashes) > 0
+	st.Exts = w.Exts
+	st.RSize = l.RSize && w.RSize
+	st.Feedback = kinds(w.feedback) & kinds(l.feedback) &^ timing
+	st.SSRCs = l.SSRCs
+}
+
+// agreedCrypto pairs the key of the peer with ours.
+func agreedCrypto(l *Line, w *own) (in, out secure.Crypto) {
+	in = l.Crypto[w.offered(l)]
+	for _, c := range w.crypto {
+		if c.Suite == in.Suite {
+			return in, c
+		}
+	}
+	return in, out
+}
+
+// agree notes how the line is keyed now.
+func (m *memory) agree(st *Stream, l *Line) {
+	m.agreed, m.keying, m.suite = true, st.Keying, st.Inbound.Suite
+	m.client, m.prints, m.tlsID, m.ice = st.Client, st.Prints, st.TLSID, l.ICE
 }

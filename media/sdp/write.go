@@ -2,6 +2,7 @@ package sdp
 
 import (
 	"net/netip"
+	"slices"
 	"strconv"
 )
 
@@ -10,6 +11,9 @@ type Writer struct{ b []byte }
 
 // Bytes is what was written. It is valid until more is written.
 func (w *Writer) Bytes() []byte { return w.b }
+
+// Grow makes room for n bytes more.
+func (w *Writer) Grow(n int) { w.b = slices.Grow(w.b, n) }
 
 // Line writes a line; parts are put together without anything between. A byte
 // that would end the line becomes a space.
