@@ -3,9 +3,9 @@ package rtp
 import "time"
 
 const (
-	maxSources    = 4   // of one stream; one talks, the others are its past
-	minSequential = 2   // RFC 3550 A.1
-	maxMisorder   = 100 // RFC 3550 A.1
+	maxSources    = 4          // of one stream; one talks, the others are its past
+	minSequential = 2          // RFC 3550 A.1
+	maxMisorder   = windowSize // RFC 3550 A.1; what is sent again after a NACK is no restart
 	forgotten     = int64(5 * time.Second)
 	wildTransit   = 5 // seconds by which transit may change before it is another clock
 )
