@@ -32,33 +32,42 @@ const firstRepeat = 300 * time.Millisecond
 // that the peer may have; those weaker than SHA-256 do not count.
 //
 // After success the pipe lives on to answer repeated flights, without goroutine.
-// After a failure Handshake may be called again with the same pipe: somebody
-// else than the peer may have sent what made it fail.
+// After a failure it is closed: another try, as when somebody else than the peer
+// was the first to find the port, needs a new one.
+//
+// Unencrypted alerts are not believed, so a peer that refuses us shows as one
+// that is silent until ctx ends; the error then tells what the alert said.
 func (i *Identity) Handshake(ctx context.Context, pipe *Pipe, client bool, fingerprints []string) (Keys, error) {
-	verify, err := verifier(fingerprints)
+	keys, last, err := i.handshake(ctx, newPipeConn(pipe), client, fingerprints)
 	if err != nil {
-		return Keys{}, err
-	}
-	conn := newPipeConn(pipe)
-	association, err := i.association(conn, client, verify)
-	if err != nil {
-		return Keys{}, fmt.Errorf("secure: DTLS: %w", err)
-	}
-	defer association.Close() // it only stops what still runs
-	err = association.HandshakeContext(ctx)
-	last := conn.mute()
-	if err != nil {
-		return Keys{}, fmt.Errorf("secure: DTLS handshake: %w", err)
-	}
-	keys, err := agreedKeys(association, client)
-	if err != nil {
-		return Keys{}, err
+		pipe.Close()
+		return Keys{}, fmt.Errorf("DTLS handshake: %w%s", err, pipe.hint())
 	}
 	if client {
 		last = nil // the server's flight ends the handshake: nobody waits for ours
 	}
 	pipe.establish(last)
 	return keys, nil
+}
+
+// handshake returns the keys and the last datagram of our last flight.
+func (i *Identity) handshake(ctx context.Context, conn *pipeConn, client bool, fingerprints []string) (Keys, []byte, error) {
+	verify, err := verifier(fingerprints)
+	if err != nil {
+		return Keys{}, nil, err
+	}
+	association, err := i.association(conn, client, verify)
+	if err != nil {
+		return Keys{}, nil, err
+	}
+	defer association.Close() // it only stops what still runs
+	err = association.HandshakeContext(ctx)
+	last := conn.mute()
+	if err != nil {
+		return Keys{}, nil, err
+	}
+	keys, err := agreedKeys(association, client)
+	return keys, last, err
 }
 
 // association is the state machine of one handshake.
@@ -129,12 +138,12 @@ func agreedKeys(association *dtls.Conn, client bool) (Keys, error) {
 	}
 	state, ok := association.ConnectionState()
 	if !ok {
-		return Keys{}, errors.New("secure: DTLS: the association has no state to take keys from")
+		return Keys{}, errors.New("secure: the association has no state to take keys from")
 	}
 	key, salt := keys.Suite.keyLen(), keys.Suite.saltLen()
 	material, err := state.ExportKeyingMaterial("EXTRACTOR-dtls_srtp", nil, 2*(key+salt))
 	if err != nil {
-		return Keys{}, fmt.Errorf("secure: DTLS: take the keys: %w", err)
+		return Keys{}, fmt.Errorf("secure: export the keys: %w", err)
 	}
 	salts := material[2*key:]
 	ofClient := newKey(append(material[:key:key], salts[:salt]...))

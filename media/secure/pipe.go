@@ -36,6 +36,7 @@ type Pipe struct {
 	established bool // the handshake succeeded: nobody reads any more
 	last        []byte
 	answered    time.Time
+	alert       string // the last one in plaintext: a hint, anybody may have sent it
 }
 
 // NewPipe makes a pipe whose datagrams leave by send. send is called by the
@@ -65,6 +66,10 @@ func (p *Pipe) take(b []byte, now time.Time) []byte {
 			p.answered = now
 			return p.last
 		}
+	case !harmless(b):
+		if said := plaintextAlert(b); said != "" {
+			p.alert = said
+		}
 	default:
 		select {
 		case p.queue <- bytes.Clone(b):
@@ -84,6 +89,16 @@ func (p *Pipe) Close() {
 	}
 }
 
+// hint is what may explain why a handshake failed.
+func (p *Pipe) hint() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.alert == "" {
+		return ""
+	}
+	return " (somebody, perhaps the peer, has said " + p.alert + ")"
+}
+
 // establish ends the work of the queue; last is what answers repeated flights
 // from now on, nil for nothing.
 func (p *Pipe) establish(last []byte) {
@@ -94,10 +109,6 @@ func (p *Pipe) establish(last []byte) {
 		<-p.queue
 	}
 }
-
-// isFlight tells whether a datagram begins with a record of a handshake:
-// handshake or change_cipher_spec (RFC 6347 §4.1).
-func isFlight(b []byte) bool { return len(b) > 0 && (b[0] == 22 || b[0] == 20) }
 
 // pipeConn is the pipe as one handshake sees it. It implements [net.PacketConn].
 type pipeConn struct {
