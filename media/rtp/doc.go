@@ -42,8 +42,8 @@
 //   - One outgoing SSRC never carries two packets of different content under the
 //     same sequence number, whatever the sources do: SRTP would be broken by it.
 //   - RTCP that is short or malformed has no effect at all.
-//   - The memory of a stream is under 1 kB, and 5 kB where lost packets are
-//     asked for again.
+//   - The memory of a stream is 1 kB, and 4 kB more where lost packets are asked
+//     for again.
 //
 // What it does not do: decrypt, keep packets, decode media. Transport-wide
 // congestion control ends here: it is neither answered nor passed on.

@@ -122,6 +122,21 @@ func TestWhatIsNotPassed(t *testing.T) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
+	l.fromA.SetAllowed(all)
+	for name, in := range map[string]rtcp.Packet{
+		"REMB of another stream": &rtcp.ReceiverEstimatedMaximumBitrate{SenderSSRC: 0xB, Bitrate: 1e6, SSRCs: []uint32{us + 1}},
+		"SLI of another stream":  &rtcp.SliceLossIndication{SenderSSRC: 0xB, MediaSSRC: us + 1, SLI: []rtcp.SLIEntry{{First: 1}}},
+		"NACK of before":         &rtcp.TransportLayerNack{SenderSSRC: 0xB, MediaSSRC: us, Nacks: []rtcp.NackPair{{PacketID: uint16(l.toB.base - 2)}}},
+		"NACK of what is to come": &rtcp.TransportLayerNack{SenderSSRC: 0xB, MediaSSRC: us,
+			Nacks: []rtcp.NackPair{{PacketID: uint16(l.toB.sent.highest + 1)}}},
+	} {
+		if got := l.asks(t, second, in); got != nil {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+	if got := l.fromB.Translate(nil, limits(formatTMMBR, 0xB, us+1), l.fromA, second); len(got) != 0 {
+		t.Errorf("TMMBR of another stream: %x", got)
+	}
 	silent := NewFeedback(NewRewriter(Video, false), all)
 	if got := silent.Translate(nil, encode(t, &rtcp.PictureLossIndication{}), l.fromA, second); len(got) != 0 {
 		t.Errorf("a request before anything was sent: %x", got)
@@ -164,5 +179,18 @@ func TestIntraRequests(t *testing.T) {
 	}
 	if got := l.asks(t, at+100*ms, fir(203), &rtcp.PictureLossIndication{MediaSSRC: us}); got != nil {
 		t.Fatalf("a picture is on its way, and yet: %+v", got)
+	}
+}
+
+// Where packets pass untouched, numbers and SSRCs do, too.
+func TestRequestsBetweenUntouchedSides(t *testing.T) {
+	l := newLine(t, all)
+	l.toA.SetUntouched(true)
+	l.toB.SetUntouched(true)
+	mustPass(t, l.toB, packet(0xA, 5, 0, 96), nil, second)
+	mustPass(t, l.toA, packet(0xB, 6, 0, 96), nil, second)
+	nack := &rtcp.TransportLayerNack{SenderSSRC: 0xB, MediaSSRC: 0xA, Nacks: []rtcp.NackPair{{PacketID: 4, LostPackets: 1}}}
+	if got := l.asks(t, second, nack); len(got) != 1 || !reflect.DeepEqual(got[0], rtcp.Packet(nack)) {
+		t.Errorf("%+v", got)
 	}
 }

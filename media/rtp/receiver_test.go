@@ -131,6 +131,9 @@ func TestDuplicates(t *testing.T) {
 // stops none that talks.
 func TestManySources(t *testing.T) {
 	var r Receiver
+	if r.Stats().Loss() != 0 {
+		t.Error("loss before the first packet")
+	}
 	at := second
 	for ssrc := range uint32(maxSources) {
 		v := voice{ssrc: ssrc}
@@ -145,6 +148,10 @@ func TestManySources(t *testing.T) {
 	receive(t, &r, packet(99, 1, 1, 0), at+forgotten)
 	if s := r.Stats(); s.Expected != 10*maxSources || s.Lost != 0 {
 		t.Errorf("what the forgotten one sent is forgotten, too: %+v", s)
+	}
+	receive(t, &r, packet(2, 10, 0, 0), at+forgotten) // one that is known speaks again
+	if s := r.Stats(); s.Expected != 10*maxSources+1 || s.Loss() != 0 {
+		t.Errorf("%+v", s)
 	}
 	if r.known(0) != nil || r.known(3) == nil {
 		t.Error("the one that was silent longest has to go")

@@ -260,6 +260,9 @@ func TestMalformedHasNoEffect(t *testing.T) {
 		change(b)
 		refused(name, b)
 	}
+	refused("nothing", nil)
+	refused("XR whose block is longer", []byte{0x80, typeXR, 0, 2, 0, 0, 0, 1, blockReference, 0, 0, 2})
+	refused("RTCP of an odd length", append(bytes.Clone(whole), 0x80, typeBYE))
 	if heard, ok := s.reports.Read(whole, 4*second); !ok || !heard.Bye {
 		t.Errorf("the whole of it was not understood: %+v %v", heard, ok)
 	}
@@ -276,7 +279,7 @@ func TestImpossibleRoundTrips(t *testing.T) {
 	s.reports.Append(nil, 2*second, nil)
 	for name, block := range map[string]rtcp.ReceptionReport{
 		"no report yet":     {},
-		"of nobody":         {LastSenderReport: 0x77777777, Delay: 1},
+		"of another time":   {LastSenderReport: 0x77777777, Delay: 1},
 		"kept for too long": {LastSenderReport: 2 << 16, Delay: 5 << 16},
 	} {
 		block.SSRC = s.out.SSRC()
@@ -286,6 +289,11 @@ func TestImpossibleRoundTrips(t *testing.T) {
 		if trip := s.reports.Remote().RoundTrip; trip != 0 {
 			t.Errorf("%s: %v", name, trip)
 		}
+	}
+	others := rtcp.ReceptionReport{SSRC: s.out.SSRC() + 1, FractionLost: 9, TotalLost: 9}
+	s.reports.Read(encode(t, &rtcp.ReceiverReport{SSRC: 9, Reports: []rtcp.ReceptionReport{others}}), 3*second)
+	if got := s.reports.Remote(); got != (Remote{}) {
+		t.Errorf("a report about another stream: %+v", got)
 	}
 	// Lost may be negative when packets came twice (RFC 3550 §6.4.1).
 	twice := encode(t, &rtcp.ReceiverReport{SSRC: 9, Reports: []rtcp.ReceptionReport{{SSRC: s.out.SSRC()}}})

@@ -29,22 +29,6 @@ const (
 	OtherSource         // a second source talks at the same time
 )
 
-// String is one word, for counters.
-func (v Verdict) String() string {
-	switch v {
-	case Pass:
-		return "pass"
-	case Unmapped:
-		return "payload"
-	case Late:
-		return "late"
-	case Repeated:
-		return "repeated"
-	default:
-		return "source"
-	}
-}
-
 // Kind of a stream, as far as packets differ.
 type Kind uint8
 
@@ -130,8 +114,9 @@ func (r *Rewriter) SetResend(on bool) {
 	}
 }
 
-// Switch tells that packets come from another leg from now on: the next one
-// continues the stream whatever its SSRC is.
+// Switch tells that packets come from another leg from now on, or again after
+// they were held back: the next one continues the stream whatever its SSRC and
+// number are.
 func (r *Rewriter) Switch() { r.fresh, r.previous = true, noSource }
 
 // SetUntouched chooses whether packets pass as they are: plain RTP on both sides
