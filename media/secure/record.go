@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// Content types of records (RFC 6347 §4.1, RFC 5246 §6.2.1).
+// Content types of records (RFC 6347 §4.1).
 const (
 	changeCipherSpec = 20
 	alert            = 21

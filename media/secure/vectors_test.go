@@ -89,7 +89,7 @@ func TestKeystream(t *testing.T) {
 	}
 }
 
-// TestHMAC has the first and the second example of RFC 2202 §3.
+// TestHMAC has two of the published test cases of HMAC-SHA1.
 func TestHMAC(t *testing.T) {
 	m, err := newMAC()
 	if err != nil {
