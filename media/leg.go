@@ -1,0 +1,299 @@
+package media
+
+import (
+	"math/rand/v2"
+	"slices"
+
+	"github.com/sparkleim/sparkle/media/negotiate"
+	"github.com/sparkleim/sparkle/media/rtp"
+	"github.com/sparkleim/sparkle/media/secure"
+	"github.com/sparkleim/sparkle/media/transport"
+)
+
+// Leg is one side of a call: a party, or a branch that rings.
+type Leg struct {
+	session *Session
+	profile Profile
+	rules   *negotiate.Profile
+
+	// Behind the session's mutex.
+	state  *negotiate.State
+	plan   *negotiate.Plan // what the loop does, nil before the first answer
+	lines  []line
+	offers int  // how many were taken or made, to tell them apart
+	other  *Leg // it is connected to
+	closed bool
+
+	// On the loop.
+	links   []*link
+	streams []*stream // one an m-line that was ever active, for reports also later
+	heard   int64     // when the peer was heard last
+	since   int64     // when it was connected; 0: it is not
+	silent  bool      // its owner knows that the peer is silent
+}
+
+// line is what the leg has for one m-line.
+type line struct {
+	link      *link          // nil: no ports of its own
+	stream    *stream        // nil: never active
+	ice       *transport.ICE // credentials of the link, which gets them with the next answer
+	restarted int            // the offer for which ice was made anew
+	fresh     bool           // its ports are for a pending offer only
+}
+
+func newLeg(s *Session, p Profile) *Leg {
+	l := &Leg{session: s, profile: p, rules: p.rules()}
+	l.state = negotiate.New(rand.Uint64()>>1, s.engine.local(p.Local, p.Local).Advertise)
+	return l
+}
+
+// TakeOffer reads an offer of the peer.
+func (l *Leg) TakeOffer(sdp []byte) error {
+	defer l.lock()()
+	if l.closed {
+		return errClosed
+	}
+	next, err := l.state.ReadOffer(l.rules, sdp)
+	if err != nil {
+		return err
+	}
+	l.state = next
+	l.offers++
+	return nil
+}
+
+// MakeAnswer answers the peer's pending offer with what the peer of from
+// answered: the same m-lines, in this leg's addresses, keys and numbers. It may
+// be made again, perhaps from another branch, until the next offer: addresses
+// and keys stay.
+func (l *Leg) MakeAnswer(from *Leg) ([]byte, error) {
+	defer l.lock()()
+	return l.write(true, func(locals negotiate.Locals) (*negotiate.State, []byte, error) {
+		return l.state.WriteAnswer(l.rules, from.state, locals)
+	})
+}
+
+// MakeOffer offers to the peer what the peer of from said last. from nil: audio
+// in the codecs that everybody knows, or what was agreed before.
+func (l *Leg) MakeOffer(from *Leg) ([]byte, error) {
+	defer l.lock()()
+	var said *negotiate.State
+	if from != nil {
+		said = from.state
+	}
+	text, err := l.write(false, func(locals negotiate.Locals) (*negotiate.State, []byte, error) {
+		return l.state.WriteOffer(l.rules, said, locals)
+	})
+	if err == nil {
+		l.offers++
+	}
+	return text, err
+}
+
+// TakeAnswer reads an answer to our offer. A later answer to the same offer
+// replaces it.
+func (l *Leg) TakeAnswer(sdp []byte) error {
+	defer l.lock()()
+	if l.closed {
+		return errClosed
+	}
+	next, err := l.state.ReadAnswer(l.rules, sdp)
+	if err != nil {
+		return err
+	}
+	return l.commit(next)
+}
+
+// Rollback takes the pending offer back, whose ever it is: the leg goes on as
+// before it (RFC 3261 §14.1, a re-INVITE that was refused).
+func (l *Leg) Rollback() {
+	defer l.lock()()
+	if !l.closed {
+		l.state = l.state.Rollback()
+		l.giveBack()
+	}
+}
+
+// Refuse answers the peer's pending offer with what holds already, as for a
+// re-INVITE that changes nothing (session refresh).
+func (l *Leg) Refuse() ([]byte, error) {
+	defer l.lock()()
+	return l.write(true, func(locals negotiate.Locals) (*negotiate.State, []byte, error) {
+		return l.state.WriteSame(l.rules, locals)
+	})
+}
+
+// Keying tells what the peer's last offer or answer used for its first stream;
+// Plain before it said anything.
+func (l *Leg) Keying() Keying {
+	defer l.lock()()
+	if k, ok := l.state.Keying(); ok {
+		return k
+	}
+	return Plain
+}
+
+// Held tells whether the peer has put the other side on hold (RFC 3264 §8.4).
+func (l *Leg) Held() bool {
+	defer l.lock()()
+	return l.plan != nil && l.plan.Held()
+}
+
+// Close gives the ports of a branch back that did not win.
+func (l *Leg) Close() {
+	defer l.lock()()
+	if l.closed {
+		return
+	}
+	changes := append(l.part(), l.end()...)
+	l.session.do(changes)
+	l.session.legs = slices.DeleteFunc(l.session.legs, func(other *Leg) bool { return other == l })
+}
+
+// lock takes the mutex of the session and returns what gives it back.
+func (l *Leg) lock() (unlock func()) {
+	l.session.mu.Lock()
+	return l.session.mu.Unlock
+}
+
+// write makes a description. Ports that it opened are given back when it fails.
+func (l *Leg) write(answer bool, make func(negotiate.Locals) (*negotiate.State, []byte, error)) ([]byte, error) {
+	if l.closed {
+		return nil, errClosed
+	}
+	next, text, err := make(negotiate.Locals{Line: l.local, Key: secure.NewKey})
+	if err != nil {
+		l.giveBack()
+		return nil, err
+	}
+	if !answer {
+		l.state = next
+		return text, nil
+	}
+	if err := l.commit(next); err != nil {
+		return nil, err
+	}
+	return text, nil
+}
+
+// local gives an m-line what it wants: the ports, credentials and certificate
+// that it has, or new ones.
+func (l *Leg) local(w negotiate.Want) (negotiate.Local, error) {
+	for len(l.lines) <= w.Line {
+		l.lines = append(l.lines, line{})
+	}
+	n := &l.lines[w.Line]
+	address := l.address()
+	if w.ICE && (n.ice == nil || w.Restart && n.restarted != l.offers) {
+		n.ice, n.restarted = transport.NewICE(), l.offers
+	}
+	if n.link == nil {
+		k := newLink(l, n.ice)
+		if err := l.session.engine.open(l.session.worker.loop, address.Bind, k); err != nil {
+			return negotiate.Local{}, err
+		}
+		n.link, n.fresh = k, true
+	}
+	local := negotiate.Local{
+		Address: address.Advertise,
+		RTP:     n.link.pair.RTP.Local().Port(), RTCP: n.link.pair.RTCP.Local().Port(),
+	}
+	if w.ICE {
+		local.Ufrag, local.Pwd = n.ice.Local()
+	}
+	if w.DTLS {
+		local.Fingerprint = l.session.engine.identity.Fingerprint()
+	}
+	return local, nil
+}
+
+// address is the one of ours that this leg uses. It never changes once there
+// are ports.
+func (l *Leg) address() Address {
+	remote := l.profile.Local
+	if r := l.state.Remote(); r != nil {
+		for _, m := range r.Lines {
+			if m.Address.IsValid() {
+				remote = m.Address.Addr()
+				break
+			}
+		}
+	}
+	return l.session.engine.local(l.profile.Local, remote)
+}
+
+// giveBack closes the ports that were opened for an offer which came to nothing.
+func (l *Leg) giveBack() {
+	var changes []func()
+	for i := range l.lines {
+		if n := &l.lines[i]; n.fresh {
+			changes = append(changes, n.link.close)
+			n.link, n.ice, n.fresh = nil, nil, false
+		}
+	}
+	l.session.do(changes)
+}
+
+// end closes everything that a leg has; what was measured stays.
+func (l *Leg) end() (changes []func()) {
+	l.closed = true
+	l.session.engine.metrics.legs.Add(-1)
+	for i := range l.lines {
+		if k := l.lines[i].link; k != nil {
+			changes = append(changes, k.close)
+			l.lines[i].link = nil
+		}
+	}
+	return append(changes, func() { l.session.exit(l) })
+}
+
+// part takes a leg and the one that it is connected to from each other.
+func (l *Leg) part() (changes []func()) {
+	other := l.other
+	if other == nil {
+		return nil
+	}
+	l.other, other.other = nil, nil
+	return []func(){func() {
+		for _, leg := range []*Leg{l, other} {
+			leg.since = 0
+			for _, s := range leg.streams {
+				s.connect(nil, nil, false)
+			}
+		}
+	}}
+}
+
+// join lets what both legs agreed decide how packets go between them.
+func (l *Leg) join() []func() {
+	other := l.other
+	if other == nil || l.plan == nil || other.plan == nil {
+		return nil
+	}
+	pairs := negotiate.Join(l.state, other.state)
+	tables := make([][2]*rtp.Payloads, len(pairs))
+	for i, p := range pairs {
+		a, b := &l.plan.Streams[p.A], &other.plan.Streams[p.B]
+		tables[i] = [2]*rtp.Payloads{payloads(a, b, &p.AB), payloads(b, a, &p.BA)}
+	}
+	now := l.session.engine.network.Now()
+	return []func(){func() {
+		for _, leg := range []*Leg{l, other} {
+			if leg.since == 0 {
+				leg.since = now
+			}
+		}
+		connected := map[*stream]bool{}
+		for i, p := range pairs {
+			a, b := l.streams[p.A], other.streams[p.B]
+			a.connect(b, tables[i][0], p.Untouched)
+			b.connect(a, tables[i][1], p.Untouched)
+			connected[a], connected[b] = true, true
+		}
+		for _, s := range slices.Concat(l.streams, other.streams) {
+			if !connected[s] {
+				s.connect(nil, nil, false)
+			}
+		}
+	}}
+}

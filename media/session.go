@@ -1,0 +1,118 @@
+package media
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// Session is the media of one call. Its methods and those of its legs are safe
+// for concurrent use.
+//
+// What a session is about to do (offers, answers, who is connected) stands
+// behind mu; what its packets go through belongs to the goroutine of its loop.
+// mu is held while the loop does something for us, so the loop never takes it.
+type Session struct {
+	engine *Engine
+	worker *worker
+	on     func(Event)
+
+	mu     sync.Mutex
+	legs   []*Leg
+	closed bool
+
+	// On the loop.
+	live    []*Leg // that have ports
+	untold  bool   // its media failed and its owner does not know yet
+	assault assault
+}
+
+// NewLeg makes a leg. It opens no port before its first offer or answer.
+func (s *Session) NewLeg(p Profile) *Leg {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l := newLeg(s, p)
+	if s.closed {
+		l.closed = true
+		return l
+	}
+	s.legs = append(s.legs, l)
+	s.engine.metrics.legs.Add(1)
+	return l
+}
+
+// Connect lets media flow between two legs, and no longer between them and
+// whomever they were connected to. It lasts: what the legs agree later changes
+// how packets flow between them.
+func (s *Session) Connect(a, b *Leg) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || a.closed || b.closed || a == b || a.other == b {
+		return
+	}
+	var changes []func()
+	changes = append(changes, a.part()...)
+	changes = append(changes, b.part()...)
+	a.other, b.other = b, a
+	changes = append(changes, a.join()...)
+	s.do(changes)
+}
+
+// do makes changes on the loop, all between two packets.
+func (s *Session) do(changes []func()) {
+	if len(changes) == 0 {
+		return
+	}
+	s.worker.loop.Do(func() {
+		for _, change := range changes {
+			change()
+		}
+	})
+}
+
+// Close gives every port back. What Report returned before it stays valid.
+func (s *Session) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.closed = true
+	var changes []func()
+	for _, l := range s.legs {
+		changes = append(changes, l.end()...)
+	}
+	s.do(changes)
+	s.engine.forget(s)
+}
+
+// enter makes a leg known to the loop, which looks after it from now on.
+func (s *Session) enter(l *Leg) {
+	if len(s.live) == 0 {
+		s.worker.enter(s)
+	}
+	if !slices.Contains(s.live, l) {
+		s.live = append(s.live, l)
+	}
+}
+
+// exit forgets a leg that has ended.
+func (s *Session) exit(l *Leg) {
+	s.live = slices.DeleteFunc(s.live, func(other *Leg) bool { return other == l })
+	if len(s.live) == 0 {
+		s.worker.leave(s)
+	}
+}
+
+// fail ends the media of a session whose packet or timer made the program panic.
+// The others go on.
+func (s *Session) fail(reason any) {
+	s.engine.config.Log.Error("the media of a session ended by an internal error", "error", fmt.Sprint(reason))
+	s.engine.metrics.failures.Add(1)
+	s.untold = true
+	for _, l := range s.live {
+		for _, k := range slices.Clone(l.links) {
+			k.close()
+		}
+	}
+}
