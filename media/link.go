@@ -94,7 +94,7 @@ func (k *link) apply(c *change) {
 	}
 	k.opaque = c.plan.Opaque
 	if c.plan.ICE != nil && k.ice != nil {
-		k.ice.SetRemote(c.plan.ICE.Ufrag, c.plan.ICE.Pwd)
+		k.ice.SetRemote(c.plan.ICE.Ufrag)
 	}
 	if c.plan.Mux && !k.mux {
 		k.mux = true
