@@ -138,20 +138,12 @@ func (l *Leg) apply(changes []change) {
 }
 
 // payloads is the table of what comes from one stream and goes to another.
-func payloads(from, to *negotiate.Stream, numbers *negotiate.Map) *rtp.Payloads {
-	list := make([]rtp.Payload, 0, len(from.Receiving))
-	for _, c := range from.Receiving {
-		number := numbers[c.Number&0x7f]
-		if number == negotiate.Drop {
-			continue
+func payloads(routes []negotiate.Route) *rtp.Payloads {
+	list := make([]rtp.Payload, len(routes))
+	for i, r := range routes {
+		list[i] = rtp.Payload{
+			From: r.From.Number, To: r.To.Number, Rate: uint32(r.From.Rate), ToRate: uint32(r.To.Rate), Event: r.From.Event(),
 		}
-		p := rtp.Payload{From: c.Number, To: number, Rate: uint32(c.Rate), Event: c.Event()}
-		for _, t := range to.Sending {
-			if t.Number == number {
-				p.ToRate = uint32(t.Rate)
-			}
-		}
-		list = append(list, p)
 	}
 	return rtp.NewPayloads(list...)
 }

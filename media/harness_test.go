@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -107,9 +108,25 @@ func newCall(t testing.TB, e *media.Engine, caller, callee *phone) *call {
 	c.a, c.b = c.session.NewLeg(caller.profile()), c.session.NewLeg(callee.profile())
 	c.exchange(caller, callee, c.a, c.b)
 	c.session.Connect(c.a, c.b)
-	caller.secured()
-	callee.secured()
+	c.secured()
 	return c
+}
+
+// secured waits until both ends of all DTLS associations have their keys.
+func (c *call) secured() {
+	c.t.Helper()
+	c.caller.secured()
+	c.callee.secured()
+	for _, l := range []*media.Leg{c.a, c.b} {
+		for i := range l.Report() {
+			for begun := time.Now(); l.Report()[i].Security == "DTLS"; {
+				if time.Since(begun) > patience {
+					c.t.Fatal("the relay never had the keys of a DTLS association")
+				}
+				runtime.Gosched()
+			}
+		}
+	}
 }
 
 // exchange is one offer from a phone to another and the answer.

@@ -273,8 +273,7 @@ func (l *Leg) join() []func() {
 	pairs := negotiate.Join(l.state, other.state)
 	tables := make([][2]*rtp.Payloads, len(pairs))
 	for i, p := range pairs {
-		a, b := &l.plan.Streams[p.A], &other.plan.Streams[p.B]
-		tables[i] = [2]*rtp.Payloads{payloads(a, b, &p.AB), payloads(b, a, &p.BA)}
+		tables[i] = [2]*rtp.Payloads{payloads(p.AB), payloads(p.BA)}
 	}
 	now := l.session.engine.network.Now()
 	return []func(){func() {

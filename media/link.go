@@ -132,7 +132,9 @@ func (p *component) find(kind transport.LatchKind, sdp netip.AddrPort) {
 	profile := &p.link.leg.profile
 	p.sdp = sdp
 	if p.latch != nil && p.kind == kind {
-		p.latch.Update(sdp, profile.Peer)
+		if kind != transport.Nominated { // which knows better than the SDP, perhaps since before the answer
+			p.latch.Update(sdp, profile.Peer)
+		}
 		return
 	}
 	p.kind, p.latch = kind, transport.NewLatch(kind, sdp, profile.Peer, profile.allows)
