@@ -92,7 +92,7 @@ func (p *component) mayBegin(from netip.AddrPort, at int64) bool {
 func (p *component) begin(with netip.AddrPort, client bool, at int64) *association {
 	a := &association{component: p, began: at}
 	a.remote.Store(&with)
-	socket := p.socket
+	socket := p.socket.Load()
 	a.pipe = secure.NewPipe(func(b []byte) { socket.Send(b, *a.remote.Load()) })
 	p.dtls = a
 	engine, loop, prints := p.link.leg.session.engine, p.link.leg.session.worker.loop, p.prints()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 
 	"github.com/sparkleim/sparkle/media/negotiate"
 	"github.com/sparkleim/sparkle/media/rtp"
@@ -28,8 +29,8 @@ type link struct {
 // component is one socket of a link, as ICE calls it: RTP or RTCP.
 type component struct {
 	link    *link
-	socket  *transport.Socket
-	latch   *transport.Latch // nil before the first answer, but with ICE
+	socket  atomic.Pointer[transport.Socket] // nil before both ports are open, when packets may come already
+	latch   *transport.Latch                 // nil before the first answer, but with ICE
 	kind    transport.LatchKind
 	sdp     netip.AddrPort   // where the peer says it is
 	secured bool             // nothing passes without keys
@@ -54,7 +55,8 @@ func newLink(l *Leg, ice *transport.ICE) *link {
 // take gives a link its ports.
 func (k *link) take(pair *transport.Pair) {
 	k.pair = pair
-	k.rtp.socket, k.rtcp.socket = pair.RTP, pair.RTCP
+	k.rtp.socket.Store(pair.RTP)
+	k.rtcp.socket.Store(pair.RTCP)
 }
 
 // control is the component of RTCP.
@@ -178,11 +180,12 @@ func (p *component) Packet(b []byte, from netip.AddrPort, at int64) {
 
 // check answers a connectivity check (RFC 8445 §7.3).
 func (p *component) check(b []byte, from netip.AddrPort, at int64) {
-	if p.link.ice == nil {
+	socket := p.socket.Load()
+	if p.link.ice == nil || socket == nil {
 		p.link.drop(unwanted)
 		return
 	}
-	nominated, alive := p.link.ice.Check(p.socket, p.latch, b, from, at)
+	nominated, alive := p.link.ice.Check(socket, p.latch, b, from, at)
 	if !alive {
 		p.link.drop(unauthentic)
 		return

@@ -270,7 +270,7 @@ func TestFax(t *testing.T) {
 	c := newCall(t, e, newPhone(t, f, "audio"), newPhone(t, f))
 	c.talk(5)
 	for _, p := range []*phone{c.caller, c.callee} {
-		p.lines[0].kind = "image"
+		p.lines[0].become("image")
 	}
 	c.exchange(c.caller, c.callee, c.a, c.b)
 	for _, way := range [][2]*phone{{c.caller, c.callee}, {c.callee, c.caller}} {
@@ -343,7 +343,7 @@ func TestErrorsLeaveNothing(t *testing.T) {
 // TestExhaustion offers until no port is left: the error says so, and what was
 // opened half is given back.
 func TestExhaustion(t *testing.T) {
-	e := newEngine(t, func(c *media.Config) { c.FirstPort, c.LastPort = 30000, 30005 })
+	e := newEngine(t, func(c *media.Config) { c.FirstPort, c.LastPort = 31490, 31495 })
 	caller := newPhone(t, sdesPhone, "audio", "video")
 	s := e.NewSession(nil)
 	defer s.Close()

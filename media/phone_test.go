@@ -221,15 +221,6 @@ func (s section) value(name string) string {
 
 func (s section) has(name string) bool { return s.attributes[name] != nil || s.session[name] != nil }
 
-func (s section) direction() string {
-	for _, d := range []string{"sendonly", "recvonly", "inactive"} {
-		if s.has(d) {
-			return d
-		}
-	}
-	return "sendrecv"
-}
-
 // parse reads what our side wrote; it trusts it to be well formed.
 func parse(text []byte) []section {
 	session := map[string][]string{}

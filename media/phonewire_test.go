@@ -62,7 +62,7 @@ type wire struct {
 	ready   chan struct{} // closed when keys are there
 	bad     atomic.Int64  // packets that did not verify
 
-	mu         sync.Mutex
+	mu         sync.Mutex // of the lines as far as they change what is read, and
 	seal, open *srtp.Context
 }
 
@@ -109,41 +109,46 @@ func (w *wire) read() {
 		if err != nil {
 			return
 		}
-		switch b = b[:n]; {
-		case n == 0:
-		case w.isOpaque():
-			w.lines[0].hear(func(l *line) { l.opaque = append(l.opaque, b) })
-		case b[0] < 4:
-			select {
-			case w.checked <- struct{}{}:
-			default:
-			}
-		case b[0] >= 20 && b[0] < 64:
-			select {
-			case w.flights <- b:
-			default:
-			}
-		case b[0]>>6 == 2 && n >= 2 && b[1] >= 192 && b[1] <= 223:
-			w.readControl(b)
-		case b[0]>>6 == 2:
-			w.readMedia(b)
-		default: // ZRTP
-			w.lines[0].hear(func(l *line) { l.opaque = append(l.opaque, b) })
+		w.mu.Lock()
+		w.take(b[:n])
+		w.mu.Unlock()
+	}
+}
+
+// take tells datagrams apart (RFC 7983).
+func (w *wire) take(b []byte) {
+	switch {
+	case len(b) == 0:
+	case w.isOpaque():
+		w.lines[0].hear(func(l *line) { l.opaque = append(l.opaque, b) })
+	case b[0] < 4:
+		select {
+		case w.checked <- struct{}{}:
+		default:
 		}
+	case b[0] >= 20 && b[0] < 64:
+		select {
+		case w.flights <- b:
+		default:
+		}
+	case b[0]>>6 == 2 && len(b) >= 2 && b[1] >= 192 && b[1] <= 223:
+		w.readControl(b)
+	case b[0]>>6 == 2:
+		w.readMedia(b)
+	default: // ZRTP
+		w.lines[0].hear(func(l *line) { l.opaque = append(l.opaque, b) })
 	}
 }
 
 func (w *wire) isOpaque() bool { return len(w.lines) == 1 && w.lines[0].kind == "image" }
 
 func (w *wire) readMedia(b []byte) {
-	w.mu.Lock()
 	var err error
 	if w.open != nil {
 		b, err = w.open.DecryptRTP(nil, b, nil)
 	} else if w.isSecure() {
 		err = errors.New("before the keys")
 	}
-	w.mu.Unlock()
 	var p rtp.Packet
 	if err != nil || p.Unmarshal(b) != nil {
 		w.bad.Add(1)
@@ -160,12 +165,10 @@ func (w *wire) readMedia(b []byte) {
 func (w *wire) isSecure() bool { return w.phone.dtls || w.lines[0].inUse != [2]string{} }
 
 func (w *wire) readControl(b []byte) {
-	w.mu.Lock()
 	var err error
 	if w.open != nil {
 		b, err = w.open.DecryptRTCP(nil, b, nil)
 	}
-	w.mu.Unlock()
 	packets, err2 := rtcp.Unmarshal(b)
 	if err != nil || err2 != nil {
 		w.bad.Add(1)
@@ -217,6 +220,13 @@ func (l *line) count() int {
 
 // take reads the section of an offer or of the answer to ours.
 func (l *line) take(s section, answer bool) {
+	for _, w := range []*wire{l.media, l.control} {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if l.media == l.control {
+			break
+		}
+	}
 	l.remote = netip.AddrPortFrom(s.address, uint16(s.port))
 	l.remoteControl = netip.AddrPortFrom(s.address, uint16(s.port)+1)
 	if at := s.value("rtcp"); at != "" {
@@ -274,14 +284,12 @@ func (l *line) rekey(ours, theirs sdes) {
 	}
 	n := sdesLengths[theirs.suite][0]
 	for _, w := range []*wire{l.media, l.control} {
-		w.mu.Lock()
 		if k := string(ours.key); l.inUse[0] != k {
 			w.seal = l.context(ours.key[:n], ours.key[n:], profile)
 		}
 		if k := string(theirs.key); l.inUse[1] != k {
 			w.open = l.context(theirs.key[:n], theirs.key[n:], profile)
 		}
-		w.mu.Unlock()
 	}
 	l.inUse = [2]string{string(ours.key), string(theirs.key)}
 }
@@ -344,23 +352,19 @@ func (w *wire) check(remote netip.AddrPort, ufrag, pwd string) bool {
 }
 
 func (w *wire) handshake(remote netip.AddrPort, wanted string, client bool) error {
-	config := &dtls.Config{
-		Certificates:           []tls.Certificate{w.phone.cert},
-		SRTPProtectionProfiles: []dtls.SRTPProtectionProfile{dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80},
-		InsecureSkipVerify:     true, ClientAuth: dtls.RequireAnyClientCert,
-		FlightInterval: 100 * time.Millisecond,
-		VerifyPeerCertificate: func(raw [][]byte, _ [][]*x509.Certificate) error {
+	options := []dtls.Option{
+		dtls.WithCertificates(w.phone.cert),
+		dtls.WithSRTPProtectionProfiles(dtls.SRTP_AEAD_AES_128_GCM, dtls.SRTP_AES128_CM_HMAC_SHA1_80),
+		dtls.WithInsecureSkipVerify(true),
+		dtls.WithFlightInterval(100 * time.Millisecond),
+		dtls.WithVerifyPeerCertificate(func(raw [][]byte, _ [][]*x509.Certificate) error {
 			if !strings.EqualFold(fingerprint(tls.Certificate{Certificate: raw}), wanted) {
 				return errors.New("wrong fingerprint")
 			}
 			return nil
-		},
+		}),
 	}
-	start := dtls.Server
-	if client {
-		start = dtls.Client
-	}
-	conn, err := start(&flightConn{wire: w, remote: remote}, net.UDPAddrFromAddrPort(remote), config)
+	conn, err := w.associate(&flightConn{wire: w, remote: remote}, net.UDPAddrFromAddrPort(remote), client, options)
 	if err != nil {
 		return err
 	}
@@ -370,6 +374,21 @@ func (w *wire) handshake(remote netip.AddrPort, wanted string, client bool) erro
 		return err
 	}
 	return w.export(conn, client)
+}
+
+func (w *wire) associate(conn net.PacketConn, remote net.Addr, client bool, options []dtls.Option) (*dtls.Conn, error) {
+	if client {
+		all := make([]dtls.ClientOption, len(options))
+		for i, o := range options {
+			all[i] = o
+		}
+		return dtls.ClientWithOptions(conn, remote, all...)
+	}
+	all := []dtls.ServerOption{dtls.WithClientAuth(dtls.RequireAnyClientCert)}
+	for _, o := range options {
+		all = append(all, o)
+	}
+	return dtls.ServerWithOptions(conn, remote, all...)
 }
 
 // export derives the SRTP keys (RFC 5764 §4.2).
@@ -489,4 +508,11 @@ func (l *line) report(packets ...rtcp.Packet) {
 		l.phone.Fatal(err)
 	}
 	l.control.conn.WriteToUDPAddrPort(b, l.remoteControl)
+}
+
+// become changes what the line carries.
+func (l *line) become(kind string) {
+	l.media.mu.Lock()
+	defer l.media.mu.Unlock()
+	l.kind = kind
 }

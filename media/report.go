@@ -94,7 +94,7 @@ func (s *stream) sendControl(b []byte, at int64) {
 			return
 		}
 	}
-	c.socket.Send(b, remote)
+	c.socket.Load().Send(b, remote)
 }
 
 // kinds are the feedback messages that were agreed.

@@ -131,7 +131,7 @@ func (s *stream) relay(to *stream, b []byte, header int, p *rtp.Payload, at int6
 			return
 		}
 	}
-	c.socket.Send(b, remote)
+	c.socket.Load().Send(b, remote)
 	w := s.leg.session.worker
 	w.packets++
 	w.bytes += uint64(len(b))
@@ -153,7 +153,7 @@ func (s *stream) forward(b []byte, at int64) {
 		s.drop(unready)
 		return
 	}
-	c.socket.Send(b, remote)
+	c.socket.Load().Send(b, remote)
 	s.sent.count(len(b))
 }
 
