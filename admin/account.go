@@ -26,8 +26,8 @@ const (
 
 // checkUser returns ErrInvalid for names that no SIP URI should carry.
 func checkUser(u store.User) error {
-	if !usernameForm.MatchString(u.Username) {
-		return invalid("username %q: use 1 to 64 of a-z 0-9 . _ - and begin with a letter or digit", u.Username)
+	if err := checkName("username", u.Username); err != nil {
+		return err
 	}
 	if utf8.RuneCountInString(u.DisplayName) > maxDisplayName || hasControl(u.DisplayName) {
 		return invalid("display name: use at most %d characters and no control characters", maxDisplayName)
@@ -36,6 +36,15 @@ func checkUser(u store.User) error {
 		if !numberForm.MatchString(n) {
 			return invalid("number %q: use digits, * and #, with + in front of an international number", n)
 		}
+	}
+	return nil
+}
+
+// checkName returns ErrInvalid for a name that would need escaping in commands
+// and addresses.
+func checkName(what, name string) error {
+	if !usernameForm.MatchString(name) {
+		return invalid("%s %q: use 1 to 64 of a-z 0-9 . _ - and begin with a letter or digit", what, name)
 	}
 	return nil
 }

@@ -58,6 +58,10 @@ type Config struct {
 	Tokens   store.Tokens
 	Audit    store.Audit
 	Tracer   Tracer
+	// Without these three, what needs them is answered 501.
+	Calls       Calls
+	CallRecords CallRecords
+	Trunks      Trunks
 	// Backup writes a backup of the whole server as a tar archive.
 	Backup func(ctx context.Context, w io.Writer) error
 	// Verify checks the store and writes what it finds.
@@ -94,6 +98,9 @@ func New(c Config) *API {
 	a.registerUsers(api)
 	a.registerDevices(api)
 	a.registerMessages(api)
+	a.registerCalls(api)
+	a.registerCallSetup(api)
+	a.registerTrunks(api)
 	a.registerTrace(api)
 	a.registerMaintenance(api)
 	a.registerTokens(api)

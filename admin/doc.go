@@ -15,7 +15,8 @@
 //   - Errors are problem details (RFC 9457) whose text says what to do; one
 //     table (error.go) maps the sentinels of store.
 //   - Lists are pages: {items, next}; next is the cursor of the next page.
+//   - What has a version is replaced only by who has read that version.
 //   - Passwords and tokens are shown once, in the answer to the request that
-//     made them, and never logged.
+//     made them, and never logged; those of trunks are never shown.
 //   - Bodies are bounded (1 MiB, imports 16 MiB) and streams have write deadlines.
 package admin

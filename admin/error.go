@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/sparkleim/sparkle/sip/server"
 	"github.com/sparkleim/sparkle/store"
 )
 
@@ -30,6 +31,9 @@ var verdicts = []struct {
 
 // explain gives the status and the text for an error.
 func explain(err error) (status int, text string) {
+	if e, ok := errors.AsType[*server.Error](err); ok {
+		return explainSIP(e)
+	}
 	for _, v := range verdicts {
 		if !errors.Is(err, v.err) {
 			continue
@@ -40,6 +44,17 @@ func explain(err error) (status int, text string) {
 		return v.status, strings.TrimPrefix(err.Error(), store.ErrInvalid.Error()+": ")
 	}
 	return http.StatusInternalServerError, "internal error: the server's log says more"
+}
+
+// explainSIP is the verdict on what SIP would have answered.
+func explainSIP(e *server.Error) (status int, text string) {
+	switch {
+	case e.Status == http.StatusForbidden, e.Status == http.StatusNotFound:
+		return e.Status, e.Error()
+	case e.Status >= 500 && e.Status < 600:
+		return http.StatusServiceUnavailable, e.Error()
+	}
+	return http.StatusConflict, e.Error() // busy, not registered, declined: it depends on somebody else
 }
 
 // problem turns an error of a service into the answer.

@@ -236,6 +236,9 @@ type fixture struct {
 	archive  *archive
 	tokens   *tokens
 	audit    *auditLog
+	calls    *calls
+	records  *callRecords
+	border   *border
 	ready    error
 }
 
@@ -258,7 +261,9 @@ func newFixture(t *testing.T) *fixture {
 		tokens: &tokens{},
 		audit:  &auditLog{},
 	}
+	f.calls, f.records, f.border = newCalls()
 	f.API = New(Config{
+		Calls: f.calls, CallRecords: f.records, Trunks: f.border,
 		Accounts: f.accounts, Messages: f.archive, Tokens: f.tokens, Audit: f.audit, Tracer: tracer{},
 		Backup: func(_ context.Context, w io.Writer) error { _, err := io.WriteString(w, "tar"); return err },
 		Verify: func(_ context.Context, w io.Writer) (int, error) { io.WriteString(w, "ok\n"); return 0, nil },

@@ -246,13 +246,20 @@ func (n *names) message(ctx context.Context, m *store.Message) Message {
 
 // parseGID reads what store.GIDString wrote.
 func parseGID(s string) (int64, error) {
-	b, err := hex.DecodeString(s)
-	if err != nil || len(b) != 8 {
+	gid, ok := parseGIDString(s)
+	if !ok {
 		return 0, invalid("%q is not the id of a message: it has 16 hex digits (`sparkle message search` shows them)", s)
 	}
-	var gid int64
+	return gid, nil
+}
+
+func parseGIDString(s string) (gid int64, ok bool) {
+	b, err := hex.DecodeString(s)
+	if err != nil || len(b) != 8 {
+		return 0, false
+	}
 	for _, x := range b {
 		gid = gid<<8 | int64(x)
 	}
-	return gid, nil
+	return gid, true
 }

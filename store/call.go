@@ -107,108 +107,108 @@ type CallRecords interface {
 // CallSettings is what a user decides about calls to him, and what an
 // administrator decides about calls by him. A user without has the zero value.
 type CallSettings struct {
-	User            UserID `json:"user"`
-	DoNotDisturb    bool   `json:"do_not_disturb"`
-	ForwardAlways   string `json:"forward_always"` // username, number, address or telephone number; "" for none
-	ForwardBusy     string `json:"forward_busy"`
-	ForwardNoAnswer string `json:"forward_no_answer"`
-	ForwardOffline  string `json:"forward_offline"`
-	NoAnswerAfter   int    `json:"no_answer_after"` // seconds, 0: 20
-	Class           string `json:"class"`           // class of service, "" the default one
-	Locked          bool   `json:"locked"`          // no calls to carriers but emergency calls
-	MaxCalls        int    `json:"max_calls"`       // at the same time, 0: the server's limit
-	Caller          string `json:"caller"`          // own number presented to carriers, "" the first one that the trunk knows
-	Withhold        bool   `json:"withhold"`        // present no number
-	Version         int64  `json:"version"`
+	User            UserID `json:"user,omitempty"`
+	DoNotDisturb    bool   `json:"do_not_disturb,omitempty"`
+	ForwardAlways   string `json:"forward_always,omitempty"` // username, number, address or telephone number; "" for none
+	ForwardBusy     string `json:"forward_busy,omitempty"`
+	ForwardNoAnswer string `json:"forward_no_answer,omitempty"`
+	ForwardOffline  string `json:"forward_offline,omitempty"`
+	NoAnswerAfter   int    `json:"no_answer_after,omitempty"` // seconds, 0: 20
+	Class           string `json:"class,omitempty"`           // class of service, "" the default one
+	Locked          bool   `json:"locked,omitempty"`          // no calls to carriers but emergency calls
+	MaxCalls        int    `json:"max_calls,omitempty"`       // at the same time, 0: the server's limit
+	Caller          string `json:"caller,omitempty"`          // own number presented to carriers, "" the first one that the trunk knows
+	Withhold        bool   `json:"withhold,omitempty"`        // present no number
+	Version         int64  `json:"version,omitempty"`
 }
 
 // ClassOfService says where its users may call.
 type ClassOfService struct {
-	Name         string   `json:"name"`           // "default" holds for everybody without another
-	Allow        []string `json:"allow"`          // E.164 prefixes ("+86", "+49176"); empty: everywhere
-	Deny         []string `json:"deny"`           // the longest prefix of both lists decides
-	MaxCalls     int      `json:"max_calls"`      // at the same time by one user, 0: no limit
-	CallsPerHour int      `json:"calls_per_hour"` // by one user, 0: no limit
-	Version      int64    `json:"version"`
+	Name         string   `json:"name,omitempty"`           // "default" holds for everybody without another
+	Allow        []string `json:"allow,omitempty"`          // E.164 prefixes ("+86", "+49176"); empty: everywhere
+	Deny         []string `json:"deny,omitempty"`           // the longest prefix of both lists decides
+	MaxCalls     int      `json:"max_calls,omitempty"`      // at the same time by one user, 0: no limit
+	CallsPerHour int      `json:"calls_per_hour,omitempty"` // by one user, 0: no limit
+	Version      int64    `json:"version,omitempty"`
 }
 
 // HuntGroup is an address that rings several users.
 type HuntGroup struct {
-	Name        string   `json:"name"` // user part of its address; unique among users and numbers
-	Numbers     []string `json:"numbers"`
-	DisplayName string   `json:"display_name"`
-	Serial      bool     `json:"serial"`    // one after the other instead of all at once
-	Members     []string `json:"members"`   // usernames or telephone numbers
-	RingTime    int      `json:"ring_time"` // seconds a member (serial) or all (parallel) ring, 0: 20
-	Overflow    string   `json:"overflow"`  // where to go when nobody answers, "" nowhere
-	Version     int64    `json:"version"`
+	Name        string   `json:"name,omitempty"` // user part of its address; unique among users and numbers
+	Numbers     []string `json:"numbers,omitempty"`
+	DisplayName string   `json:"display_name,omitempty"`
+	Serial      bool     `json:"serial,omitempty"`    // one after the other instead of all at once
+	Members     []string `json:"members,omitempty"`   // usernames or telephone numbers
+	RingTime    int      `json:"ring_time,omitempty"` // seconds a member (serial) or all (parallel) ring, 0: 20
+	Overflow    string   `json:"overflow,omitempty"`  // where to go when nobody answers, "" nowhere
+	Version     int64    `json:"version,omitempty"`
 }
 
 // Trunk is a way to a carrier: gateways of equal rights, numbers and limits.
 type Trunk struct {
-	ID       int64  `json:"id"`
-	Name     string `json:"name"` // unique; letters, digits and -
-	Disabled bool   `json:"disabled"`
-	Priority int    `json:"priority"` // of several trunks for a number the lowest is tried first
+	ID       int64  `json:"id,omitempty"`
+	Name     string `json:"name,omitempty"` // unique; letters, digits and -
+	Disabled bool   `json:"disabled,omitempty"`
+	Priority int    `json:"priority,omitempty"` // of several trunks for a number the lowest is tried first
 
-	Gateways []Gateway `json:"gateways"`
+	Gateways []Gateway `json:"gateways,omitempty"`
 
 	// Username and Password answer the carrier's challenges; Realm limits them
 	// to one. Password is kept encrypted and never shown.
-	Username string `json:"username"`
-	Realm    string `json:"realm"`
+	Username string `json:"username,omitempty"`
+	Realm    string `json:"realm,omitempty"`
 	Password string `json:"-"`
-	Register bool   `json:"register"` // register at every gateway with that username
-	Expires  int    `json:"expires"`  // seconds to ask for, 0: 600
-	Domain   string `json:"domain"`   // host in From and the registration, "" the gateway's
+	Register bool   `json:"register,omitempty"` // register at every gateway with that username
+	Expires  int    `json:"expires,omitempty"`  // seconds to ask for, 0: 600
+	Domain   string `json:"domain,omitempty"`   // host in From and the registration, "" the gateway's
 
-	SRTP     string   `json:"srtp"`     // "forbid" (default), "prefer", "require"
-	Networks []string `json:"networks"` // where the carrier's media comes from; empty: what its SDP says
+	SRTP     string   `json:"srtp,omitempty"`     // "forbid" (default), "prefer", "require"
+	Networks []string `json:"networks,omitempty"` // where the carrier's media comes from; empty: what its SDP says
 
-	Numbers NumberPlan `json:"numbers"`
+	Numbers NumberPlan `json:"numbers,omitzero"`
 
-	MaxCalls     int      `json:"max_calls"` // at the same time, both directions; 0: no limit
-	MaxIn        int      `json:"max_in"`
-	MaxOut       int      `json:"max_out"`
-	CallsPerHour int      `json:"calls_per_hour"`
-	Prefixes     []string `json:"prefixes"` // E.164 prefixes that this trunk serves; empty: all
-	Deny         []string `json:"deny"`     // and those it does not
-	Version      int64    `json:"version"`
+	MaxCalls     int      `json:"max_calls,omitempty"` // at the same time, both directions; 0: no limit
+	MaxIn        int      `json:"max_in,omitempty"`
+	MaxOut       int      `json:"max_out,omitempty"`
+	CallsPerHour int      `json:"calls_per_hour,omitempty"`
+	Prefixes     []string `json:"prefixes,omitempty"` // E.164 prefixes that this trunk serves; empty: all
+	Deny         []string `json:"deny,omitempty"`     // and those it does not
+	Version      int64    `json:"version,omitempty"`
 }
 
 // Gateway is one peer of a trunk.
 type Gateway struct {
 	Name      string   `json:"name"`
-	Address   string   `json:"address"`   // host or host:port; a host without port is looked up by RFC 3263
-	Transport string   `json:"transport"` // "udp", "tcp" or "tls"
-	Priority  int      `json:"priority"`  // lowest first
-	Weight    int      `json:"weight"`    // share among equals, 0: 1
-	Sources   []string `json:"sources"`   // networks its requests come from; empty: its address
-	TLSName   string   `json:"tls_name"`  // name its certificate must have (mutual TLS), "" its host
-	Probe     int      `json:"probe"`     // seconds between OPTIONS, 0: 30, -1 never
+	Address   string   `json:"address"`             // host or host:port; a host without port is looked up by RFC 3263
+	Transport string   `json:"transport,omitempty"` // "udp", "tcp" or "tls"
+	Priority  int      `json:"priority,omitempty"`  // lowest first
+	Weight    int      `json:"weight,omitempty"`    // share among equals, 0: 1
+	Sources   []string `json:"sources,omitempty"`   // networks its requests come from; empty: its address
+	TLSName   string   `json:"tls_name,omitempty"`  // name its certificate must have (mutual TLS), "" its host
+	Probe     int      `json:"probe,omitempty"`     // seconds between OPTIONS, 0: 30, -1 never
 }
 
 // NumberPlan is how a carrier writes numbers. Inside we write E.164 with +.
 type NumberPlan struct {
-	Country       string `json:"country"`       // "86"
-	Area          string `json:"area"`          // "10": for numbers without area code, "" none are dialled so
-	National      string `json:"national"`      // trunk prefix, "0"
-	International string `json:"international"` // "00"
+	Country       string `json:"country,omitempty"`       // "86"
+	Area          string `json:"area,omitempty"`          // "10": for numbers without area code, "" none are dialled so
+	National      string `json:"national,omitempty"`      // trunk prefix, "0"
+	International string `json:"international,omitempty"` // "00"
 	// Out is how numbers are written to the carrier: "+e164", "e164",
 	// "international" (00…), "national" (0… at home, 00… abroad). "" is "+e164".
 	// From, Asserted and Diversion the same for these headers, "" like Out.
-	Out       string `json:"out"`
-	From      string `json:"from"`
-	Asserted  string `json:"asserted"` // "none": no P-Asserted-Identity
-	Diversion string `json:"diversion"`
-	In        string `json:"in"` // how numbers of the carrier without + are meant: "e164", "national", "" by their prefix
+	Out       string `json:"out,omitempty"`
+	From      string `json:"from,omitempty"`
+	Asserted  string `json:"asserted,omitempty"` // "none": no P-Asserted-Identity
+	Diversion string `json:"diversion,omitempty"`
+	In        string `json:"in,omitempty"` // how numbers of the carrier without + are meant: "e164", "national", "" by their prefix
 
 	// Inward maps the carrier's numbers for us, longest first.
-	Inward []Inward `json:"inward"`
+	Inward []Inward `json:"inward,omitempty"`
 	// Default is presented when the caller has no number of this trunk; "" refuses such calls.
-	Default string `json:"default"`
+	Default string `json:"default,omitempty"`
 	// Emergency numbers as dialled: no limit, lock or class stops them.
-	Emergency []string `json:"emergency"`
+	Emergency []string `json:"emergency,omitempty"`
 }
 
 // Inward is where a call from the carrier goes.

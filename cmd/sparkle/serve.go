@@ -200,7 +200,8 @@ func (s *Server) buildAccounts() (err error) {
 func (s *Server) buildAdmin() error {
 	s.api = admin.New(admin.Config{
 		Accounts: s.accounts, Messages: s.store, Tokens: s.store, Audit: s.store, Tracer: tracer{s.stack},
-		Backup: s.backup, Verify: s.store.Verify, Status: s.status, Ready: s.ready,
+		CallRecords: s.store,
+		Backup:      s.backup, Verify: s.store.Verify, Status: s.status, Ready: s.ready,
 		Gatherer: s.metrics, Version: programVersion(), Log: s.part("admin"),
 	})
 	return nil

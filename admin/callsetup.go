@@ -1,0 +1,147 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/sparkleim/sparkle/store"
+)
+
+// NamePath names a hunt group, class or trunk in a path.
+type NamePath struct {
+	Name string `path:"name"`
+}
+
+func (a *API) registerCallSetup(api huma.API) {
+	calls := a.Calls != nil
+	huma.Register(api, wired(operation(http.MethodGet, "/v1/users/{user}/calls", "get-call-settings", "Show what a user decided about calls"), calls), a.getCallSettings)
+	huma.Register(api, wired(operation(http.MethodPut, "/v1/users/{user}/calls", "set-call-settings", "Replace a user's call settings; version is that of the settings that were read"), calls), a.setCallSettings)
+	huma.Register(api, wired(operation(http.MethodGet, "/v1/hunt-groups", "list-hunt-groups", "List hunt groups"), calls), a.listHuntGroups)
+	huma.Register(api, wired(operation(http.MethodGet, "/v1/hunt-groups/{name}", "get-hunt-group", "Show a hunt group"), calls), a.getHuntGroup)
+	huma.Register(api, wired(operation(http.MethodPut, "/v1/hunt-groups/{name}", "set-hunt-group", "Add a hunt group (without version), or replace the version that was read"), calls), a.setHuntGroup)
+	huma.Register(api, wired(operation(http.MethodDelete, "/v1/hunt-groups/{name}", "remove-hunt-group", "Remove a hunt group"), calls), a.removeHuntGroup)
+	trunks := a.Trunks != nil
+	huma.Register(api, wired(operation(http.MethodGet, "/v1/classes", "list-classes", "List classes of service: who may call where"), trunks), a.listClasses)
+	huma.Register(api, wired(operation(http.MethodGet, "/v1/classes/{name}", "get-class", "Show a class of service"), trunks), a.getClass)
+	huma.Register(api, wired(operation(http.MethodPut, "/v1/classes/{name}", "set-class", "Add a class of service (without version), or replace the version that was read"), trunks), a.setClass)
+	huma.Register(api, wired(operation(http.MethodDelete, "/v1/classes/{name}", "remove-class", "Remove a class of service that no user has"), trunks), a.removeClass)
+}
+
+func (a *API) getCallSettings(ctx context.Context, in *UserPath) (*reply[store.CallSettings], error) {
+	u, err := a.Accounts.Find(ctx, in.User)
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	return &reply[store.CallSettings]{a.Calls.Settings(u.ID)}, nil
+}
+
+func (a *API) setCallSettings(ctx context.Context, in *struct {
+	UserPath
+	Body store.CallSettings
+}) (*reply[store.CallSettings], error) {
+	u, err := a.Accounts.Find(ctx, in.User)
+	var set store.CallSettings
+	if err == nil {
+		in.Body.User = u.ID
+		set, err = a.Calls.SetSettings(ctx, in.Body)
+	}
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	if err := a.audit(ctx, "user.calls", u.AOR(), set); err != nil {
+		return nil, err
+	}
+	return &reply[store.CallSettings]{set}, nil
+}
+
+func (a *API) listHuntGroups(context.Context, *struct{}) (*reply[Page[store.HuntGroup]], error) {
+	return &reply[Page[store.HuntGroup]]{Page[store.HuntGroup]{Items: notNil(a.Calls.HuntGroups())}}, nil
+}
+
+// notNil makes an empty list [] in JSON.
+func notNil[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
+func (a *API) getHuntGroup(_ context.Context, in *NamePath) (*reply[store.HuntGroup], error) {
+	groups := a.Calls.HuntGroups()
+	i := slices.IndexFunc(groups, func(g store.HuntGroup) bool { return g.Name == in.Name })
+	if i < 0 {
+		return nil, a.problem(fmt.Errorf("hunt group %q: %w", in.Name, store.ErrNotFound))
+	}
+	return &reply[store.HuntGroup]{groups[i]}, nil
+}
+
+func (a *API) setHuntGroup(ctx context.Context, in *struct {
+	NamePath
+	Body store.HuntGroup
+}) (*reply[store.HuntGroup], error) {
+	in.Body.Name = in.Name
+	err := checkName("hunt group", in.Name)
+	if err == nil { // the rest as for a user
+		err = checkUser(store.User{Username: in.Name, DisplayName: in.Body.DisplayName, Numbers: in.Body.Numbers})
+	}
+	var set store.HuntGroup
+	if err == nil {
+		set, err = a.Calls.SetHuntGroup(ctx, in.Body)
+	}
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	if err := a.audit(ctx, "hunt.set", set.Name, set); err != nil {
+		return nil, err
+	}
+	return &reply[store.HuntGroup]{set}, nil
+}
+
+func (a *API) removeHuntGroup(ctx context.Context, in *NamePath) (*struct{}, error) {
+	if err := a.Calls.RemoveHuntGroup(ctx, in.Name); err != nil {
+		return nil, a.problem(err)
+	}
+	return nil, a.audit(ctx, "hunt.remove", in.Name, nil)
+}
+
+func (a *API) listClasses(context.Context, *struct{}) (*reply[Page[store.ClassOfService]], error) {
+	return &reply[Page[store.ClassOfService]]{Page[store.ClassOfService]{Items: notNil(a.Trunks.Classes())}}, nil
+}
+
+func (a *API) getClass(_ context.Context, in *NamePath) (*reply[store.ClassOfService], error) {
+	classes := a.Trunks.Classes()
+	i := slices.IndexFunc(classes, func(c store.ClassOfService) bool { return c.Name == in.Name })
+	if i < 0 {
+		return nil, a.problem(fmt.Errorf("class %q: %w", in.Name, store.ErrNotFound))
+	}
+	return &reply[store.ClassOfService]{classes[i]}, nil
+}
+
+func (a *API) setClass(ctx context.Context, in *struct {
+	NamePath
+	Body store.ClassOfService
+}) (*reply[store.ClassOfService], error) {
+	in.Body.Name = in.Name
+	var set store.ClassOfService
+	err := checkName("class", in.Name)
+	if err == nil {
+		set, err = a.Trunks.SetClass(ctx, in.Body)
+	}
+	if err != nil {
+		return nil, a.problem(err)
+	}
+	if err := a.audit(ctx, "class.set", set.Name, set); err != nil {
+		return nil, err
+	}
+	return &reply[store.ClassOfService]{set}, nil
+}
+
+func (a *API) removeClass(ctx context.Context, in *NamePath) (*struct{}, error) {
+	if err := a.Trunks.RemoveClass(ctx, in.Name); err != nil {
+		return nil, a.problem(err)
+	}
+	return nil, a.audit(ctx, "class.remove", in.Name, nil)
+}
