@@ -305,3 +305,21 @@ func TestWrongKeys(t *testing.T) {
 		}
 	}
 }
+
+// FuzzInbound: nothing that comes without our keys is read, whatever it looks like.
+func FuzzInbound(f *testing.F) {
+	f.Add(rtpPacket(7, 1, 40))
+	f.Add(rtcpPacket(7, 40))
+	f.Add([]byte{0x9f, 11: 7, 80: 0xff})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for suite := range suites {
+			_, in := pair(t, suite)
+			if _, err := in.RTP(bytes.Clone(b)); err == nil {
+				t.Fatal("RTP was read")
+			}
+			if _, err := in.RTCP(bytes.Clone(b)); err == nil {
+				t.Fatal("RTCP was read")
+			}
+		}
+	})
+}
