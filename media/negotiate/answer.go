@@ -176,7 +176,7 @@ func (s *State) ReadAnswer(p *Profile, text []byte) (*State, error) {
 	if err := p.anyLive(r, offered); err != nil {
 		return nil, err
 	}
-	if err := p.checkAddresses(r); err != nil {
+	if err := p.checkAddresses(r, s.address); err != nil {
 		return nil, err
 	}
 	next := s.done()

@@ -24,7 +24,7 @@ func (p *Profile) key(l *Line) (Keying, refusal) {
 	switch {
 	case l.Port == 0:
 		return Plain, ended
-	case l.class == unknown:
+	case l.class == unknown || !relayedKind(l):
 		return Plain, noTransport
 	case !l.Address.IsValid() && !l.hold && l.ICE == nil:
 		return Plain, noAddress
@@ -46,6 +46,17 @@ func (p *Profile) key(l *Line) (Keying, refusal) {
 		return Plain, noSRTP
 	}
 	return Plain, taken
+}
+
+// relayedKind tells whether the kind of media goes with the transport.
+func relayedKind(l *Line) bool {
+	switch l.Kind {
+	case "audio", "video", "text", "application":
+		return l.class != udptl
+	case "image":
+		return l.class == udptl
+	}
+	return false
 }
 
 // strongPrints leaves the fingerprints by SHA-2 (RFC 8122 §5).
@@ -119,26 +130,31 @@ func (r *Remote) bundle() {
 }
 
 // checkAddresses refuses a description that would have us send to where media
-// does not belong. Where ICE decides, the address is only forgotten.
-func (p *Profile) checkAddresses(r *Remote) error {
+// does not belong. An address is only forgotten where ICE decides, and where it
+// is of the other IP family than ours: NAT64 is on the way, so the peer's packets
+// will tell.
+func (p *Profile) checkAddresses(r *Remote, ours netip.Addr) error {
 	for i := range r.Lines {
 		l := &r.Lines[i]
-		if !l.live() || !l.Address.IsValid() {
+		if !l.live() {
 			continue
-		}
-		ok := p.allows(l.Address) && (!l.RTCP.IsValid() || p.allows(l.RTCP))
-		if !ok && l.ICE == nil {
-			return fmt.Errorf("%w: m-line %d: media must not go to the address in it", ErrNotAcceptable, i+1)
-		}
-		if !ok {
-			l.Address, l.RTCP = netip.AddrPort{}, netip.AddrPort{}
 		}
 		if l.ICE != nil {
 			l.ICE.Candidates = slices.DeleteFunc(slices.Clone(l.ICE.Candidates), func(c Candidate) bool { return !p.allows(c.Address) })
 		}
+		ok := p.allowed(l.Address) && p.allowed(l.RTCP)
+		if !ok && l.ICE == nil {
+			return fmt.Errorf("%w: m-line %d: media must not go to the address in it", ErrNotAcceptable, i+1)
+		}
+		if !ok || l.Address.IsValid() && l.Address.Addr().Is4() != ours.Unmap().Is4() {
+			l.Address, l.RTCP = netip.AddrPort{}, netip.AddrPort{}
+		}
 	}
 	return nil
 }
+
+// allowed tells whether a is none, or one that media may go to.
+func (p *Profile) allowed(a netip.AddrPort) bool { return !a.IsValid() || p.allows(a) }
 
 // anyLive is nil when some line is live, or none was meant to be; otherwise it
 // says why none is.

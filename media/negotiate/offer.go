@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+
+	"github.com/sparkleim/sparkle/media/sdp"
 )
 
 // WriteOffer offers what the peer of from said last; from nil: audio in the
@@ -11,9 +13,6 @@ import (
 func (s *State) WriteOffer(p *Profile, from *State, l Locals) (*State, []byte, error) {
 	if s.phase != stable {
 		return nil, nil, fmt.Errorf("%w: an offer is pending", ErrState)
-	}
-	if p.SRTP == Require && p.offers() == Plain {
-		return nil, nil, fmt.Errorf("%w: an offer without keys is not allowed, nor are keys over signalling that is not encrypted", ErrInsecure)
 	}
 	next := s.next(mine)
 	o := offerer{p: p, s: next}
@@ -25,14 +24,6 @@ func (s *State) WriteOffer(p *Profile, from *State, l Locals) (*State, []byte, e
 		return nil, nil, err
 	}
 	return next, next.write(), nil
-}
-
-// offers is how our offers are keyed.
-func (p *Profile) offers() Keying {
-	if p.SRTP == Forbid || p.Offer == SDES && !p.Secure {
-		return Plain // RFC 4568 §10.1: no key in the clear
-	}
-	return p.Offer
 }
 
 // offerer writes one offer.
@@ -54,24 +45,28 @@ func (o *offerer) lines(from *State) ([]own, error) {
 		pair = o.s.pairing(from, n)
 	}
 	for j := range source {
-		if o.may(&source[j]) && !slices.Contains(pair, j) {
+		if source[j].live() && !slices.Contains(pair, j) && len(pair) < sdp.MaxMedia {
 			pair = append(pair, j)
 		}
 	}
 	lines := make([]own, len(pair))
-	live := false
+	live, refused := false, error(nil) // why the last line cannot be offered
 	for i, j := range pair {
-		ok := j >= 0 && j < len(source) && o.may(&source[j])
-		if ok {
-			lines[i], ok = o.line(i, &source[j])
+		if j >= 0 && j < len(source) && source[j].live() {
+			w, err := o.line(i, &source[j])
+			if err == nil {
+				lines[i], live = w, true
+				continue
+			}
+			refused = err
 		}
-		if !ok {
-			lines[i] = o.dead(i, j, source)
-		}
-		live = live || ok
+		lines[i] = o.dead(i, j, source)
+	}
+	if !live && refused != nil {
+		return nil, refused
 	}
 	if !live && n == 0 {
-		return nil, fmt.Errorf("%w: nothing of the offer may go to the other side", ErrNotAcceptable)
+		return nil, fmt.Errorf("%w: the other side has no stream in use", ErrNotAcceptable)
 	}
 	if from != nil {
 		o.s.partner, o.s.pair = from.id, pair
@@ -86,24 +81,18 @@ func (o *offerer) source(from *State) []Line {
 		o.webRTC = from.remote.webRTC()
 		return from.remote.Lines
 	case len(o.s.ours) == 0:
-		return []Line{{Media: ordinary(), class: avp, Port: 9}}
+		return []Line{{Media: ordinary(), class: avp, keying: Plain}}
 	}
 	lines := make([]Line, len(o.s.ours))
 	for i, w := range o.s.ours {
 		c, f := classify(w.proto)
-		lines[i] = Line{Media: w.Media, class: c, profileF: f}
+		lines[i] = Line{Media: w.Media, Proto: w.proto, class: c, profileF: f, keying: w.keying}
 		lines[i].Direction = SendRecv
 		if w.refused {
 			lines[i].refusal = ended
 		}
 	}
 	return lines
-}
-
-// may tells whether a line of the other side can be offered in this profile:
-// fax is never encrypted.
-func (o *offerer) may(l *Line) bool {
-	return l.live() && (l.class != udptl || o.p.SRTP != Require)
 }
 
 // dead is the m-line when it is not offered.
@@ -116,20 +105,35 @@ func (o *offerer) dead(i, j int, source []Line) own {
 	return deadLine(l.Kind, o.proto(Plain, l), "0")
 }
 
-// line offers one line; false: no codec has a number here.
-func (o *offerer) line(i int, from *Line) (own, bool) {
+// Why a line cannot be offered.
+var (
+	errFax     = fmt.Errorf("%w: fax is never encrypted", ErrInsecure)
+	errPlain   = fmt.Errorf("%w: the profile has no keys, or the signalling that would carry them is not encrypted", ErrInsecure)
+	errNumbers = fmt.Errorf("%w: no codec can have a payload number here", ErrNotAcceptable)
+)
+
+// line offers one line.
+func (o *offerer) line(i int, from *Line) (own, error) {
 	m := o.s.line(i)
-	w := own{Media: Media{Kind: from.Kind, Direction: from.Direction, RSize: from.RSize}}
+	w := own{Media: Media{Kind: from.Kind, Direction: from.Direction, RSize: from.RSize}, keying: Plain}
 	if from.class == udptl {
+		if o.p.SRTP == Require {
+			return w, errFax
+		}
 		w.proto, w.Formats, w.pass = from.Proto, from.Formats, from.pass
-		return w, true
+		return w, nil
 	}
-	w.keying = o.keying(m)
+	if w.keying = o.keying(m); w.keying == Plain && o.p.SRTP == Require {
+		return w, errPlain
+	}
 	w.proto = o.proto(w.keying, from)
 	if m.agreed && m.keying == w.keying && i < len(o.s.ours) && isRTP(o.s.ours[i].proto) {
 		w.proto = o.s.ours[i].proto // what the peer is known to understand
 	}
 	numbers := o.number(i, m, from, &w.Media)
+	if !slices.ContainsFunc(w.Codecs, func(c Codec) bool { return !c.Event() }) {
+		return w, errNumbers
+	}
 	w.pass, w.feedback = renumberedLines(from.pass, numbers), renumbered(from.feedback, numbers)
 	if w.keying == Plain && from.keying == Plain {
 		w.hashes = from.hashes // only packets that pass untouched keep ZRTP working
@@ -138,16 +142,22 @@ func (o *offerer) line(i int, from *Line) (own, bool) {
 		w.setup = "actpass" // RFC 5763 §5
 	}
 	o.transport(i, m, from, &w)
-	return w, slices.ContainsFunc(w.Codecs, func(c Codec) bool { return !c.Event() })
+	return w, nil
 }
 
 // keying is how the line is keyed: as it is, when it is secure.
 func (o *offerer) keying(m *memory) Keying {
-	offers := o.p.offers()
-	if m.agreed && m.keying != Plain && offers != Plain && (m.keying == DTLS || o.p.Secure) {
-		return m.keying
+	switch {
+	case o.p.SRTP == Forbid:
+		return Plain
+	case o.s.carrier >= 0 || m.agreed && m.keying == DTLS:
+		return DTLS
+	case !o.p.Secure && o.p.Offer == SDES:
+		return Plain // RFC 4568 §10.1: no key in the clear
+	case m.agreed && m.keying == SDES && o.p.Secure:
+		return SDES
 	}
-	return offers
+	return o.p.Offer
 }
 
 // proto is the transport of a new line. Who only prefers SRTP offers it under
@@ -157,7 +167,7 @@ func (o *offerer) keying(m *memory) Keying {
 func (o *offerer) proto(k Keying, from *Line) string {
 	feedback := from.profileF && !o.webRTC
 	switch {
-	case k == DTLS && o.p.ICE && o.p.Mux:
+	case k == DTLS && (o.p.ICE && o.p.Mux || o.s.carrier >= 0):
 		return tls.proto(true) // a browser knows no other (RFC 8827 §6.5)
 	case k == Plain || o.p.SRTP == Prefer:
 		return avp.proto(feedback)
@@ -174,7 +184,10 @@ func isRTP(proto string) bool {
 
 // transport decides ICE, rtcp-mux, bundle and extensions.
 func (o *offerer) transport(i int, m *memory, from *Line, w *own) {
-	w.ice = o.p.ICE || m.weICE && m.ice != nil
+	w.ice = o.p.ICE
+	if m.agreed {
+		w.ice = m.ice != nil // as it was agreed
+	}
 	w.mux = o.p.Mux
 	if i < len(o.s.ours) {
 		w.mux = w.mux || o.s.ours[i].mux
@@ -182,6 +195,7 @@ func (o *offerer) transport(i int, m *memory, from *Line, w *own) {
 	}
 	if o.s.carrier >= 0 {
 		w.bundled, w.mux, w.muxOnly = true, true, true
+		w.ice = o.s.memory[o.s.carrier].ice != nil
 		if w.mid == "" {
 			w.mid = o.freshMID(i)
 		}
@@ -257,13 +271,14 @@ func (m *memory) numberFor(c Codec, used *[128]bool, others, done []Codec) (uint
 		i := indexNumber(m.numbers, n)
 		return i >= 0 && same(m.numbers[i], c) && indexNumber(done, n) < 0
 	}
-	if c.Number != unnumbered {
-		if isStatic(c) || ours(c.Number) || free(c.Number) {
-			return c.Number, true
-		}
+	if isStatic(c) || ours(c.Number) {
+		return c.Number, true
 	}
 	if i := match(c, m.numbers); i >= 0 && ours(m.numbers[i].Number) {
 		return m.numbers[i].Number, true
+	}
+	if c.Number != unnumbered && free(c.Number) {
+		return c.Number, true
 	}
 	for i := range dynamicCount {
 		if n := dynamicNumber(i); free(n) && indexNumber(others, n) < 0 {

@@ -136,7 +136,6 @@ func (s *State) settle(lines []own, l Locals) error {
 	var shared *Local
 	for i := range lines {
 		w, m := &lines[i], s.line(i)
-		m.weICE = w.ice
 		if w.refused {
 			continue
 		}

@@ -32,8 +32,8 @@ type Stream struct {
 	Inbound  secure.Crypto // SDES: what the peer encrypts with
 	Outbound secure.Crypto // SDES: what we encrypt with
 	// Client tells for DTLS that we send the ClientHello; Prints are what the
-	// certificate of the peer must match, one of them. Other prints or another
-	// TLSID than before want a new association (RFC 8842 §4).
+	// certificate of the peer must match, one of them. Other prints, another role
+	// or another TLSID than before want a new association (RFC 8842 §4).
 	Client bool
 	Prints []string
 	TLSID  string
@@ -176,5 +176,5 @@ func agreedCrypto(l *Line, w *own) (in, out secure.Crypto) {
 // agree notes how the line is keyed now.
 func (m *memory) agree(st *Stream, l *Line) {
 	m.agreed, m.keying, m.suite = true, st.Keying, st.Inbound.Suite
-	m.client, m.prints, m.tlsID, m.ice = st.Client, st.Prints, st.TLSID, l.ICE
+	m.client, m.prints, m.tlsID, m.ice = st.Client, st.Prints, st.TLSID, st.ICE
 }

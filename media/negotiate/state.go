@@ -49,8 +49,7 @@ type memory struct {
 	client  bool // our role in DTLS towards prints and tlsID
 	prints  []string
 	tlsID   string
-	ice     *ICE // of the peer
-	weICE   bool // our last description had ICE
+	ice     *ICE // of the peer, when both do ICE
 }
 
 // suiteKey is a master key of ours.
@@ -109,7 +108,7 @@ func (s *State) ReadOffer(p *Profile, text []byte) (*State, error) {
 	if err := p.anyLive(r, s.remote == nil); err != nil {
 		return nil, err
 	}
-	if err := p.checkAddresses(r); err != nil {
+	if err := p.checkAddresses(r, s.address); err != nil {
 		return nil, err
 	}
 	next := s.next(theirs)
