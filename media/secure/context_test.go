@@ -152,6 +152,37 @@ func TestBadPackets(t *testing.T) {
 	}
 }
 
+// TestMKI: the identifier is not under the tag of every suite, and still must be
+// the one that was agreed.
+func TestMKI(t *testing.T) {
+	for suite := range suites {
+		key := NewKey(suite)
+		out, err := NewOutbound(suite, key, []byte{1, 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			mki  []byte
+			want error
+		}{{[]byte{1, 3}, ErrAuthentication}, {nil, ErrAuthentication}, {[]byte{1, 2}, nil}} {
+			in, err := NewInbound(suite, key, c.mki)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := in.RTP(protect(t, out, rtpPacket(7, 1, 40))); !errors.Is(err, c.want) {
+				t.Errorf("%v: RTP with MKI %v: %v", suite, c.mki, err)
+			}
+			report, err := out.RTCP(rtcpPacket(7, 40))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := in.RTCP(report); !errors.Is(err, c.want) {
+				t.Errorf("%v: RTCP with MKI %v: %v", suite, c.mki, err)
+			}
+		}
+	}
+}
+
 // TestErrors names the reason of each.
 func TestErrors(t *testing.T) {
 	out, in := pair(t, AES_CM_128_HMAC_SHA1_80)

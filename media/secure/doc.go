@@ -22,8 +22,8 @@
 //     of at least 192 packets, and learns a source only from a packet whose tag
 //     verified.
 //   - Work on a packet allocates nothing, with two exceptions: a source that is
-//     new, and AES-CM of more than 320 bytes (512 bytes of garbage make it
-//     three times faster).
+//     new, and AES-CM of more than 320 bytes (512 bytes of garbage make the
+//     cipher four times faster).
 //   - A key never prints, whatever the verb, the encoder or the logger.
 //   - Keys by DTLS exist only if the peer has shown a certificate of the
 //     fingerprint that signalling told.

@@ -162,6 +162,7 @@ func TestLastFlightLost(t *testing.T) {
 func TestFingerprints(t *testing.T) {
 	server, client, stranger := newIdentity(t), newIdentity(t), newIdentity(t)
 	strong := fmt.Sprintf("sha-512 %X", sha512.Sum512(client.certificate.Certificate[0]))
+	medium := fmt.Sprintf("sha-384 %X", sha512.Sum384(client.certificate.Certificate[0]))
 	right := client.Fingerprint()
 	for _, c := range []struct {
 		name   string
@@ -172,6 +173,7 @@ func TestFingerprints(t *testing.T) {
 		{"in other case", []string{strings.ToLower(right)}, true},
 		{"with a hash in capitals, as baresip and Linphone", []string{strings.Replace(right, "sha", "SHA", 1)}, true},
 		{"SHA-512", []string{strong}, true},
+		{"SHA-384", []string{medium}, true},
 		{"right among others", []string{stranger.Fingerprint(), "md5 00", right}, true},
 		{"of somebody else", []string{stranger.Fingerprint()}, false},
 		{"none", nil, false},
