@@ -48,14 +48,12 @@ func (r *Reports) Read(b []byte, now int64) (Heard, bool) {
 	return heard, true
 }
 
-// readSender keeps the clock of a source that we know.
+// readSender keeps the clock of a source that we know. A sender without a wall
+// clock says 0 (RFC 3550 §6.4.1).
 func (r *Reports) readSender(body []byte, now int64) {
-	if s := r.in.known(binary.BigEndian.Uint32(body)); s != nil {
-		s.clock = senderClock{
-			ntp: binary.BigEndian.Uint64(body[4:]),
-			ts:  binary.BigEndian.Uint32(body[12:]),
-			at:  now,
-		}
+	s, ntp := r.in.known(binary.BigEndian.Uint32(body)), binary.BigEndian.Uint64(body[4:])
+	if s != nil && ntp != 0 {
+		s.clock = senderClock{ntp: ntp, ts: binary.BigEndian.Uint32(body[12:]), at: now}
 	}
 }
 

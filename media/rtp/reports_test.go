@@ -156,6 +156,7 @@ func TestSendersClockGoesThrough(t *testing.T) {
 	receive(t, &caller.in, v.next(), at)
 	const ntp = uint64(0xE0000000_80000000)
 	caller.reports.Read(encode(t, &rtcp.SenderReport{SSRC: 0xAA, NTPTime: ntp, RTPTime: 4000}), at)
+	caller.reports.Read(encode(t, &rtcp.SenderReport{SSRC: 0xAA, RTPTime: 77}), at) // it has no wall clock
 	at += 1500 * ms
 	sr := decode(t, callee.reports.Append(nil, at, &caller.in))[0].(*rtcp.SenderReport)
 	if sr.NTPTime != ntp+3<<31 || sr.RTPTime != 4000+shift+12_000 {
