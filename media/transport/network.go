@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,6 +40,7 @@ type Network struct {
 	born   time.Time
 	loops  []*Loop
 	done   sync.WaitGroup // of the loops
+	closed atomic.Bool
 
 	mu    sync.Mutex
 	ports map[netip.Addr]*ports
@@ -59,6 +61,7 @@ func New(c Config) (*Network, error) {
 	if n.log == nil {
 		n.log = slog.Default()
 	}
+	addProcessors(c.Loops)
 	for range c.Loops {
 		l := &Loop{network: n}
 		if err := l.poller.open(); err != nil {
@@ -76,15 +79,18 @@ func New(c Config) (*Network, error) {
 // Close ends the loops, after what they were told to do, and closes all sockets.
 // It is not to be called on a loop.
 func (n *Network) Close() error {
+	if n.closed.Swap(true) {
+		return nil
+	}
 	for _, l := range n.loops {
 		l.end()
 	}
 	n.done.Wait()
+	addProcessors(-n.config.Loops)
 	var failed error
 	for _, l := range n.loops {
 		failed = errors.Join(failed, l.closeSockets(), l.poller.close())
 	}
-	n.loops = nil
 	return failed
 }
 

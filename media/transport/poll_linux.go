@@ -75,6 +75,13 @@ func (p *poller) begin() {
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, slack, 0, 0, 0) // without it, it wakes up later
 }
 
+// addProcessors gives the Go scheduler a processor more for each loop (negative:
+// takes them back). A thread keeps its processor while it waits for less time
+// than the scheduler needs to look, as a busy loop does a thousand times a second:
+// with as many loops as processors everything else in the process would wait some
+// milliseconds for its turn.
+func addProcessors(n int) { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + n) }
+
 // wake ends a wait.
 func (p *poller) wake() {
 	one := [8]byte{1}

@@ -39,6 +39,9 @@ func (p *poller) open() error {
 func (p *poller) close() error { return nil }
 func (p *poller) begin()       {}
 
+// addProcessors does nothing: loops are goroutines like others.
+func addProcessors(int) {}
+
 // wake ends a wait.
 func (p *poller) wake() {
 	select {
