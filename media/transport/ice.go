@@ -73,7 +73,7 @@ type check struct {
 // parse reads a check, false: it is none, or it is not the peer's.
 func (i *ICE) parse(b []byte, l *Latch, from netip.AddrPort, at int64) (check, bool) {
 	m := &stun.Message{Raw: b}
-	if m.Decode() != nil || m.Type != stun.BindingRequest || !l.allowed(from.Addr().Unmap()) {
+	if m.Decode() != nil || m.Type != stun.BindingRequest || !l.possible(clean(from)) {
 		return check{}, false
 	}
 	if !i.isOurs(m) || !i.admits(at) || stun.NewShortTermIntegrity(i.pwd).Check(m) != nil {

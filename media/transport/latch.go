@@ -114,10 +114,10 @@ func (l *Latch) start(sdp netip.AddrPort, signalled netip.Addr) {
 // reachable tells whether the address of the SDP can be sent to from here. One
 // behind the peer's NAT means another host in our network, or none.
 func (l *Latch) reachable() bool {
-	a := l.sdp.Addr()
-	if l.sdp.Port() == 0 || !a.IsValid() || a.IsUnspecified() || !l.allowed(a) {
+	if !l.sdp.IsValid() || !l.possible(l.sdp) {
 		return false
 	}
+	a := l.sdp.Addr()
 	return l.kind == Strict || !a.IsPrivate() || !l.signalled.IsValid() || l.signalled.IsPrivate() || l.signalled.IsLoopback()
 }
 
@@ -150,11 +150,11 @@ func (l *Latch) Source() (netip.AddrPort, bool) { return l.source, l.source.IsVa
 func (l *Latch) Candidate(from netip.AddrPort, header []byte, at int64) bool {
 	from = clean(from)
 	switch {
-	case l.kind == Proven:
+	case l.kind == Proven || !l.possible(from):
 		return false
 	case from == l.source:
 		return true
-	case l.kind == Nominated || !l.allowed(from.Addr()):
+	case l.kind == Nominated:
 		return false
 	}
 	r := l.rankOf(from)
@@ -168,7 +168,12 @@ func (l *Latch) Candidate(from netip.AddrPort, header []byte, at int64) bool {
 // open tells whether a source of a rank may still become the peer's. Whoever took
 // the place as a stranger has to leave it to a better one at any time.
 func (l *Latch) open(r rank, at int64) bool {
-	return r > stranger && l.rank <= stranger || at-l.begin <= learnWindow
+	return r > stranger && l.rank <= stranger || !l.source.IsValid() || at-l.begin <= learnWindow
+}
+
+// possible tells whether anybody may be there.
+func (l *Latch) possible(a netip.AddrPort) bool {
+	return a.Port() != 0 && !a.Addr().IsUnspecified() && l.allowed(a.Addr())
 }
 
 // rankOf ranks a source.
@@ -225,10 +230,9 @@ func (l *Latch) take(from netip.AddrPort, r rank, at int64) {
 func (l *Latch) Authenticated(from netip.AddrPort, at int64) {
 	from = clean(from)
 	switch {
-	case l.kind != Proven:
+	case l.kind != Proven || !l.possible(from):
 	case from == l.source:
 		l.last, l.next = at, newcomer{}
-	case !l.allowed(from.Addr()):
 	case !l.source.IsValid():
 		l.take(from, exact, at)
 	case l.next.from != from:
@@ -250,7 +254,7 @@ func (l *Latch) Control(from netip.AddrPort, rtp *Latch) bool {
 	if rtp.source.IsValid() {
 		host = rtp.source
 	}
-	if l.kind == Proven || !host.IsValid() || from.Addr() != host.Addr() || !l.allowed(from.Addr()) {
+	if l.kind == Proven || !host.IsValid() || from.Addr() != host.Addr() || !l.possible(from) {
 		return false
 	}
 	if from.Addr() == rtp.remote.Addr() {
@@ -272,7 +276,7 @@ func (l *Latch) Control(from netip.AddrPort, rtp *Latch) bool {
 // its mind stops to nominate the old one.
 func (l *Latch) Nominate(from netip.AddrPort, priority uint32, at int64) bool {
 	from = clean(from)
-	if l.kind != Nominated || !l.allowed(from.Addr()) {
+	if l.kind != Nominated || !l.possible(from) {
 		return false
 	}
 	if l.source.IsValid() && from != l.source && priority < l.priority && at-l.last < nominationTime {

@@ -120,11 +120,11 @@ func TestRelay(t *testing.T) {
 		t.Run(a.String(), func(t *testing.T) {
 			l := start(t, Config{Loops: 1}).Loop()
 			alice, bob := newPhone(t, a), newPhone(t, a)
-			var left, right *Pair
-			left = open(t, l, a, func(b []byte, _ netip.AddrPort, _ int64) {
+			var left, right *Pair // of the loop
+			one := open(t, l, a, func(b []byte, _ netip.AddrPort, _ int64) {
 				right.RTP.Send(append(b, " and tag"...), bob.addr())
 			}, ignore)
-			right = open(t, l, a, func(b []byte, from netip.AddrPort, at int64) {
+			other := open(t, l, a, func(b []byte, from netip.AddrPort, at int64) {
 				if from != bob.addr() {
 					t.Errorf("it came from %v, not from %v", from, bob.addr())
 				}
@@ -133,12 +133,13 @@ func TestRelay(t *testing.T) {
 				}
 				left.RTP.Send(b, alice.addr())
 			}, ignore)
+			l.Do(func() { left, right = one, other })
 			for i := range 100 {
-				alice.send(left.RTP, fmt.Sprint("hello ", i))
-				if from := bob.expect(fmt.Sprint("hello ", i, " and tag")); from != right.RTP.Local() {
-					t.Errorf("it came from %v, not from %v", from, right.RTP.Local())
+				alice.send(one.RTP, fmt.Sprint("hello ", i))
+				if from := bob.expect(fmt.Sprint("hello ", i, " and tag")); from != other.RTP.Local() {
+					t.Errorf("it came from %v, not from %v", from, other.RTP.Local())
 				}
-				bob.send(right.RTP, "yes")
+				bob.send(other.RTP, "yes")
 				alice.expect("yes")
 			}
 		})
