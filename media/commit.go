@@ -8,6 +8,7 @@ import (
 	"github.com/sparkleim/sparkle/media/negotiate"
 	"github.com/sparkleim/sparkle/media/rtp"
 	"github.com/sparkleim/sparkle/media/secure"
+	"github.com/sparkleim/sparkle/media/transport"
 )
 
 var errClosed = fmt.Errorf("%w: the leg is closed", ErrState)
@@ -20,6 +21,7 @@ type change struct {
 	old    *negotiate.Stream // nil: the line is new
 	in     *secure.Inbound   // nil: as before
 	out    *secure.Outbound
+	ice    *transport.ICE
 }
 
 // commit makes what was agreed true. A line of which nothing changed keeps its
@@ -56,7 +58,7 @@ func (l *Leg) changes(plan *negotiate.Plan) ([]change, error) {
 		if n.stream == nil {
 			n.stream = newStream(l, plan.Streams[i].Kind)
 		}
-		c.stream, c.plan = n.stream, &plan.Streams[i]
+		c.stream, c.plan, c.ice = n.stream, &plan.Streams[i], n.ice
 		if l.plan != nil && i < len(l.plan.Streams) {
 			c.old = &l.plan.Streams[i]
 		}
@@ -123,7 +125,6 @@ func (l *Leg) apply(changes []change) {
 			l.streams = append(l.streams, c.stream)
 		}
 		if c.plan.Active && c.plan.Carrier == i {
-			c.link.ice = l.lines[i].ice
 			c.link.apply(c)
 		}
 		c.stream.apply(c)

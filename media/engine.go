@@ -120,10 +120,13 @@ type Usage struct {
 	Sessions, Legs, Ports, FreePorts int
 }
 
-// Usage tells what is in use.
+// Usage tells what is in use, without what was given back before the call.
 func (e *Engine) Usage() Usage {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	for l := range e.workers {
+		l.Do(func() {}) // until it did what it was told
+	}
 	u := Usage{Sessions: len(e.sessions), Legs: int(e.metrics.legs.Load()), Ports: int(e.metrics.ports.Load())}
 	for a := range e.addresses {
 		u.FreePorts += 2 * e.network.Free(a)

@@ -146,8 +146,12 @@ func (c *call) exchange(from, to *phone, a, b *media.Leg) {
 	if err != nil {
 		c.t.Fatal("make the answer:", err)
 	}
+	c.settle()
 	from.accept(answer)
 }
+
+// settle waits until the loop did what it was told.
+func (c *call) settle() { c.engine.Usage() }
 
 // talk lets both sides of every line send n packets, all of which must arrive.
 func (c *call) talk(n int) {

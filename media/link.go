@@ -94,7 +94,7 @@ func (k *link) apply(c *change) {
 	if !slices.Contains(k.leg.links, k) {
 		k.leg.links = append(k.leg.links, k)
 	}
-	k.opaque = c.plan.Opaque
+	k.opaque, k.ice = c.plan.Opaque, c.ice
 	if c.plan.ICE != nil && k.ice != nil {
 		k.ice.SetRemote(c.plan.ICE.Ufrag)
 	}

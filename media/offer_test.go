@@ -62,6 +62,7 @@ func TestRefresh(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			c.settle()
 			c.caller.accept(first)
 			c.talk(5)
 		})
@@ -183,6 +184,7 @@ func TestFork(t *testing.T) {
 		caller.accept(answer)
 		s.Connect(a, branches[p])
 		c := &call{t: t, engine: e, caller: caller, callee: p}
+		c.settle()
 		c.talk(10)
 	}
 	if !bytes.Equal(answers[0], answers[1]) {
@@ -258,6 +260,7 @@ func TestFamilies(t *testing.T) {
 			c.a, c.b = c.session.NewLeg(p), c.session.NewLeg(f.profile())
 			c.exchange(c.caller, c.callee, c.a, c.b)
 			c.session.Connect(c.a, c.b)
+			c.settle()
 			c.talk(5)
 		})
 	}

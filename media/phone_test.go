@@ -293,6 +293,9 @@ func (l *line) describe(line func(string, ...any), to *section) {
 	for _, c := range codecs {
 		line("a=rtpmap:%d %s", c.number, c.name)
 	}
+	if l.kind == "video" {
+		line("a=rtcp-fb:* nack pli")
+	}
 	for _, c := range cryptos {
 		line("a=crypto:%s", c)
 	}

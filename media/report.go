@@ -140,10 +140,8 @@ func (l *Leg) Report() []StreamReport {
 			reports = append(reports, s.report())
 		}
 	}
-	if l.closed {
-		measure() // the loop has left it
-	} else {
-		l.session.do([]func(){measure})
+	if !l.session.worker.loop.Do(measure) {
+		measure() // the loop has ended
 	}
 	return reports
 }

@@ -2,6 +2,7 @@ package media
 
 import (
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 )
@@ -9,9 +10,9 @@ import (
 // Session is the media of one call. Its methods and those of its legs are safe
 // for concurrent use.
 //
-// What a session is about to do (offers, answers, who is connected) stands
-// behind mu; what its packets go through belongs to the goroutine of its loop.
-// mu is held while the loop does something for us, so the loop never takes it.
+// What was said (offers, answers, who is connected) stands behind mu; what the
+// packets go through belongs to the goroutine of the loop. The methods hand
+// changes to the loop and do not wait for it, and the loop never takes mu.
 type Session struct {
 	engine *Engine
 	worker *worker
@@ -58,16 +59,27 @@ func (s *Session) Connect(a, b *Leg) {
 	s.do(changes)
 }
 
-// do makes changes on the loop, all between two packets.
+// do makes changes on the loop, soon, all between two packets. What the caller
+// does next on the loop comes after it. The changes use nothing that mu guards.
 func (s *Session) do(changes []func()) {
 	if len(changes) == 0 {
 		return
 	}
-	s.worker.loop.Do(func() {
+	s.worker.loop.Go(func() {
+		defer s.survive()
 		for _, change := range changes {
 			change()
 		}
 	})
+}
+
+// survive is deferred where the loop does something for one session: what goes
+// wrong in it ends that session only.
+func (s *Session) survive() {
+	if r := recover(); r != nil {
+		s.engine.config.Log.Error("a change of a session failed", "error", r, "stack", string(debug.Stack()))
+		s.fail(r)
+	}
 }
 
 // Close gives every port back. What Report returned before it stays valid.
@@ -104,8 +116,7 @@ func (s *Session) exit(l *Leg) {
 	}
 }
 
-// fail ends the media of a session whose packet or timer made the program panic.
-// The others go on.
+// fail ends the media of a session that panicked.
 func (s *Session) fail(reason any) {
 	s.engine.config.Log.Error("the media of a session ended by an internal error", "error", fmt.Sprint(reason))
 	s.engine.metrics.failures.Add(1)
@@ -115,4 +126,5 @@ func (s *Session) fail(reason any) {
 			k.close()
 		}
 	}
+	s.live = nil // what failed is not tried again
 }

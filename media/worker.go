@@ -53,11 +53,7 @@ func (w *worker) tick(now int64) {
 
 // look looks after one session; what goes wrong there ends nothing else.
 func (w *worker) look(s *Session, now int64) {
-	defer func() {
-		if r := recover(); r != nil {
-			s.fail(r)
-		}
-	}()
+	defer s.survive()
 	if s.untold {
 		s.untold = !s.tell(EventFailed, nil, "the media of the session ended by an internal error")
 	}

@@ -1,0 +1,60 @@
+package media_test
+
+import (
+	"testing"
+
+	"github.com/sparkleim/sparkle/media"
+)
+
+// TestPanicEndsOneSession lets a packet of one call make the program fail: that
+// call ends, its owner is told, its ports are given back, and its neighbours on
+// the same loop go on.
+func TestPanicEndsOneSession(t *testing.T) {
+	e := newEngine(t)
+	broken := newCall(t, e, newPhone(t, sdesPhone, "audio"), newPhone(t, plainPhone))
+	neighbour := newCall(t, e, newPhone(t, sdesPhone, "audio"), newPhone(t, plainPhone))
+	broken.talk(5)
+	broken.b.Break()
+	broken.caller.lines[0].send(1)
+	if ev := broken.events.await(t, media.EventFailed); ev.Text == "" {
+		t.Error("an event without a text")
+	}
+	neighbour.talk(5)
+	if u := e.Usage(); u.Ports != 4 || u.Sessions != 2 {
+		t.Errorf("%+v in use, want the ports of the neighbour only", u)
+	}
+	broken.session.Close()
+	if u := e.Usage(); u.Sessions != 1 {
+		t.Errorf("%d sessions", u.Sessions)
+	}
+}
+
+// TestLossAndOrder lets packets of the peer get lost, come late and come twice.
+func TestLossAndOrder(t *testing.T) {
+	e := newEngine(t)
+	for _, f := range []flavour{plainPhone, sdesPhone} {
+		t.Run(f.name, func(t *testing.T) {
+			c := newCall(t, e, newPhone(t, f, "audio"), newPhone(t, sdesPhone))
+			from, to := c.caller.lines[0], c.callee.lines[0]
+			c.talk(5)
+			packets := make([][]byte, 20)
+			for i := range packets {
+				packets[i] = from.seal(from.next())
+			}
+			order := []int{1, 0, 2, 4, 3, 3, 7, 6, 5, 19, 12, 12}
+			for _, i := range order {
+				from.media.conn.WriteToUDPAddrPort(packets[i], from.remote)
+			}
+			to.await("what was not lost", func() bool { return len(to.heard) == 15 })
+			first := to.heard[4].SequenceNumber + 1
+			for i, at := range []int{1, 0, 2, 4, 3, 7, 6, 5, 19, 12} {
+				if got := to.heard[5+i].SequenceNumber - first; int(got) != at {
+					t.Errorf("packet %d arrived as number %d, want %d", i, got, at)
+				}
+			}
+			if r := c.a.Report()[0]; r.Lost < 8 || r.Lost > 10 {
+				t.Errorf("%d lost, want about 10", r.Lost)
+			}
+		})
+	}
+}

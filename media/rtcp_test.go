@@ -1,0 +1,83 @@
+package media_test
+
+import (
+	"testing"
+
+	"github.com/pion/rtcp"
+)
+
+// TestReports lets the relay report on its own behalf, as every leg wants: a
+// sender report of what it sends, the loss of what it gets, and the round trip
+// from what the phone answers.
+func TestReports(t *testing.T) {
+	e := newEngine(t)
+	for _, f := range []flavour{plainPhone, gcmPhone, webPhone} {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			c := newCall(t, e, newPhone(t, sdesPhone, "audio"), newPhone(t, f))
+			from, to := c.caller.lines[0], c.callee.lines[0]
+			c.talk(10)
+			to.next() // is lost on its way
+			c.talk(10)
+			sr := awaitSender(to)
+			if sr.PacketCount != 20 || sr.OctetCount != 20*160 {
+				t.Errorf("sender report of %d packets, %d bytes", sr.PacketCount, sr.OctetCount)
+			}
+			if len(sr.Reports) != 1 || sr.Reports[0].SSRC != to.ssrc || sr.Reports[0].TotalLost != 1 {
+				t.Errorf("report blocks %+v", sr.Reports)
+			}
+			if sr.SSRC == from.ssrc {
+				t.Error("the SSRC of the other side came through")
+			}
+			to.report(&rtcp.ReceiverReport{SSRC: to.ssrc, Reports: []rtcp.ReceptionReport{
+				{SSRC: sr.SSRC, TotalLost: 3, LastSenderReport: uint32(sr.NTPTime >> 16)}}})
+			for r := c.b.Report()[0]; ; r = c.b.Report()[0] {
+				if r.LostRemote == 3 {
+					if r.RoundTrip <= 0 || r.RoundTrip > patience || r.Lost != 1 || r.MOS < 1 {
+						t.Errorf("report %+v", r)
+					}
+					return
+				}
+			}
+		})
+	}
+}
+
+// awaitSender waits for a sender report.
+func awaitSender(l *line) (sr *rtcp.SenderReport) {
+	l.phone.Helper()
+	l.await("a sender report", func() bool {
+		for _, p := range l.reports {
+			if found, ok := p.(*rtcp.SenderReport); ok {
+				sr = found
+			}
+		}
+		return sr != nil
+	})
+	return sr
+}
+
+// TestPictureRequest takes a request for a picture to who sends it, in the SSRC
+// that it knows as its own.
+func TestPictureRequest(t *testing.T) {
+	e := newEngine(t)
+	for _, f := range []flavour{plainPhone, sdesPhone, dtlsPhone, webPhone} {
+		t.Run(f.name, func(t *testing.T) {
+			c := newCall(t, e, newPhone(t, f, "audio", "video"), newPhone(t, sdesPhone))
+			c.talk(5)
+			from, to := c.caller.lines[1], c.callee.lines[1]
+			to.report(&rtcp.ReceiverReport{SSRC: to.ssrc}, &rtcp.PictureLossIndication{SenderSSRC: to.ssrc, MediaSSRC: to.heard[0].SSRC})
+			from.await("a picture request", func() bool {
+				for _, p := range from.reports {
+					if pli, ok := p.(*rtcp.PictureLossIndication); ok {
+						if pli.MediaSSRC != from.ssrc {
+							t.Errorf("asks %x, want %x", pli.MediaSSRC, from.ssrc)
+						}
+						return true
+					}
+				}
+				return false
+			})
+		})
+	}
+}
