@@ -246,8 +246,8 @@ func (o *offerer) number(i int, m *memory, from *Line, w *Media) numbering {
 		}
 		c.Number = n
 		w.Codecs = append(w.Codecs, c)
-		m.number(w.Codecs[len(w.Codecs)-1:])
 	}
+	m.number(w.Codecs)
 	return numbers
 }
 

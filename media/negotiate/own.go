@@ -1,6 +1,7 @@
 package negotiate
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 
@@ -26,9 +27,13 @@ type own struct {
 }
 
 // deadLine is a line with port 0. It keeps its place, kind and transport (RFC
-// 3264 §6, §8.2).
+// 3264 §6, §8.2); words that the peer left out are made up.
 func deadLine(kind, proto, formats string) own {
-	return own{Media: Media{Kind: kind, Formats: formats}, proto: proto, refused: true}
+	return own{
+		Media:   Media{Kind: cmp.Or(kind, "audio"), Formats: cmp.Or(formats, "0")},
+		proto:   cmp.Or(proto, avp.proto(false)),
+		refused: true,
+	}
 }
 
 // suites are those of our offers, the best first. A phone that does not know

@@ -35,9 +35,15 @@ func classify(proto string) (c class, feedback bool) {
 	return unknown, false
 }
 
-// proto is the opposite of classify.
+// proto is the opposite of classify, for RTP.
 func (c class) proto(feedback bool) string {
-	name := map[class]string{avp: "RTP/AVP", savp: "RTP/SAVP", tls: "UDP/TLS/RTP/SAVP"}[c]
+	name := "RTP/AVP"
+	switch c {
+	case savp:
+		name = "RTP/SAVP"
+	case tls:
+		name = "UDP/TLS/RTP/SAVP"
+	}
 	if feedback {
 		name += "F"
 	}

@@ -151,16 +151,18 @@ func (s *State) line(i int) *memory {
 // number notes what numbers mean. The slice is shared with older states, so it
 // is only ever replaced.
 func (m *memory) number(list []Codec) {
+	if len(list) == 0 {
+		return
+	}
+	known := slices.Grow(slices.Clone(m.numbers), len(list))
 	for _, c := range list {
-		i := indexNumber(m.numbers, c.Number)
-		switch {
-		case i < 0:
-			m.numbers = append(m.numbers[:len(m.numbers):len(m.numbers)], c)
-		case !same(m.numbers[i], c): // the peer breaks the rule: its word holds
-			m.numbers = slices.Clone(m.numbers)
-			m.numbers[i] = c
+		if i := indexNumber(known, c.Number); i >= 0 {
+			known[i] = c // the last word holds, should the peer break the rule
+		} else {
+			known = append(known, c)
 		}
 	}
+	m.numbers = known
 }
 
 // key gives our master key for a suite, the same as long as the leg lives, so
