@@ -76,13 +76,14 @@ const (
 // a request inside a dialog whose device has no flow now.
 const statusFlowFailed = 430
 
-// add puts targets behind those that there are. Their groups and alternatives
-// are numbered from 0.
+// add puts targets behind those that there are, or beside those that run. Their
+// groups and alternatives are numbered from 0.
 func (f *fork) add(more []forkBranch) {
-	first, group := len(f.branches), 0
-	if first > 0 {
+	first, group := len(f.branches), f.group()
+	if first > 0 && group < 0 {
 		group = f.branches[first-1].group + 1
 	}
+	group = max(group, 0)
 	for _, b := range more {
 		b.group += group
 		if b.after >= 0 {
@@ -197,7 +198,7 @@ func (f *fork) extend(do []action) []action {
 		return do
 	}
 	if f.asking = false; f.running() {
-		return do // their turn comes
+		return f.startWaiting(f.group(), do)
 	}
 	if more, ok := f.startGroup(do); ok {
 		return more
@@ -294,32 +295,37 @@ func (f *fork) over() bool {
 }
 
 // running tells whether there is a branch worth waiting for.
-func (f *fork) running() bool {
+func (f *fork) running() bool { return f.group() >= 0 }
+
+// group is the one of the branches that are worth waiting for, -1 when there are
+// none.
+func (f *fork) group() int {
 	for i := range f.branches {
 		b := &f.branches[i]
 		if (b.state == calling || b.state == proceeding) && !b.abandoned {
-			return true
+			return b.group
 		}
 	}
-	return false
+	return -1
 }
 
 // startGroup starts the targets of the best q that were not tried yet.
 func (f *fork) startGroup(do []action) (more []action, ok bool) {
-	group := -1
 	for i := range f.branches {
-		b := &f.branches[i]
-		if b.state != waiting || b.after >= 0 {
-			continue
+		if b := &f.branches[i]; b.state == waiting && b.after < 0 {
+			return f.startWaiting(b.group, do), true
 		}
-		if group < 0 {
-			group = b.group
-		}
-		if b.group == group {
+	}
+	return do, false
+}
+
+func (f *fork) startWaiting(group int, do []action) []action {
+	for i := range f.branches {
+		if b := &f.branches[i]; b.state == waiting && b.after < 0 && b.group == group {
 			do = f.start(i, do)
 		}
 	}
-	return do, group >= 0
+	return do
 }
 
 func (f *fork) start(i int, do []action) []action {

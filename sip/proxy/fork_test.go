@@ -122,6 +122,8 @@ func TestWatchedForkSteps(t *testing.T) {
 		{"given up at the question", "a", "begin: start a; a 302: ask(302); end 480: reply 480"},
 		{"given up too late", "a", "begin: start a; a 200: relay a; end 480:; moveon:"},
 		{"given up after the caller did", "a", "begin: start a; a 180: relay a; cancel: CANCEL a(0); end 480:; moveon:; a 487: best a"},
+		{"the same device once more, beside one that rings", "a b / c", "begin: start a, start b; more d: start d; a 488:; b 486:; d 480: start c; c 480: ask(488)"},
+		{"and that was the only one", "a", "begin: start a; more b: start b; a 488:; b 200: relay b"},
 		{"the same device once more, with its flows", "a>b", "begin: start a; a 488: ask(488); more c>d: start c; c broken: start d; d 200: relay d"},
 	}
 	for _, tt := range tests {
@@ -313,8 +315,8 @@ func FuzzFork(f *testing.F) {
 			case len(statuses) + 5:
 				take(event{kind: ended, status: 480})
 			case len(statuses) + 6:
-				if m.asking { // a watcher names one more
-					m.branches = append(m.branches, forkBranch{group: len(m.branches), after: -1})
+				if m.watched && m.sent == 0 { // a watcher names one more
+					m.add([]forkBranch{{after: -1}})
 					started, cancels = append(started, 0), append(cancels, 0)
 					take(event{kind: extended})
 				}

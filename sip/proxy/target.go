@@ -17,7 +17,7 @@ func (p *Proxy) serveInitial(r *server.Request, w Watcher) {
 	if err != nil || r.Transaction() == nil {
 		return
 	}
-	p.targets(r, func(found registrar.Resolved) {
+	p.Targets(&r.Recipient, func(found registrar.Resolved) {
 		defer p.caught(r)
 		var room [2]candidate
 		set, err := targetSet(room[:0], r, found)
@@ -53,13 +53,14 @@ func (p *Proxy) spread(r *server.Request) (hash string, breadth int, err *server
 	return hash, breadth, err
 }
 
-// targets finds who is meant by the Request-URI: the devices of an
+// Targets finds who is meant by a Request-URI: the devices of an
 // address-of-record or the one of a GRUU in our domains, elsewhere the device
 // that registered exactly this Contact. Nothing else is a target: we relay to
 // nowhere else (RFC 3261 §16.5). In our domains a Contact means nothing: whoever
 // registered somebody's address-of-record as his Contact must not get the calls.
-func (p *Proxy) targets(r *server.Request, then func(registrar.Resolved)) {
-	u := p.asSIP(&r.Recipient)
+// then is called at once or, when the store must be asked, later.
+func (p *Proxy) Targets(uri *sip.Uri, then func(registrar.Resolved)) {
+	u := p.asSIP(uri)
 	ours := p.serves(u.Host)
 	if !ours || isSocket(u) {
 		if t, ok := p.cfg.Locations.ByContact(u); ok || !ours {

@@ -55,9 +55,10 @@ func (p *Proxy) Fork(r *server.Request, w Watcher) (Fork, *server.Error) {
 	return Fork{c}, nil
 }
 
-// Extend forwards to targets, at first and after Watcher.Exhausted said true. They
-// come after those that there were, the same device again too. Without any that
-// can be reached the caller gets the best response so far, 480 before the first.
+// Extend forwards to targets: at first, after Watcher.Exhausted said true, and
+// while others ring, beside them. A device may be among them again. When nothing
+// rings and none can be reached the caller gets the best response so far, 480
+// before the first.
 func (f Fork) Extend(targets []registrar.Target) {
 	c := f.context
 	defer c.proxy.caught(nil)
