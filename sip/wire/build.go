@@ -62,6 +62,13 @@ func WithBody(res *sip.Response, contentType string, body []byte) *sip.Response 
 	return res
 }
 
+// ReplaceBody gives a response that was just received, and that nobody else has
+// seen, another body of the same type; none takes it away.
+func ReplaceBody(res *sip.Response, body []byte) {
+	res.SetBody(body)
+	res.RemoveHeader("Content-Length")
+}
+
 // makesDialog tells whether a 2xx to method may establish a dialog
 // (RFC 3261 §12.1, RFC 6665 §4.1, RFC 3515).
 func makesDialog(method sip.RequestMethod) bool {
