@@ -3,22 +3,8 @@ package call
 import (
 	"context"
 
-	"github.com/sparkleim/sparkle/sip/server"
 	"github.com/sparkleim/sparkle/store"
 )
-
-// Service is all calls. It is safe for concurrent use.
-type Service struct{}
-
-// ServeSIP takes an INVITE outside of dialogs.
-func (s *Service) ServeSIP(r *server.Request) { panic("contract") }
-
-// Live lists the calls in progress, the oldest first, with their quality so far.
-func (s *Service) Live() []store.CallRecord { panic("contract") }
-
-// HangUp ends a call for both sides; by stands in its record. ErrNotFound when
-// it is over.
-func (s *Service) HangUp(ctx context.Context, id int64, by string) error { panic("contract") }
 
 // Dial rings the devices of a user and, once one has answered, connects it with
 // to (an address or a number, as the user would dial it). It returns when the

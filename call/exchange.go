@@ -32,6 +32,7 @@ type exchange struct {
 	cseq    uint32
 	heard   bool   // answered by an unreliable provisional response: the final one says it again
 	empty   uint32 // CSeq of an INVITE without description: its response brings an offer; 0 for none
+	acked   uint32 // CSeq of the ACK that brought the last answer; 0 for none
 }
 
 // message is what an exchange must know of a request or a response.
@@ -91,7 +92,7 @@ func (x *exchange) request(m message) verb {
 	case x.offerer != nobody:
 		return glare
 	case !m.sdp:
-		x.empty = m.cseq
+		*x = exchange{empty: m.cseq}
 		return pass
 	}
 	x.begin(m)
@@ -127,11 +128,13 @@ func (x *exchange) acknowledged(m message) verb {
 	awaited := x.offerer == m.from.other() && x.method == sip.INVITE
 	switch {
 	case awaited && m.sdp:
-		x.settle()
+		*x = exchange{acked: m.cseq}
 		return answer
 	case awaited:
 		x.settle()
 		return missing
+	case m.sdp && x.acked == m.cseq:
+		return repeated // for a 2xx that was repeated
 	case m.sdp:
 		return strip
 	}

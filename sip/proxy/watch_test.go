@@ -165,8 +165,8 @@ func TestWatchedCalls(t *testing.T) {
 			alice INVITE bob
 			bob gets INVITE
 			bob 488
+			bob gets ACK
 			bob gets INVITE
-			bob gets ACK          # for the first
 			bob 200
 			alice gets 200 INVITE
 			quiet`,

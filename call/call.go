@@ -1,0 +1,367 @@
+package call
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+	"github.com/sparkleim/sparkle/media"
+	"github.com/sparkleim/sparkle/sip/proxy"
+	"github.com/sparkleim/sparkle/sip/registrar"
+	"github.com/sparkleim/sparkle/sip/server"
+	"github.com/sparkleim/sparkle/sip/transport"
+	"github.com/sparkleim/sparkle/sip/trunk"
+	"github.com/sparkleim/sparkle/sip/wire"
+	"github.com/sparkleim/sparkle/store"
+)
+
+// call is one INVITE and the dialog that came of it. It is the watcher of the
+// INVITE's fork (setup.go); the requests inside its dialogs are watched by
+// [refresh] (indialog.go).
+//
+// Its methods take mu, and call the proxy only after they have given it back: the
+// proxy calls them in turn.
+type call struct {
+	service  *Service
+	callID   string
+	cseq     uint32 // of the INVITE
+	content  body   // of the INVITE
+	timer    sessionTimer
+	fork     proxy.Fork
+	sameName *call        // another one with the same Call-ID; behind Service.mu
+	deadline atomic.Int64 // when the session timer runs out, unix nanoseconds; 0: never
+
+	mu       sync.Mutex
+	phase    phase
+	caller   party
+	session  Session   // nil before there was somebody to call
+	branches []*branch // by the index of the proxy; nil for those that did not start
+	early    *branch   // whose early media the caller hears
+	answered *branch
+	route    route
+	stage    stage // that is tried now
+	refused  map[*registrar.Target]refusals
+	ending   *ending // why it is being ended, when that is not the caller's or callee's doing
+	record   store.CallRecord
+}
+
+type phase uint8
+
+const (
+	setup phase = iota
+	talking
+	over
+)
+
+// party is what a call knows of one of its sides: enough to speak to it in the
+// name of the other.
+type party struct {
+	user    store.UserID
+	flow    *transport.Flow
+	name    string // its From or To, with tag
+	tag     string
+	contact string
+	routes  []string // between us and it
+	cseq    uint32   // the highest of its requests
+	leg     Leg
+}
+
+// branch is one device or carrier that a call tries.
+type branch struct {
+	party
+	target  *registrar.Target
+	kind    deviceKind
+	keying  media.Keying // of our offer
+	x       exchange     // in the dialog with it
+	told    [3][]byte    // the last description that each side was sent, by side
+	attempt int          // its index in the record, -1: it is not one
+	failed  bool
+	acked   bool // a 2xx that cannot be used was acknowledged and ended
+}
+
+// of returns the party at one side of the dialog with b.
+func (c *call) of(b *branch, s side) *party {
+	if s == caller {
+		return &c.caller
+	}
+	return &b.party
+}
+
+// branchOf finds the branch whose device has that tag.
+func (c *call) branchOf(tag string) *branch {
+	for _, b := range c.branches {
+		if b != nil && b.tag == tag {
+			return b
+		}
+	}
+	return nil
+}
+
+// ServeSIP takes an INVITE outside of dialogs. One that describes no session
+// that could be relayed is forwarded as it is.
+func (s *Service) ServeSIP(r *server.Request) {
+	content, err := bodyOf(r.Request)
+	if err == nil && content.foreign {
+		s.cfg.Proxy.ServeSIP(r)
+		return
+	}
+	if err == nil {
+		err = s.refuseNow()
+	}
+	var timer sessionTimer
+	if err == nil {
+		timer, err = readTimer(r.Request, s.cfg.SessionExpires)
+	}
+	if err != nil {
+		r.ReplyError(err)
+		return
+	}
+	c := s.newCall(r, content)
+	c.timer = timer
+	if err := s.enter(c); err != nil {
+		r.ReplyError(err)
+		return
+	}
+	c.begin(r)
+}
+
+func (s *Service) newCall(r *server.Request, content body) *call {
+	return &call{
+		service: s, callID: r.CallID, cseq: r.CSeq, content: content,
+		route: routeTo(&r.Recipient),
+		caller: party{
+			user: r.Sender.User, flow: r.Flow, name: wire.Header(r.Request, "From"), tag: r.FromTag,
+			contact: wire.Header(r.Request, "Contact"), routes: wire.Values(r.Request, "Record-Route"), cseq: r.CSeq,
+		},
+		record: s.newRecord(r),
+	}
+}
+
+// begin opens the record and starts with the first stage.
+func (c *call) begin(r *server.Request) {
+	s := c.service
+	s.metrics.started.WithLabelValues(c.record.Direction).Inc()
+	s.cfg.Records.SaveCall(c.snapshot())
+	fork, err := s.cfg.Proxy.Fork(r, c)
+	if err != nil { // it was answered
+		c.finish(ending{by: "server", status: err.Status, reason: wire.Reason(err.Status)})
+		return
+	}
+	c.fork = fork
+	c.advance(outcome{})
+}
+
+// advance goes on with the next stage; when there is none the caller gets the
+// best answer so far.
+func (c *call) advance(o outcome) {
+	c.mu.Lock()
+	next, more := c.route.next(o)
+	c.stage = next
+	c.mu.Unlock()
+	switch {
+	case !more:
+		c.fork.Extend(nil)
+	case next.trunk != nil:
+		c.callOut(*next.trunk)
+	default:
+		c.service.cfg.Proxy.Targets(&next.address, func(found registrar.Resolved) {
+			defer c.caught()
+			c.found(next, found)
+		})
+	}
+}
+
+// caught is deferred where the store calls instead of the chain: a panic costs
+// one call (DESIGN.md law 6).
+func (c *call) caught() {
+	if v := recover(); v != nil {
+		c.service.log.Error("a call panicked", "panic", fmt.Sprint(v), "trace", c.record.TraceID, "stack", string(debug.Stack()))
+		c.fork.End(&server.Error{Status: sip.StatusInternalServerError, Warning: "internal error, trace " + c.record.TraceID})
+	}
+}
+
+// found goes on when it is known whom an address means.
+func (c *call) found(at stage, found registrar.Resolved) {
+	switch {
+	case found.Err != nil:
+		c.fork.End(&server.Error{Status: sip.StatusServiceUnavailable, RetryAfter: 5})
+	case found.Found && !found.Disabled:
+		c.callUser(found)
+	case c.service.cfg.Border != nil && isNumber(at.address.User):
+		c.findTrunks(at)
+	default:
+		c.cannot(&server.Error{Status: sip.StatusNotFound})
+	}
+}
+
+// callUser rings the devices of a user.
+func (c *call) callUser(found registrar.Resolved) {
+	err := c.service.refuseMore(c.caller.user)
+	if err == nil {
+		c.mu.Lock()
+		c.meant(found)
+		err = c.prepare()
+		c.mu.Unlock()
+	}
+	if err != nil {
+		c.cannot(err)
+		return
+	}
+	c.fork.Extend(found.Targets)
+}
+
+// findTrunks looks for ways to a number that is not one of ours.
+func (c *call) findTrunks(at stage) {
+	ways, err := c.service.cfg.Border.Routes(c.payer(), dialled(at.address.User))
+	if err != nil {
+		c.cannot(asError(err))
+		return
+	}
+	c.mu.Lock()
+	c.route.detour(ways)
+	c.mu.Unlock()
+	c.advance(outcome{})
+}
+
+// callOut goes to a carrier.
+func (c *call) callOut(way trunk.Route) {
+	var err *server.Error
+	if !way.Emergency {
+		err = c.service.refuseMore(c.caller.user)
+	}
+	c.mu.Lock()
+	if err == nil {
+		err = c.prepare()
+	}
+	c.toCarrier(way)
+	c.mu.Unlock()
+	if err != nil {
+		c.cannot(err)
+		return
+	}
+	c.fork.Extend([]registrar.Target{c.service.cfg.Border.Target(way, c.payer(), c.attempted)})
+}
+
+// payer is who answers for a call to a carrier.
+func (c *call) payer() trunk.Caller {
+	return trunk.Caller{User: c.caller.user, Settings: store.CallSettings{User: c.caller.user}}
+}
+
+// cannot ends a stage that nobody could be tried in.
+func (c *call) cannot(err *server.Error) {
+	c.mu.Lock()
+	tried := len(c.branches) > 0
+	at := c.stage
+	c.mu.Unlock()
+	if tried {
+		c.advance(outcome{at, err.Status})
+		return
+	}
+	c.fork.End(err)
+}
+
+// asError is what a part that knows no calls answered, as the caller gets it.
+func asError(err error) *server.Error {
+	if e, ok := errors.AsType[*server.Error](err); ok {
+		return e
+	}
+	return &server.Error{Status: sip.StatusServiceUnavailable, RetryAfter: 5}
+}
+
+// ending is why a call is over.
+type ending struct {
+	by     string // for the record
+	status int    // of a call that was not answered; 0: 480
+	cause  int    // Q.850; 0: that of status
+	reason string // readable
+}
+
+// hangUp ends a call for both sides: the caller is told, what rings is
+// cancelled, who talks gets a BYE. It returns false when it is over already.
+func (c *call) hangUp(e ending) bool {
+	c.mu.Lock()
+	was, b := c.phase, c.answered
+	if was == setup && c.ending == nil {
+		c.ending = &e
+	}
+	c.mu.Unlock()
+	switch was {
+	case setup:
+		c.fork.End(&server.Error{Status: sip.StatusTemporarilyUnavailable, Warning: e.reason})
+		return true
+	case over:
+		return false
+	}
+	if !c.finish(e) {
+		return false
+	}
+	reason := reasonHeader(e.cause, e.reason)
+	c.originate("BYE", b, caller, reason)
+	c.originate("BYE", b, callee, reason)
+	return true
+}
+
+// originate sends a request inside the dialog with b to one of its sides, in the
+// name of the other.
+func (c *call) originate(method string, b *branch, to side, hs ...sip.Header) {
+	c.mu.Lock()
+	target, sender := *c.of(b, to), c.of(b, to.other())
+	cseq := c.cseq // of an ACK, RFC 3261 §13.2.2.4
+	if method != "ACK" {
+		sender.cseq++
+		cseq = sender.cseq
+	}
+	name := sender.name
+	c.mu.Unlock()
+	contact, err := wire.ParseNameAddr(target.contact)
+	if err != nil {
+		return // it told no address: nothing can reach it
+	}
+	req := wire.NewRequest(method, contact.URI, nil, append([]sip.Header{
+		wire.H("Max-Forwards", "70"), wire.H("From", name), wire.H("To", target.name),
+		wire.H("Call-ID", c.callID), wire.H("CSeq", fmt.Sprint(cseq, " ", method)),
+	}, hs...)...)
+	c.service.cfg.Proxy.Originate(req, proxy.Peer{
+		Flow: target.flow, User: target.user, Target: contact.URI, Routes: target.routes,
+	}, nil)
+}
+
+// finish closes the media and the record, once.
+func (c *call) finish(e ending) bool {
+	c.mu.Lock()
+	if c.phase == over {
+		c.mu.Unlock()
+		return false
+	}
+	c.closeRecord(e, time.Now())
+	c.phase = over
+	session := c.session
+	c.mu.Unlock()
+	c.deadline.Store(0)
+	if session != nil {
+		session.Close()
+	}
+	s := c.service
+	s.leave(c)
+	s.metrics.finished(&c.record) // nobody changes it any more
+	s.cfg.Records.SaveCall(c.snapshot())
+	return true
+}
+
+// heard takes what the relay tells about the media of a call.
+func (c *call) heard(e media.Event) {
+	switch e.Kind {
+	case media.EventSilent:
+		go c.hangUp(ending{by: "media", cause: causeTimer, reason: "nothing was heard of one side"})
+	case media.EventFailed:
+		go c.hangUp(ending{by: "media", status: sip.StatusInternalServerError, cause: causeTemporary, reason: "the media failed: " + e.Text})
+	case media.EventAttack:
+		c.service.log.Warn("packets from elsewhere arrive at a call", "trace", c.record.TraceID,
+			"call_id", c.callID, slog.String("what", e.Text))
+	}
+}

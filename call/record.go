@@ -1,0 +1,214 @@
+package call
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+	"github.com/sparkleim/sparkle/media"
+	"github.com/sparkleim/sparkle/sip/registrar"
+	"github.com/sparkleim/sparkle/sip/server"
+	"github.com/sparkleim/sparkle/sip/transport"
+	"github.com/sparkleim/sparkle/sip/trunk"
+	"github.com/sparkleim/sparkle/sip/wire"
+	"github.com/sparkleim/sparkle/store"
+)
+
+// Directions of a record.
+const (
+	internal = "internal"
+	inward   = "in"
+	outward  = "out"
+)
+
+// newRecord opens the record of an INVITE.
+func (s *Service) newRecord(r *server.Request) store.CallRecord {
+	rec := store.CallRecord{
+		ID: s.cfg.Records.NewCallID(), CallID: r.CallID, TraceID: r.TraceID, Direction: internal,
+		Dialled: wire.URIString(&r.Recipient), Started: time.Now(),
+		Caller: store.CallParty{
+			User: r.Sender.User, Address: r.Sender.AOR(), Shown: r.Sender.AOR(),
+			Device: wire.Header(r.Request, "User-Agent"),
+		},
+	}
+	if r.Trusted {
+		if in, ok := s.border(r.CallID); ok {
+			rec.Direction, rec.Dialled, rec.Number = inward, in.Dialled, in.Number
+			rec.Caller = store.CallParty{Address: in.Caller, Shown: in.Caller, Trunk: in.Trunk}
+		}
+	}
+	return rec
+}
+
+func (s *Service) border(callID string) (trunk.Inbound, bool) {
+	if s.cfg.Border == nil {
+		return trunk.Inbound{}, false
+	}
+	return s.cfg.Border.Inbound(callID)
+}
+
+// inbound is what the border knows of a call that came from a carrier.
+func (s *Service) inbound(r *store.CallRecord) (trunk.Inbound, bool) {
+	if r.Direction != inward {
+		return trunk.Inbound{}, false
+	}
+	return s.border(r.CallID)
+}
+
+// carrierProfile is what holds for the media at a carrier's side.
+func (s *Service) carrierProfile(f *transport.Flow, m trunk.Media) media.Profile {
+	p := media.Profile{SRTP: media.Forbid, Secure: m.Secure, Local: s.local(f), Peer: f.Remote.Addr(), Networks: m.Networks}
+	switch m.SRTP {
+	case "prefer":
+		p.SRTP = media.Prefer
+	case "require":
+		p.SRTP = media.Require
+	}
+	return p
+}
+
+// copyRecord is the record as it may be kept. c.mu is held.
+func (c *call) copyRecord() *store.CallRecord {
+	r := c.record
+	r.Attempts = slices.Clone(r.Attempts)
+	if c.phase == talking {
+		r.Quality = c.quality()
+	}
+	return &r
+}
+
+// snapshot is the record as it stands.
+func (c *call) snapshot() *store.CallRecord {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.copyRecord()
+}
+
+// meant notes who was called. c.mu is held.
+func (c *call) meant(found registrar.Resolved) {
+	c.record.Callee = store.CallParty{User: found.User.ID, Address: found.User.AOR(), Shown: found.User.AOR()}
+}
+
+// toCarrier notes that the call goes out. c.mu is held.
+func (c *call) toCarrier(way trunk.Route) {
+	c.record.Direction, c.record.Number, c.record.Caller.Shown = outward, way.Number, way.Shown
+	c.record.Callee = store.CallParty{Address: way.Number, Shown: way.Number, Trunk: way.Trunk}
+}
+
+// rings notes the first sign of life. c.mu is held.
+func (c *call) rings(status int) {
+	if c.record.Ringing != nil || status == sip.StatusTrying {
+		return
+	}
+	now := time.Now()
+	c.record.Ringing = &now
+	c.service.metrics.began(c.record.Started, now)
+}
+
+// try notes that a device is called and returns the index of the attempt.
+func (c *call) try(t *registrar.Target) int {
+	c.record.Attempts = append(c.record.Attempts, store.CallAttempt{
+		Target: "device " + wire.URIString(&t.Contact), Started: time.Now(),
+	})
+	return len(c.record.Attempts) - 1
+}
+
+// attemptEnded notes how an attempt ended. c.mu is held.
+func (c *call) attemptEnded(b *branch, status int, reason string) {
+	if b.attempt < 0 || c.phase == over {
+		return
+	}
+	a := &c.record.Attempts[b.attempt]
+	a.Ended, a.Status, a.Cause, a.Reason = time.Now(), status, causeOf(status), reason
+}
+
+// attempted notes what the border says of an attempt, when it begins and again
+// when it ends.
+func (c *call) attempted(a store.CallAttempt) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase == over {
+		return
+	}
+	for i := range c.record.Attempts {
+		if old := &c.record.Attempts[i]; old.Target == a.Target && old.Started.Equal(a.Started) {
+			*old = a
+			return
+		}
+	}
+	c.record.Attempts = append(c.record.Attempts, a)
+}
+
+// answeredBy notes who took the call. c.mu is held.
+func (c *call) answeredBy(b *branch, res *sip.Response) {
+	c.rings(res.StatusCode)
+	now := time.Now()
+	c.record.Answered, c.record.Status, c.record.Reason = &now, res.StatusCode, res.Reason
+	if agent := wire.Header(res, "User-Agent"); agent != "" {
+		c.record.Callee.Device = agent
+	} else {
+		c.record.Callee.Device = wire.Header(res, "Server")
+	}
+	c.attemptEnded(b, res.StatusCode, res.Reason)
+}
+
+// closeRecord notes the end. c.mu is held.
+func (c *call) closeRecord(e ending, now time.Time) {
+	r := &c.record
+	r.Ended, r.EndedBy, r.Reason, r.Cause = &now, e.by, e.reason, e.cause
+	if r.Answered == nil {
+		r.Status = e.status
+	}
+	if r.Cause == 0 {
+		r.Cause = causeOf(r.Status)
+	}
+	if c.phase == talking {
+		r.Quality = c.quality()
+	}
+	for i := range r.Attempts { // of devices that ring until now
+		if a := &r.Attempts[i]; a.Ended.IsZero() {
+			a.Ended, a.Status, a.Cause, a.Reason = now, sip.StatusRequestTerminated, causeNormal, "cancelled"
+		}
+	}
+}
+
+// quality is what was measured on both legs. c.mu is held.
+func (c *call) quality() []store.CallQuality {
+	reports := c.caller.leg.Report()
+	list := make([]store.CallQuality, 0, 2*len(reports))
+	list = appendQuality(list, caller, reports)
+	return appendQuality(list, callee, c.answered.leg.Report())
+}
+
+func appendQuality(list []store.CallQuality, s side, reports []media.StreamReport) []store.CallQuality {
+	for i := range reports {
+		r := &reports[i]
+		q := store.CallQuality{
+			Leg: s.String(), Kind: r.Kind, Codec: r.Codec, Security: r.Security,
+			Received: r.PacketsReceived, Sent: r.PacketsSent, Lost: r.Lost, LostRemote: r.LostRemote,
+			JitterMS: milliseconds(r.Jitter), RoundTripMS: milliseconds(r.RoundTrip), MOS: r.MOS,
+		}
+		for _, n := range r.Dropped {
+			q.Dropped += n
+		}
+		list = append(list, q)
+	}
+	return list
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// tagOf is the tag of a From or To value, "" without one.
+func tagOf(value string) string {
+	_, params, ok := strings.Cut(value, ">")
+	if !ok {
+		params = value
+	}
+	for p := range strings.SplitSeq(params, ";") {
+		if name, tag, _ := strings.Cut(p, "="); strings.EqualFold(strings.TrimSpace(name), "tag") {
+			return strings.TrimSpace(tag)
+		}
+	}
+	return ""
+}
