@@ -74,6 +74,7 @@ func rootCommand() *cobra.Command {
 	root.AddCommand(
 		c.serveCommand(), c.localserveCommand(), c.quickstartCommand(),
 		c.userCommand(), c.deviceCommand(), c.messageCommand(), c.traceCommand(),
+		c.callCommand(), c.huntCommand(), c.classCommand(), c.trunkCommand(),
 		c.backupCommand(), c.restoreCommand(), c.verifyCommand(),
 		c.configCommand(), c.tokenCommand(), c.statusCommand(), c.pingCommand(), c.versionCommand(),
 	)

@@ -50,17 +50,22 @@ func (s *selection) query(text string) (url.Values, error) {
 	if s.receipts {
 		set("receipts", "true")
 	}
-	for key, value := range map[string]string{"since": s.since, "until": s.until} {
+	return q, setTimes(q, s.since, s.until)
+}
+
+// setTimes sets since and until of a query, as far as they are given.
+func setTimes(q url.Values, since, until string) error {
+	for key, value := range map[string]string{"since": since, "until": until} {
 		if value == "" {
 			continue
 		}
 		t, err := parseTime(value, time.Now())
 		if err != nil {
-			return nil, usageError{fmt.Errorf("--%s: %w", key, err)}
+			return usageError{fmt.Errorf("--%s: %w", key, err)}
 		}
 		q.Set(key, t.Format(time.RFC3339))
 	}
-	return q, nil
+	return nil
 }
 
 // parseTime reads a date, a date with time, or an age.

@@ -159,7 +159,7 @@ func (db *DB) RemoveClass(ctx context.Context, name string) error {
 			return err
 		}
 		if users > 0 {
-			return conflictf("%d users have class %s: give them another one first", users, name)
+			return conflictf("class %s still has users (%d): give them another one first", name, users)
 		}
 		n, err := t.exec(`DELETE FROM class_of_service WHERE name = $1`, name)
 		if err == nil && n == 0 {
