@@ -2,6 +2,7 @@ package secure
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -80,6 +81,11 @@ func (i *Identity) association(conn *pipeConn, client bool, verify verifyFunc) (
 		dtls.WithInsecureSkipVerify(true), // no chain: the fingerprint is the proof, see verifier
 		dtls.WithVerifyPeerCertificate(verify),
 		dtls.WithFlightInterval(firstRepeat),
+		// Always the same, although servers may name authorities: Linphone names
+		// itself, and would get no certificate at all.
+		dtls.WithGetClientCertificate(func(*dtls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return &i.certificate, nil
+		}),
 	}
 	if client {
 		var all []dtls.ClientOption

@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"crypto/sha512"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
@@ -221,7 +222,10 @@ func peer(t *testing.T, pipe *Pipe, client bool, options ...dtls.Option) (*dtls.
 		}
 		association, err = dtls.ClientWithOptions(conn, pipeAddr{}, all...)
 	} else {
-		all := []dtls.ServerOption{dtls.WithClientAuth(dtls.RequestClientCert)}
+		all := []dtls.ServerOption{
+			dtls.WithClientAuth(dtls.RequireAnyClientCert),
+			dtls.WithClientCAs(someAuthority(t)), // as Linphone, which names itself
+		}
 		for _, o := range options {
 			all = append(all, o)
 		}
@@ -231,6 +235,22 @@ func peer(t *testing.T, pipe *Pipe, client bool, options ...dtls.Option) (*dtls.
 		t.Fatal(err)
 	}
 	return association, conn
+}
+
+// someAuthority has signed no certificate of these tests.
+func someAuthority(t *testing.T) *x509.CertPool {
+	t.Helper()
+	certificate, err := selfsign.GenerateSelfSignedWithDNS("authority.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := x509.ParseCertificate(certificate.Certificate[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(parsed)
+	return pool
 }
 
 // TestPeers are phones: what they offer decides, within what we do.
