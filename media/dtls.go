@@ -20,6 +20,8 @@ const (
 	// handshake to himself: as long as nobody has proved who he is, another may be
 	// the peer.
 	headStart = int64(time.Second)
+	// pause bounds how many handshakes a stranger makes us begin.
+	pause = int64(100 * time.Millisecond)
 	// handshakeRecord is the content type of a ClientHello (RFC 6347 §4.1).
 	handshakeRecord = 22
 )
@@ -30,7 +32,7 @@ type association struct {
 	pipe      *secure.Pipe
 	remote    atomic.Pointer[netip.AddrPort]
 	began     int64
-	suite     secure.Suite // NoSuite before the end of the handshake
+	done      bool // the handshake has ended well
 }
 
 // hello is a ClientHello that came before the answer that tells whose it is
@@ -54,7 +56,7 @@ func (p *component) prints() []string {
 func (p *component) associate(b []byte, from netip.AddrPort, at int64) {
 	switch a := p.dtls; {
 	case len(p.link.streams) == 0:
-		if b[0] == handshakeRecord && p.link.leg.profile.allows(from.Addr()) {
+		if b[0] == handshakeRecord && p.link.leg.profile.Offer == DTLS && p.link.leg.profile.allows(from.Addr()) {
 			p.hello = hello{bytes.Clone(b), from}
 		}
 	case p.prints() == nil:
@@ -78,11 +80,11 @@ func (p *component) mayBegin(from netip.AddrPort, at int64) bool {
 		return ok && source == from && p.dtls == nil
 	}
 	switch a := p.dtls; {
-	case !p.link.leg.profile.allows(from.Addr()):
+	case !p.link.leg.profile.allows(from.Addr()) || at-p.began < pause && from != p.sdp:
 		return false
 	case a == nil:
 		return true
-	case a.suite != secure.NoSuite:
+	case a.done:
 		return false
 	}
 	return from == p.sdp || at-p.dtls.began > headStart && *p.dtls.remote.Load() != p.sdp
@@ -94,7 +96,7 @@ func (p *component) begin(with netip.AddrPort, client bool, at int64) *associati
 	a.remote.Store(&with)
 	socket := p.socket.Load()
 	a.pipe = secure.NewPipe(func(b []byte) { socket.Send(b, *a.remote.Load()) })
-	p.dtls = a
+	p.dtls, p.began = a, at
 	engine, loop, prints := p.link.leg.session.engine, p.link.leg.session.worker.loop, p.prints()
 	engine.running.Go(func() {
 		ctx, cancel := context.WithTimeout(engine.ctx, handshakeTime)
@@ -122,12 +124,12 @@ func (a *association) finish(keys secure.Keys, err error) {
 	}
 	if err != nil {
 		session.engine.metrics.handshakesFailed.Add(1)
-		session.engine.config.Log.Info("a DTLS handshake failed: the peer may begin another", "error", err)
+		session.engine.config.Log.Debug("a DTLS handshake failed: the peer may begin another", "error", err)
 		p.disassociate()
 		return
 	}
 	session.engine.metrics.handshakes.Add(1)
-	p.in, p.out, a.suite = in, out, keys.Suite
+	p.in, p.out, p.suite, a.done = in, out, keys.Suite, true
 	now := session.engine.network.Now()
 	p.latch.Authenticated(*a.remote.Load(), now)
 	p.link.leg.heard = now
@@ -157,7 +159,7 @@ func (p *component) reassociate(c *change) {
 		return
 	}
 	p.disassociate()
-	p.in, p.out = nil, nil
+	p.in, p.out, p.suite = nil, nil, secure.NoSuite
 }
 
 // greet begins what the association of a new plan needs: our ClientHello, or the

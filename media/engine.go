@@ -23,6 +23,7 @@ type Engine struct {
 	running  sync.WaitGroup
 
 	mu        sync.Mutex
+	closed    bool
 	sessions  map[*Session]struct{}
 	workers   map[*transport.Loop]*worker
 	addresses map[netip.Addr]struct{} // that ports were opened on, or may be
@@ -59,11 +60,15 @@ func New(c Config) (*Engine, error) {
 }
 
 // NewSession makes a session. on is called on a goroutine of the engine and must
-// not block; nil for nobody. It may call methods of the session.
+// not block; nil for nobody. It may call methods of the session. After Close the
+// session is closed, too.
 func (e *Engine) NewSession(on func(Event)) *Session {
 	s := &Session{engine: e, on: on}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if s.closed = e.closed; s.closed {
+		return s
+	}
 	s.worker = e.worker(e.network.Loop())
 	e.sessions[s] = struct{}{}
 	return s
@@ -82,7 +87,7 @@ func (e *Engine) worker(l *transport.Loop) *worker {
 // Close ends all sessions and waits, as long as ctx allows, until nothing of the
 // engine runs.
 func (e *Engine) Close(ctx context.Context) error {
-	for _, s := range e.all() {
+	for _, s := range e.end() {
 		s.Close()
 	}
 	e.cancel()
@@ -99,9 +104,11 @@ func (e *Engine) Close(ctx context.Context) error {
 	}
 }
 
-func (e *Engine) all() []*Session {
+// end refuses new sessions and gives those that there are.
+func (e *Engine) end() []*Session {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.closed = true
 	sessions := make([]*Session, 0, len(e.sessions))
 	for s := range e.sessions {
 		sessions = append(sessions, s)

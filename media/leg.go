@@ -20,8 +20,9 @@ type Leg struct {
 	state  *negotiate.State
 	plan   *negotiate.Plan // what the loop does, nil before the first answer
 	lines  []line
-	offers int  // how many were taken or made, to tell them apart
-	other  *Leg // it is connected to
+	offers int     // how many were taken or made, to tell them apart
+	other  *Leg    // it is connected to
+	bound  Address // of its ports, zero before the first
 	closed bool
 
 	// On the loop.
@@ -192,7 +193,7 @@ func (l *Leg) local(w negotiate.Want) (negotiate.Local, error) {
 		if err := l.session.engine.open(l.session.worker.loop, address.Bind, k); err != nil {
 			return negotiate.Local{}, err
 		}
-		n.link, n.fresh = k, true
+		n.link, n.fresh, l.bound = k, true, address
 	}
 	local := negotiate.Local{
 		Address: address.Advertise,
@@ -207,9 +208,11 @@ func (l *Leg) local(w negotiate.Want) (negotiate.Local, error) {
 	return local, nil
 }
 
-// address is the one of ours that this leg uses. It never changes once there
-// are ports.
+// address is the one of ours that this leg uses. It stays once there are ports.
 func (l *Leg) address() Address {
+	if l.bound.Bind.IsValid() {
+		return l.bound
+	}
 	remote := l.profile.Local
 	if r := l.state.Remote(); r != nil {
 		for _, m := range r.Lines {

@@ -37,6 +37,8 @@ type component struct {
 	in      *secure.Inbound  // nil: no keys yet
 	out     *secure.Outbound // nil: no keys yet
 	dtls    *association     // nil: none
+	began   int64            // when it began, or the one before
+	suite   secure.Suite     // that DTLS agreed
 	hello   hello            // that came before we knew whose it is
 }
 

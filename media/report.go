@@ -8,7 +8,6 @@ import (
 
 	"github.com/sparkleim/sparkle/media/negotiate"
 	"github.com/sparkleim/sparkle/media/rtp"
-	"github.com/sparkleim/sparkle/media/secure"
 )
 
 // report takes an RTCP packet. It ends here; what it asks of the sender of our
@@ -140,8 +139,8 @@ func (l *Leg) Report() []StreamReport {
 			reports = append(reports, s.report())
 		}
 	}
-	if !l.session.worker.loop.Do(measure) {
-		measure() // the loop has ended
+	if w := l.session.worker; w == nil || !w.loop.Do(measure) {
+		measure() // there is no loop any more
 	}
 	return reports
 }
@@ -192,10 +191,7 @@ func (s *stream) protection() string {
 	case s.plan.Keying == negotiate.SDES:
 		return s.plan.Inbound.Suite.String()
 	case s.plan.Keying == negotiate.DTLS:
-		if a := s.link.rtp.dtls; a != nil && a.suite != secure.NoSuite {
-			return "DTLS " + a.suite.String()
-		}
-		return "DTLS"
+		return strings.TrimSpace("DTLS " + s.link.rtp.suite.String())
 	case s.zrtp:
 		return "ZRTP"
 	}

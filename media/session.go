@@ -42,13 +42,13 @@ func (s *Session) NewLeg(p Profile) *Leg {
 	return l
 }
 
-// Connect lets media flow between two legs, and no longer between them and
-// whomever they were connected to. It lasts: what the legs agree later changes
+// Connect lets media flow between two legs of the session, and no longer between
+// them and whomever they were connected to. It lasts: what the legs agree later changes
 // how packets flow between them.
 func (s *Session) Connect(a, b *Leg) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || a.closed || b.closed || a == b || a.other == b {
+	if s.closed || a.closed || b.closed || a == b || a.other == b || a.session != s || b.session != s {
 		return
 	}
 	var changes []func()

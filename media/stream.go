@@ -19,10 +19,11 @@ type stream struct {
 	number uint8             // payload number of its last packet
 
 	// Towards the other leg.
-	peer      *stream // where packets go; nil: nowhere
-	payloads  *rtp.Payloads
-	untouched bool // packets pass as they are
-	zrtp      bool // the parties have keys of their own: RTCP is not ours to read
+	peer       *stream // where packets go; nil: nowhere
+	payloads   *rtp.Payloads
+	untouched  bool   // packets pass as they are
+	extensions uint16 // header extensions that pass, a bit an ID
+	zrtp       bool   // the parties have keys of their own: RTCP is not ours to read
 
 	receiver rtp.Receiver
 	rewriter *rtp.Rewriter // of what is sent to this leg
@@ -33,6 +34,9 @@ type stream struct {
 	drops    [reasons]uint64
 }
 
+// noNumber is no payload number.
+const noNumber = 0xff
+
 // tally counts datagrams and their bytes.
 type tally struct{ packets, bytes uint64 }
 
@@ -42,7 +46,7 @@ func (t *tally) count(n int) {
 }
 
 func newStream(l *Leg, kind string) *stream {
-	s := &stream{leg: l, kind: kind, plan: &negotiate.Stream{Kind: kind}}
+	s := &stream{leg: l, kind: kind, plan: &negotiate.Stream{Kind: kind}, number: noNumber}
 	of := rtp.Video
 	if kind == "audio" {
 		of = rtp.Audio
@@ -81,6 +85,10 @@ func (s *stream) connect(peer *stream, numbers *rtp.Payloads, untouched bool) {
 		s.rewriter.Switch()
 	}
 	s.peer, s.payloads, s.untouched = peer, numbers, untouched
+	s.extensions = 0
+	if peer != nil {
+		s.extensions = shared(s.plan, peer.plan)
+	}
 	s.rewriter.SetUntouched(untouched)
 }
 
@@ -119,6 +127,9 @@ func (s *stream) relay(to *stream, b []byte, header int, p *rtp.Payload, at int6
 	if !ok {
 		s.drop(unready)
 		return
+	}
+	if b[0]&hasExtension != 0 && !s.untouched {
+		scrub(b[:header], s.extensions)
 	}
 	if v := to.rewriter.Rewrite(b, header, p, at); v != rtp.Pass {
 		s.drop(verdictReason(v))
