@@ -163,7 +163,7 @@ func (s *State) ReadAnswer(p *Profile, text []byte) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Lines = slices.Grow(r.Lines, len(s.ours))[:min(len(r.Lines), len(s.ours))]
+	r.Lines = r.Lines[:min(len(r.Lines), len(s.ours))]
 	for i := len(r.Lines); i < len(s.ours); i++ { // RFC 3264 §6 wants as many: what is missing is refused
 		r.Lines = append(r.Lines, Line{Media: Media{Kind: s.ours[i].Kind}, Proto: s.ours[i].proto})
 	}

@@ -89,8 +89,11 @@ func readFormat(list []Codec, l sdp.Line) {
 		return
 	}
 	c.Name, c.Rate = encoding, int(hz)
-	if ch, err := strconv.ParseUint(strings.TrimSpace(channels), 10, 8); err == nil && ch > 0 {
-		c.Channels = int(ch)
+	if channels == "" {
+		return
+	}
+	if n, err := strconv.ParseUint(strings.TrimSpace(channels), 10, 8); err == nil && n > 0 {
+		c.Channels = int(n)
 	}
 }
 
