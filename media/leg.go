@@ -70,7 +70,7 @@ func (l *Leg) TakeOffer(sdp []byte) error {
 func (l *Leg) MakeAnswer(from *Leg) ([]byte, error) {
 	defer l.lock()()
 	return l.write(true, func(locals negotiate.Locals) (*negotiate.State, []byte, error) {
-		return l.state.WriteAnswer(l.rules, from.state, locals)
+		return l.state.WriteAnswer(from.state, locals)
 	})
 }
 
@@ -120,7 +120,7 @@ func (l *Leg) Rollback() {
 func (l *Leg) Refuse() ([]byte, error) {
 	defer l.lock()()
 	return l.write(true, func(locals negotiate.Locals) (*negotiate.State, []byte, error) {
-		return l.state.WriteSame(l.rules, locals)
+		return l.state.WriteSame(locals)
 	})
 }
 

@@ -9,7 +9,7 @@ import (
 
 // WriteAnswer answers the peer's pending offer with what the peer of from
 // answered; again after it was answered, until the next offer.
-func (s *State) WriteAnswer(p *Profile, from *State, l Locals) (*State, []byte, error) {
+func (s *State) WriteAnswer(from *State, l Locals) (*State, []byte, error) {
 	if from.plan == nil {
 		return nil, nil, fmt.Errorf("%w: the other side has not answered", ErrState)
 	}
@@ -33,7 +33,7 @@ func (s *State) WriteAnswer(p *Profile, from *State, l Locals) (*State, []byte, 
 }
 
 // WriteSame answers the peer's pending offer with what holds already.
-func (s *State) WriteSame(p *Profile, l Locals) (*State, []byte, error) {
+func (s *State) WriteSame(l Locals) (*State, []byte, error) {
 	if !s.answers() {
 		return nil, nil, fmt.Errorf("%w: no offer is pending", ErrState)
 	}

@@ -48,7 +48,7 @@ func BenchmarkCall(b *testing.B) {
 				if callee, err = callee.ReadAnswer(&test.callee, answer); err != nil {
 					b.Fatal(err)
 				}
-				if caller, _, err = caller.WriteAnswer(&anything, callee, locals); err != nil {
+				if caller, _, err = caller.WriteAnswer(callee, locals); err != nil {
 					b.Fatal(err)
 				}
 				if len(negotiate.Join(caller, callee)) != 2 {

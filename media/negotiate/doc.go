@@ -9,7 +9,7 @@
 //	caller, err = caller.ReadOffer(profile, sdp)                // the caller's INVITE
 //	branch, text, err = branch.WriteOffer(profile, caller, local) // to this branch
 //	branch, err = branch.ReadAnswer(profile, sdp)               // again for a later answer to the same offer
-//	caller, text, err = caller.WriteAnswer(profile, branch, local)
+//	caller, text, err = caller.WriteAnswer(branch, local)
 //
 // After an answer, [State.Plan] has all that is needed to move the packets of
 // the leg, and [Join] how those of two legs become each other's.

@@ -64,7 +64,7 @@ func round(t *testing.T, from, to *leg, offer, answer []byte) {
 		return
 	}
 	to.state = next
-	next, text, err = from.state.WriteAnswer(&from.profile, to.state, from.locals())
+	next, text, err = from.state.WriteAnswer(to.state, from.locals())
 	if err != nil {
 		from.state = from.state.Rollback()
 		return

@@ -307,11 +307,11 @@ func TestTurns(t *testing.T) {
 	fails("a second offer", err)
 	_, _, err = caller.state.WriteOffer(&caller.profile, callee.state, caller.locals())
 	fails("glare", err)
-	_, _, err = caller.state.WriteAnswer(&caller.profile, negotiate.New(9, relay), caller.locals())
+	_, _, err = caller.state.WriteAnswer(negotiate.New(9, relay), caller.locals())
 	fails("an answer of who has not answered", err)
-	_, _, err = callee.state.WriteAnswer(&callee.profile, caller.state, callee.locals())
+	_, _, err = callee.state.WriteAnswer(caller.state, callee.locals())
 	fails("our answer to our offer", err)
-	_, _, err = callee.state.WriteSame(&callee.profile, callee.locals())
+	_, _, err = callee.state.WriteSame(callee.locals())
 	fails("the same to our offer", err)
 }
 
@@ -337,7 +337,7 @@ func TestSame(t *testing.T) {
 	caller, callee := call(t, audio, nil)
 	for _, l := range []*leg{caller, callee} {
 		l.takeOffer(crlf(audio + video))
-		next, text, err := l.state.WriteSame(&l.profile, l.locals())
+		next, text, err := l.state.WriteSame(l.locals())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -120,7 +120,7 @@ func (l *leg) takeAnswer(text string) {
 
 func (l *leg) makeAnswer(from *leg) string {
 	l.t.Helper()
-	next, text, err := l.state.WriteAnswer(&l.profile, from.state, l.locals())
+	next, text, err := l.state.WriteAnswer(from.state, l.locals())
 	if err != nil {
 		l.t.Fatalf("answer to %d: %v", l.base, err)
 	}
