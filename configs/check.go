@@ -25,7 +25,7 @@ func isHost(s string) bool {
 // checkValues applies every rule that the file alone can break.
 func (c *Config) checkValues() error {
 	for _, check := range []func() error{
-		c.checkNames, c.checkListen, c.checkTLS, c.checkAuth, c.checkRegistration, c.checkNetworks, c.checkBounds, c.checkChoices,
+		c.checkNames, c.checkListen, c.checkTLS, c.checkAuth, c.checkRegistration, c.checkNetworks, c.checkMedia, c.checkBounds, c.checkChoices,
 	} {
 		if err := check(); err != nil {
 			return err
@@ -129,6 +129,46 @@ func (c *Config) UnlimitedNetworks() []netip.Prefix {
 	return networks
 }
 
+// MediaAddress is an address of this host for media, and how others see it.
+type MediaAddress struct{ Bind, Advertise netip.Addr }
+
+func parseMediaAddress(text string) (a MediaAddress, err error) {
+	bind, advertise, translated := strings.Cut(text, "=")
+	if a.Bind, err = netip.ParseAddr(bind); err != nil {
+		return a, err
+	}
+	if !translated {
+		a.Advertise = a.Bind
+		return a, nil
+	}
+	a.Advertise, err = netip.ParseAddr(advertise)
+	return a, err
+}
+
+func (c *Config) checkMedia() error {
+	for _, text := range c.Media.Addresses {
+		a, err := parseMediaAddress(text)
+		if err != nil || a.Bind.IsUnspecified() || a.Advertise.IsUnspecified() || a.Bind.Is4() != a.Advertise.Is4() {
+			return c.Problem("media.addresses", fmt.Sprintf("%q is not an address for media: write one of this host, such as 192.0.2.1, or 10.0.0.5=192.0.2.1 behind a NAT", text))
+		}
+	}
+	if c.Media.LastPort < c.Media.FirstPort+100 {
+		return c.Problem("media.last_port", fmt.Sprintf("%d leaves too few ports above first_port (%d): choose at least 100 more", c.Media.LastPort, c.Media.FirstPort))
+	}
+	return nil
+}
+
+// MediaAddresses are the addresses that media.addresses names.
+func (c *Config) MediaAddresses() []MediaAddress {
+	var all []MediaAddress
+	for _, text := range c.Media.Addresses {
+		if a, err := parseMediaAddress(text); err == nil { // checkMedia has refused the others
+			all = append(all, a)
+		}
+	}
+	return all
+}
+
 func (c *Config) checkAuth() error {
 	if len(c.Auth.Algorithms) == 0 {
 		return c.Problem("auth.algorithms", `needs at least one of "SHA-256" and "MD5"`)
@@ -182,6 +222,11 @@ func (c *Config) checkBounds() error {
 		number("registration.max_contacts", c.Registration.MaxContacts, 1, 100),
 		number("messages.max_size", c.Messages.MaxSize, 1300, 60000),
 		number("messages.keep_days", c.Messages.KeepDays, 1, 3650),
+		number("calls.max", c.Calls.Max, 0, 1_000_000),
+		number("calls.max_per_user", c.Calls.MaxPerUser, 0, 1_000_000),
+		span("calls.session_expires", c.Calls.SessionExpires, 90*time.Second, 24*time.Hour),
+		number("media.first_port", c.Media.FirstPort, 1024, 65534),
+		number("media.last_port", c.Media.LastPort, 1025, 65535),
 		number("limits.connections", c.Limits.Connections, 10, 10_000_000),
 		number("limits.connections_per_address", c.Limits.ConnectionsPerAddress, 1, 10_000_000),
 		number("limits.transactions", c.Limits.Transactions, 100, 10_000_000),
@@ -209,6 +254,7 @@ func (c *Config) checkChoices() error {
 		of         []string
 	}{
 		{"language", c.Language, []string{"zh", "en"}},
+		{"media.srtp", c.Media.SRTP, []string{"require", "prefer"}},
 		{"log.level", c.Log.Level, []string{"debug", "info", "warn", "error"}},
 		{"log.format", c.Log.Format, []string{"text", "json"}},
 	} {

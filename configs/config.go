@@ -16,6 +16,8 @@ type Config struct {
 	Auth         Auth         `toml:"auth"`
 	Registration Registration `toml:"registration"`
 	Messages     Messages     `toml:"messages"`
+	Calls        Calls        `toml:"calls"`
+	Media        Media        `toml:"media"`
 	Limits       Limits       `toml:"limits"`
 	Log          Log          `toml:"log"`
 
@@ -65,6 +67,21 @@ type Messages struct {
 	OwnDevices bool `toml:"own_devices" doc:"Show what a user wrote on one device on the user's other devices too."`
 }
 
+// Calls bounds calls.
+type Calls struct {
+	Max            int           `toml:"max" doc:"Calls at the same time, those that ring included; more are answered 503. 0: no limit."`
+	MaxPerUser     int           `toml:"max_per_user" doc:"Calls that one user may make at the same time. 0: no limit."`
+	SessionExpires time.Duration `toml:"session_expires" doc:"How often phones are asked to show that a call is alive (RFC 4028) when they do not ask for it themselves; a call that nobody refreshes is ended. 90s to 24h."`
+}
+
+// Media says how voice and video go through the server.
+type Media struct {
+	Addresses []string `toml:"addresses" doc:"IP addresses of this host for media, of IPv4 and IPv6 one or several. Behind a 1:1 NAT write the address of the host and the one that others see: \"10.0.0.5=192.0.2.1\". Empty: the address that a phone's signalling came to."`
+	FirstPort int      `toml:"first_port" doc:"First UDP port for media. A call with audio takes four ports on each address, one with video eight. Open the range in the firewall."`
+	LastPort  int      `toml:"last_port" doc:"Last UDP port for media."`
+	SRTP      string   `toml:"srtp" doc:"\"require\": calls of users without media encryption are refused; \"prefer\": it is used with every phone that can. Trunks decide for themselves."`
+}
+
 // Limits bound what the outside can make the server spend.
 type Limits struct {
 	Connections           int           `toml:"connections" doc:"Connections at the same time; about 35 kB of memory each. The limit of open files (LimitNOFILE) must be higher."`
@@ -107,6 +124,8 @@ func Default() Config {
 			MaxContacts:    10,
 		},
 		Messages: Messages{MaxSize: 60000, KeepDays: 30, OwnDevices: true},
+		Calls:    Calls{Max: 5000, MaxPerUser: 20, SessionExpires: 30 * time.Minute},
+		Media:    Media{FirstPort: 16384, LastPort: 32767, SRTP: "require"},
 		Limits: Limits{
 			Connections:           50000,
 			ConnectionsPerAddress: 1000,

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/sparkleim/sparkle/configs"
+	"github.com/sparkleim/sparkle/sip/transport"
 )
 
 // checkHost finds mistakes of the configuration before anything is opened, and
@@ -71,6 +73,25 @@ func (s *Server) isOwn(host string, port int) bool {
 	return slices.ContainsFunc(s.listeners, func(l listener) bool {
 		return port == 0 && (l.addr.Port() == 5060 || l.addr.Port() == 5061) || int(l.addr.Port()) == port
 	}) && slices.Contains(s.names(), host)
+}
+
+// mediaAddress is the address of this host for the media of the peer of a flow:
+// the one that its signalling came to, and for a socket that listens on all of
+// them the one that the peer is reached from.
+func (s *Server) mediaAddress(f *transport.Flow) netip.Addr {
+	if local := f.Local.Addr().Unmap(); local.IsValid() && !local.IsUnspecified() {
+		return local
+	}
+	if addresses := s.cfg.MediaAddresses(); len(addresses) > 0 {
+		return addresses[0].Bind
+	}
+	// No packet is sent for this.
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(f.Remote))
+	if err != nil {
+		return netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	}
+	defer conn.Close()
+	return conn.LocalAddr().(*net.UDPAddr).AddrPort().Addr().Unmap()
 }
 
 // newLogger writes in the format and from the level of the configuration.

@@ -23,6 +23,7 @@ import (
 const (
 	finishTime   = 27 * time.Second
 	deliveryTime = 3 * time.Second // of finishTime
+	talkTime     = finishTime - deliveryTime
 	flushTime    = 5 * time.Second
 )
 
@@ -70,6 +71,9 @@ func (s *Server) run(ctx context.Context, ready func(ctx context.Context) error)
 func (s *Server) open(ctx context.Context) error {
 	if err := s.registrar.Restore(ctx); err != nil {
 		return fmt.Errorf("read bindings: %w", err)
+	}
+	if err := s.calls.Restore(ctx); err != nil {
+		return fmt.Errorf("close the records of calls: %w", err)
 	}
 	for _, l := range s.cfg.Listeners() {
 		if err := s.listen(l); err != nil {
@@ -143,8 +147,8 @@ func (s *Server) reloadOn(ctx context.Context, hangup <-chan os.Signal) {
 func (s *Server) onDrain(stop func()) { s.beforeDrain = append(s.beforeDrain, stop) }
 
 // drain ends the server so that nothing it has accepted is lost: no new
-// connections, 503 for new requests, then everything in progress to its end,
-// then the queues.
+// connections, 503 for new requests, then everything in progress to its end
+// (calls are ended when that takes too long), then the queues.
 func (s *Server) drain() error {
 	s.log.Info("draining")
 	s.draining.Store(true)
@@ -155,6 +159,9 @@ func (s *Server) drain() error {
 	finish, cancel := context.WithTimeout(context.Background(), finishTime)
 	defer cancel()
 	drained := s.chat.Drain(finish)
+	talk, cancel := context.WithTimeout(finish, talkTime)
+	defer cancel()
+	s.calls.Drain(talk)
 	s.waitForTransactions(finish)
 
 	flush, cancel := context.WithTimeout(context.Background(), flushTime)
@@ -164,6 +171,8 @@ func (s *Server) drain() error {
 		s.log.Warn("cut off peers that do not read", "error", err) // theirs is the failure
 	}
 	s.chat.Close()
+	s.calls.Close()
+	drained = errors.Join(drained, s.media.Close(flush))
 	s.transactions.Close()
 	closed := s.closeStore()
 	s.log.Info("stopped")

@@ -10,8 +10,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/sparkleim/sparkle/admin"
+	"github.com/sparkleim/sparkle/call"
 	"github.com/sparkleim/sparkle/chat"
 	"github.com/sparkleim/sparkle/configs"
+	"github.com/sparkleim/sparkle/media"
 	"github.com/sparkleim/sparkle/sip/auth"
 	"github.com/sparkleim/sparkle/sip/proxy"
 	"github.com/sparkleim/sparkle/sip/registrar"
@@ -57,6 +59,8 @@ type Server struct {
 	registrar    *registrar.Registrar
 	proxy        *proxy.Proxy
 	chat         *chat.Service
+	media        *media.Engine
+	calls        *call.Service
 	chain        *server.Server
 	accounts     *accounts
 	api          *admin.API
@@ -73,7 +77,7 @@ func newServer(cfg *configs.Config, log *slog.Logger) (*Server, error) {
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, build := range []func() error{
 		s.checkHost, s.buildStore, s.buildTransport, s.buildAuth, s.buildRegistrar,
-		s.buildProxy, s.buildChat, s.buildChain, s.buildAccounts, s.buildAdmin,
+		s.buildProxy, s.buildChat, s.buildCalls, s.buildChain, s.buildAccounts, s.buildAdmin,
 	} {
 		if err := build(); err != nil {
 			s.closeStore()
@@ -177,13 +181,38 @@ func (s *Server) buildChat() error {
 	return nil
 }
 
+func (s *Server) buildCalls() (err error) {
+	m := s.cfg.Media
+	engine := media.Config{
+		FirstPort: m.FirstPort, LastPort: m.LastPort, Log: s.part("media"), Metrics: s.metrics,
+	}
+	for _, a := range s.cfg.MediaAddresses() {
+		engine.Addresses = append(engine.Addresses, media.Address(a))
+	}
+	if s.media, err = media.New(engine); err != nil {
+		return err
+	}
+	policy := media.Require
+	if m.SRTP == "prefer" {
+		policy = media.Prefer
+	}
+	c := s.cfg.Calls
+	s.calls = call.New(call.Config{
+		Proxy: s.proxy, Relay: call.EngineRelay(s.media), Records: s.store, Local: s.mediaAddress,
+		SRTP: policy, Loopback: true,
+		MaxCalls: c.Max, MaxPerUser: c.MaxPerUser, SessionExpires: c.SessionExpires,
+		Log: s.part("call"), Registerer: s.metrics,
+	})
+	return nil
+}
+
 func (s *Server) buildChain() error {
 	rate := float64(s.cfg.Limits.RequestsPerAddress)
 	if rate == 0 {
 		rate = -1 // no limit
 	}
 	s.chain = server.New(server.Config{
-		Domains: s.names(), Auth: s.auth, Registrar: s.registrar, Chat: s.chat, Proxy: s.proxy, InDialog: s.proxy,
+		Domains: s.names(), Auth: s.auth, Registrar: s.registrar, Chat: s.chat, Proxy: s.proxy, InDialog: s.proxy, Calls: s.calls,
 		Owns: s.owns, Load: s.load, Rate: rate, Unlimited: s.cfg.UnlimitedNetworks(),
 		Closed: []func(*transport.Flow){s.registrar.FlowClosed},
 		Logger: s.part("server"), Registerer: s.metrics,
