@@ -22,8 +22,8 @@ import (
 // told to wait.
 const (
 	finishTime   = 27 * time.Second
-	deliveryTime = 3 * time.Second // of finishTime
-	talkTime     = finishTime - deliveryTime
+	deliveryTime = 3 * time.Second           // of finishTime
+	callTime     = finishTime - deliveryTime // how long calls go on
 	flushTime    = 5 * time.Second
 )
 
@@ -159,7 +159,7 @@ func (s *Server) drain() error {
 	finish, cancel := context.WithTimeout(context.Background(), finishTime)
 	defer cancel()
 	drained := s.chat.Drain(finish)
-	talk, cancel := context.WithTimeout(finish, talkTime)
+	talk, cancel := context.WithTimeout(finish, callTime)
 	defer cancel()
 	s.calls.Drain(talk)
 	s.waitForTransactions(finish)
