@@ -50,8 +50,8 @@ func BenchmarkSaveCall(b *testing.B) {
 					db.SaveCall(c[stage])
 				}
 				for db.relaxed.hurry() > 0 {
-					db.writer.signal()
-					time.Sleep(100 * time.Microsecond)
+					db.writer.signal() // as its clock would
+					time.Sleep(time.Millisecond)
 				}
 			}
 			var calls [][3]*store.CallRecord

@@ -60,7 +60,7 @@ func newMetrics() *metrics {
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "sparkle_store_failed_commits_total", Help: "Transactions that failed: disk full, locked, I/O error."}),
 		dropped: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "sparkle_store_dropped_total", Help: "Delivery traces and bindings dropped because too many waited."}),
+			Name: "sparkle_store_dropped_total", Help: "Delivery traces, bindings and call records dropped because too many waited."}),
 	}
 }
 
