@@ -81,13 +81,13 @@ func TestAgentCallsThroughTheServer(t *testing.T) {
 		s := a.Call(Call{URI: uri, From: "<sip:desk@example.com>", Content: SDP([]byte("offer"))}, Events{
 			Answered: func(d *Dialog, res *sip.Response) { up = string(res.Body()) == "answer"; d.Ack(Content{}) },
 		})
-		time.Sleep(time.Second)
+		pass(time.Second)
 		s.Do(func() { s.HangUp("") })
 		synctest.Wait()
 		if got := strings.Join(o.seen, ", "); got != "INVITE TLS, ACK TLS, BYE TLS" || !up {
 			t.Errorf("the server saw %s; answered %v", got, up)
 		}
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		if a.Sessions() != 0 || o.ua.Sessions() != 0 {
 			t.Error("sessions are left")
 		}
@@ -112,12 +112,12 @@ func TestAgentIsCalled(t *testing.T) {
 		s := o.ua.Call(Call{URI: uri, Flow: a.Flow(), From: "<sip:x@example.com>"}, Events{
 			Answered: func(d *Dialog, _ *sip.Response) { up = true; d.Ack(Content{}) },
 		})
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if !up {
 			t.Error("a panic stopped the agent")
 		}
 		s.Do(func() { s.HangUp("") })
-		time.Sleep(time.Minute)
+		pass(time.Minute)
 		a.Close()
 		if err := a.Flow().Send([]byte("x")); err != transport.ErrClosed {
 			t.Errorf("Send after Close: %v", err)

@@ -16,14 +16,14 @@ func TestCalls(t *testing.T) {
 		var ended []End
 		w.b.answering(Events{Ended: func(_ *Dialog, e End) { ended = append(ended, e) }})
 		s := w.call(Events{Answered: acking})
-		time.Sleep(3 * time.Second)
+		pass(3 * time.Second)
 		w.expect(`
 			0 a INVITE (offer)
 			10 b 180
 			1010 b 200 (answer)
 			1020 a ACK`)
 		s.Do(func() { s.HangUp(`Q.850;cause=16`) })
-		time.Sleep(time.Second)
+		pass(time.Second)
 		w.expect(`
 			3000 a BYE
 			3010 b 200/BYE`)
@@ -35,9 +35,9 @@ func TestCalls(t *testing.T) {
 		callee := w.b.answering(Events{})
 		told := 0
 		w.call(Events{Ended: func(*Dialog, End) { told++ }})
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		callee().Do(func() { callee().HangUp("") })
-		time.Sleep(time.Second)
+		pass(time.Second)
 		w.expect(`
 			a INVITE (offer)
 			b 180
@@ -56,7 +56,7 @@ func TestCalls(t *testing.T) {
 		}
 		status := 0
 		w.call(Events{Failed: func(res *sip.Response, _ error) { status = res.StatusCode }})
-		time.Sleep(time.Second)
+		pass(time.Second)
 		w.expect(`
 			a INVITE (offer)
 			b 486
@@ -69,9 +69,9 @@ func TestCalls(t *testing.T) {
 		reason, status := "", 0
 		w.b.answering(Events{Cancelled: func(r string) { reason = r }})
 		s := w.call(Events{Failed: func(res *sip.Response, _ error) { status = res.StatusCode }})
-		time.Sleep(500 * time.Millisecond)
+		pass(500 * time.Millisecond)
 		s.Do(func() { s.HangUp(`SIP;cause=200;text="elsewhere"`) })
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		w.expect(`
 			a INVITE (offer)
 			b 180
@@ -87,9 +87,9 @@ func TestCalls(t *testing.T) {
 		w.b.answering(Events{})
 		failed := 0
 		s := w.call(Events{Answered: func(*Dialog, *sip.Response) { t.Error("answered") }, Failed: func(*sip.Response, error) { failed++ }})
-		time.Sleep(1005 * time.Millisecond)
+		pass(1005 * time.Millisecond)
 		s.Do(func() { s.HangUp("") })
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		w.expect(`
 			a INVITE (offer)
 			b 180
@@ -107,13 +107,13 @@ func TestCalls(t *testing.T) {
 		w.drop = func(string, string) bool { return true }
 		var failure error
 		s := w.call(Events{Failed: func(_ *sip.Response, err error) { failure = err }})
-		time.Sleep(600 * time.Millisecond)
+		pass(600 * time.Millisecond)
 		s.Do(func() { s.HangUp("") })
 		synctest.Wait()
 		if failure == nil {
 			t.Error("the end was not told at once")
 		}
-		time.Sleep(40 * time.Second)
+		pass(40 * time.Second)
 		w.notes = nil
 	})
 }
@@ -125,7 +125,7 @@ func TestAnswerIsRepeatedUntilItsACK(t *testing.T) {
 		lost := 0
 		w.drop = func(_, what string) bool { lost++; return what == "ACK" && lost < 7 }
 		w.call(Events{Answered: acking})
-		time.Sleep(5 * time.Second)
+		pass(5 * time.Second)
 		w.expect(`
 			a INVITE (offer)
 			b 180
@@ -142,7 +142,7 @@ func TestAnswerIsRepeatedUntilItsACK(t *testing.T) {
 		w.b.answering(Events{Ended: func(_ *Dialog, e End) { why = e }})
 		w.drop = func(_, what string) bool { return what == "ACK" }
 		w.call(Events{Answered: acking})
-		time.Sleep(34 * time.Second)
+		pass(34 * time.Second)
 		w.mu.Lock()
 		last := w.notes[len(w.notes)-2:]
 		answers := strings.Count(strings.Join(w.notes, "\n"), "200 (answer)")
@@ -161,7 +161,7 @@ func TestAnswerIsRepeatedUntilItsACK(t *testing.T) {
 			callee.Do(func() { callee.Fork().Accept(SDP([]byte("answer"))); callee.HangUp("") })
 		}
 		w.call(Events{Answered: acking})
-		time.Sleep(time.Second)
+		pass(time.Second)
 		w.expect(`
 			a INVITE (offer)
 			b 200 (answer)
@@ -202,7 +202,7 @@ func TestForks(t *testing.T) {
 			Progress: func(d *Dialog, _ *sip.Response) { rang = append(rang, d.remoteTag) },
 			Answered: func(d *Dialog, _ *sip.Response) { to = d.target.User; d.Ack(Content{}) },
 		})
-		time.Sleep(time.Second)
+		pass(time.Second)
 		w.expect(`
 			a INVITE (offer)
 			b 180
@@ -217,7 +217,7 @@ func TestForks(t *testing.T) {
 			t.Errorf("%v rang, %q was chosen", rang, to)
 		}
 		s.Do(func() { s.HangUp("") })
-		time.Sleep(time.Second)
+		pass(time.Second)
 		w.expect("a BYE\nb 481/BYE")
 	})
 }
@@ -239,7 +239,7 @@ func TestReliableProvisionalResponses(t *testing.T) {
 	story(t, "each waits for the PRACK of the one before, and the answer for all", func(t *testing.T, w *world) {
 		early(w)
 		w.call(Events{Answered: acking}, reliable)
-		time.Sleep(time.Second)
+		pass(time.Second)
 		w.expect(`
 			0 a INVITE (offer)
 			10 b 183 reliably (answer)
@@ -262,7 +262,7 @@ func TestReliableProvisionalResponses(t *testing.T) {
 			return times == 1 && strings.HasPrefix(what, "183")
 		}
 		w.call(Events{Answered: acking}, reliable)
-		time.Sleep(550 * time.Millisecond)
+		pass(550 * time.Millisecond)
 		w.expect(`
 			0 a INVITE (offer)
 			10 b 183 reliably (answer) (lost)
@@ -275,7 +275,7 @@ func TestReliableProvisionalResponses(t *testing.T) {
 			540 a PRACK
 			550 b 200/PRACK
 			550 b 200 (answer)`)
-		time.Sleep(time.Second)
+		pass(time.Second)
 		w.a.sessionsEnd()
 	})
 	story(t, "a caller who never acknowledges is refused", func(t *testing.T, w *world) {
@@ -283,7 +283,7 @@ func TestReliableProvisionalResponses(t *testing.T) {
 		w.drop = func(_, what string) bool { return what == "PRACK" }
 		status := 0
 		w.call(Events{Failed: func(res *sip.Response, _ error) { status = res.StatusCode }}, reliable)
-		time.Sleep(40 * time.Second)
+		pass(40 * time.Second)
 		if status != 504 {
 			t.Errorf("the caller was told %d", status)
 		}
@@ -291,7 +291,7 @@ func TestReliableProvisionalResponses(t *testing.T) {
 	story(t, "who does not know them gets plain ones", func(t *testing.T, w *world) {
 		early(w)
 		w.call(Events{Answered: acking})
-		time.Sleep(time.Second)
+		pass(time.Second)
 		w.expect(`
 			a INVITE (offer)
 			b 183 (answer)
@@ -308,7 +308,7 @@ func (w *world) up(a, b Events) (caller, callee *Dialog) {
 	b.Acknowledged = func(d *Dialog, _ *sip.Request) { callee = d }
 	w.b.answering(b)
 	w.call(a)
-	time.Sleep(2 * time.Second)
+	pass(2 * time.Second)
 	synctest.Wait()
 	w.notes = nil
 	return caller, callee
@@ -321,7 +321,7 @@ func TestInsideADialog(t *testing.T) {
 		caller.s.Do(func() {
 			caller.Send("INVITE", SDP([]byte("hold")), func(res *sip.Response, err error) { caller.Ack(Content{}) })
 		})
-		time.Sleep(time.Second)
+		pass(time.Second)
 		w.expect(`
 			a INVITE (hold)
 			b 200 (yes)
@@ -332,14 +332,14 @@ func TestInsideADialog(t *testing.T) {
 		caller, _ := w.up(Events{}, Events{})
 		got := 0
 		caller.s.Do(func() { caller.Send("INFO", Content{}, func(res *sip.Response, _ error) { got = res.StatusCode }) })
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if got != 405 {
 			t.Errorf("INFO: %d", got)
 		}
 		caller.s.Do(func() {
 			caller.Send("INVITE", SDP([]byte("x")), func(res *sip.Response, _ error) { got = res.StatusCode })
 		})
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if got != 488 {
 			t.Errorf("re-INVITE: %d", got)
 		}
@@ -355,7 +355,7 @@ func TestInsideADialog(t *testing.T) {
 		callee.s.Do(func() {
 			callee.Send("UPDATE", SDP([]byte("two")), func(res *sip.Response, _ error) { b = res.StatusCode })
 		})
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if a != 491 || b != 491 {
 			t.Errorf("answered %d and %d", a, b)
 		}
@@ -370,22 +370,22 @@ func TestInsideADialog(t *testing.T) {
 			caller.Send("UPDATE", SDP([]byte("two")), func(_ *sip.Response, err error) { errs = append(errs, err) })
 			caller.Send("INVITE", SDP([]byte("three")), func(_ *sip.Response, err error) { errs = append(errs, err) })
 		})
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if len(errs) != 2 || errs[0] != ErrPending || errs[1] != ErrPending {
 			t.Errorf("errors %v", errs)
 		}
 		first.dialog.s.Do(func() { first.Answer(200, "", SDP([]byte("yes"))) })
-		time.Sleep(time.Second)
+		pass(time.Second)
 		w.a.sessionsEnd()
 	})
 	// RFC 3261 §12.2.1.2
 	story(t, "a peer that has forgotten the call", func(t *testing.T, w *world) {
 		var why End
 		caller, _ := w.up(Events{Ended: func(_ *Dialog, e End) { why = e }}, Events{})
-		w.drop = func(who, what string) bool { return who == "b" && strings.HasSuffix(what, "BYE") }
+		w.losing(func(who, what string) bool { return who == "b" && strings.HasSuffix(what, "BYE") })
 		w.b.sessionsEnd()
 		caller.s.Do(func() { caller.Send("INFO", Content{}, func(*sip.Response, error) {}) })
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if why.Cause != "no answer" {
 			t.Errorf("ended by %+v", why)
 		}
@@ -398,7 +398,7 @@ func TestInsideADialog(t *testing.T) {
 			caller.Send("INFO", Content{}, func(res *sip.Response, _ error) { got = res.StatusCode })
 			caller.localSeq = 9
 		})
-		time.Sleep(time.Second)
+		pass(time.Second)
 		if got != 500 {
 			t.Errorf("answered %d", got)
 		}
@@ -413,7 +413,7 @@ func TestSessionTimer(t *testing.T) {
 	story(t, "refreshed by UPDATE", func(t *testing.T, w *world) {
 		w.b.answering(Events{})
 		w.call(Events{Answered: acking}, short)
-		time.Sleep(60 * time.Second)
+		pass(60 * time.Second)
 		w.expect(`
 			a INVITE (offer)
 			b 180
@@ -426,7 +426,7 @@ func TestSessionTimer(t *testing.T) {
 	story(t, "refreshed by INVITE", func(t *testing.T, w *world) {
 		w.b.answering(Events{Request: func(_ *Dialog, in *Incoming) { in.Answer(200, "", SDP([]byte("answer"))) }})
 		w.call(Events{Answered: func(d *Dialog, _ *sip.Response) { d.updates = false; d.Ack(Content{}) }}, short)
-		time.Sleep(60 * time.Second)
+		pass(60 * time.Second)
 		w.expect(`
 			a INVITE (offer)
 			b 180
@@ -441,19 +441,19 @@ func TestSessionTimer(t *testing.T) {
 		var why End
 		w.b.answering(Events{Ended: func(_ *Dialog, e End) { why = e }})
 		w.call(Events{Answered: acking}, short)
-		time.Sleep(10 * time.Second)
-		w.drop = func(string, string) bool { return true }
-		time.Sleep(70 * time.Second)
+		pass(10 * time.Second)
+		w.losing(func(string, string) bool { return true })
+		pass(70 * time.Second)
 		if why.Cause != "session timer" {
 			t.Errorf("ended by %+v", why)
 		}
-		time.Sleep(20 * time.Second)
+		pass(20 * time.Second)
 		w.a.sessionsEnd()
 	})
 	story(t, "too short", func(t *testing.T, w *world) {
 		w.b.answering(Events{})
 		w.call(Events{Answered: acking}, func(c *Call) { c.Expires = 30 })
-		time.Sleep(2 * time.Second)
+		pass(2 * time.Second)
 		w.expect(`
 			a INVITE (offer)
 			b 422
@@ -495,7 +495,7 @@ func TestChallenges(t *testing.T) {
 					return []sip.Header{wire.H("Proxy-Authorization", c.answer)}
 				}
 			})
-			time.Sleep(1500 * time.Millisecond)
+			pass(1500 * time.Millisecond)
 			w.expect(c.want)
 			w.a.sessionsEnd()
 		})
@@ -550,14 +550,16 @@ func TestLoss(t *testing.T) {
 					d.Ack(Content{})
 					d.s.strand.After(10*time.Second, func() { d.s.HangUp("") })
 				}}, func(c *Call) { c.Reliable = true })
-				time.Sleep(20 * time.Millisecond)
+				pass(20 * time.Millisecond)
 			}
-			time.Sleep(100 * time.Second)
+			pass(100 * time.Second)
 			synctest.Wait()
 			if least := calls * 97 / 100; up < least {
 				t.Errorf("%d of %d calls were answered", up, calls)
 			}
+			w.mu.Lock()
 			w.loss = 0
+			w.mu.Unlock()
 			w.b.sessionsEnd() // those whose BYE was lost eleven times
 			w.end()
 		})

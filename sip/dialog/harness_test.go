@@ -192,7 +192,7 @@ func (w *world) expect(want string) {
 // end checks that nothing is left over.
 func (w *world) end() {
 	w.t.Helper()
-	time.Sleep(100 * time.Second)
+	pass(100 * time.Second)
 	synctest.Wait()
 	for _, n := range []*node{w.a, w.b} {
 		if n.Sessions() != 0 || len(n.sessions) != 0 || n.layer.Live() != 0 {
@@ -229,4 +229,17 @@ func story(t *testing.T, name string, tell func(t *testing.T, w *world)) {
 			w.end()
 		})
 	})
+}
+
+// losing changes what is lost from now on.
+func (w *world) losing(drop func(who, what string) bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.drop = drop
+}
+
+// pass lets time go by, and everything happen that it brings.
+func pass(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
 }

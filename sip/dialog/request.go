@@ -247,3 +247,6 @@ func (d *Dialog) pass(in *Incoming) {
 		in.Reply(sip.StatusMethodNotAllowed, "", wire.H("Allow", allow))
 	}
 }
+
+// Updates tells whether the peer allows UPDATE (RFC 3311).
+func (d *Dialog) Updates() bool { return d.updates }
