@@ -119,7 +119,7 @@ func (p *phone) describe(answered []section) []byte {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\r\n", args...) }
 	p.version++
 	line("v=0\r\no=phone 4711 %d IN %s %s\r\ns=-\r\nc=IN %s %s\r\nt=0 0", p.version, family, p.address, family, p.address)
-	if p.bundle && (answered == nil || answered[0].session["group"] != nil) {
+	if p.bundle {
 		var mids []string
 		for _, l := range p.lines {
 			mids = append(mids, strconv.Itoa(l.index))
@@ -139,6 +139,7 @@ func (p *phone) describe(answered []section) []byte {
 // answer takes an offer and answers it.
 func (p *phone) answer(offer []byte) []byte {
 	sections := parse(offer)
+	p.bundle = p.bundle && sections[0].session["group"] != nil
 	for len(p.lines) < len(sections) {
 		p.addLine(sections[len(p.lines)].kind)
 	}

@@ -59,6 +59,7 @@ type wire struct {
 	flights chan []byte // DTLS to be read
 	checked chan struct{}
 	started bool
+	peer    string        // the relay's ufrag
 	ready   chan struct{} // closed when keys are there
 	bad     atomic.Int64  // packets that did not verify
 
@@ -220,12 +221,9 @@ func (l *line) count() int {
 
 // take reads the section of an offer or of the answer to ours.
 func (l *line) take(s section, answer bool) {
-	for _, w := range []*wire{l.media, l.control} {
+	for _, w := range l.wires() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		if l.media == l.control {
-			break
-		}
 	}
 	l.remote = netip.AddrPortFrom(s.address, uint16(s.port))
 	l.remoteControl = netip.AddrPortFrom(s.address, uint16(s.port)+1)
@@ -241,7 +239,7 @@ func (l *line) take(s section, answer bool) {
 		l.number = codecs[0].number
 		l.codecs = codecs
 	}
-	for _, w := range []*wire{l.media, l.control} {
+	for _, w := range l.wires() {
 		if !slices.Contains(w.lines, l) {
 			w.lines = append(w.lines, l)
 		}
@@ -251,6 +249,14 @@ func (l *line) take(s section, answer bool) {
 			break
 		}
 	}
+}
+
+// wires are the sockets in use.
+func (l *line) wires() []*wire {
+	if l.media == l.control {
+		return []*wire{l.media}
+	}
+	return []*wire{l.media, l.control}
 }
 
 func (l *line) takeCrypto(value string, answer bool) bool {
@@ -283,7 +289,7 @@ func (l *line) rekey(ours, theirs sdes) {
 		profile = srtp.ProtectionProfileAeadAes128Gcm
 	}
 	n := sdesLengths[theirs.suite][0]
-	for _, w := range []*wire{l.media, l.control} {
+	for _, w := range l.wires() {
 		if k := string(ours.key); l.inUse[0] != k {
 			w.seal = l.context(ours.key[:n], ours.key[n:], profile)
 		}
@@ -308,16 +314,21 @@ func (l *line) start(s section, answer bool) {
 		return
 	}
 	client := !answer || s.value("setup") != "active"
-	for _, w := range []*wire{l.media, l.control} {
+	for _, w := range l.wires() {
 		remote := l.remote
 		if w == l.control {
 			remote = l.remoteControl
 		}
-		if w.started {
-			continue
+		switch {
+		case !w.started:
+			w.started, w.peer = true, s.value("ice-ufrag")
+			go w.connect(remote, s, client)
+		case l.phone.ice && w.peer != s.value("ice-ufrag"):
+			w.peer = s.value("ice-ufrag")
+			if !w.check(remote, s.value("ice-ufrag"), s.value("ice-pwd")) {
+				l.phone.Fatal("no answer to connectivity checks after a restart of ICE")
+			}
 		}
-		w.started = true
-		go w.connect(remote, s, client)
 	}
 }
 
@@ -351,6 +362,20 @@ func (w *wire) check(remote netip.AddrPort, ufrag, pwd string) bool {
 	return false
 }
 
+// reborn gives the phone another certificate, for the next offer or answer.
+func (p *phone) reborn() {
+	p.cert = certificate(p)
+	for _, l := range p.lines {
+		for _, w := range l.wires() {
+			w.mu.Lock()
+			close(w.flights)
+			w.flights, w.ready, w.started = make(chan []byte, 64), make(chan struct{}), false
+			w.seal, w.open = nil, nil
+			w.mu.Unlock()
+		}
+	}
+}
+
 func (w *wire) handshake(remote netip.AddrPort, wanted string, client bool) error {
 	options := []dtls.Option{
 		dtls.WithCertificates(w.phone.cert),
@@ -364,7 +389,7 @@ func (w *wire) handshake(remote netip.AddrPort, wanted string, client bool) erro
 			return nil
 		}),
 	}
-	conn, err := w.associate(&flightConn{wire: w, remote: remote}, net.UDPAddrFromAddrPort(remote), client, options)
+	conn, err := w.associate(&flightConn{w, w.flights, remote}, net.UDPAddrFromAddrPort(remote), client, options)
 	if err != nil {
 		return err
 	}
@@ -411,21 +436,22 @@ func (w *wire) export(conn *dtls.Conn, client bool) error {
 		ours, theirs = theirs, ours
 	}
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.seal = w.lines[0].context(ours[0], ours[1], profile)
 	w.open = w.lines[0].context(theirs[0], theirs[1], profile)
-	w.mu.Unlock()
 	close(w.ready)
 	return nil
 }
 
 // flightConn is what DTLS reads and writes.
 type flightConn struct {
-	wire   *wire
-	remote netip.AddrPort
+	wire    *wire
+	flights chan []byte
+	remote  netip.AddrPort
 }
 
 func (c *flightConn) ReadFrom(b []byte) (int, net.Addr, error) {
-	flight, ok := <-c.wire.flights
+	flight, ok := <-c.flights
 	if !ok {
 		return 0, nil, net.ErrClosed
 	}
@@ -448,7 +474,7 @@ func (p *phone) secured() {
 		return
 	}
 	for _, l := range p.lines {
-		for _, w := range []*wire{l.media, l.control} {
+		for _, w := range l.wires() {
 			select {
 			case <-w.ready:
 			case <-time.After(patience):

@@ -1,0 +1,87 @@
+package media_test
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"net/netip"
+	"testing"
+
+	"github.com/sparkleim/sparkle/media"
+)
+
+// TestLiedAddress names the address of a victim in the offer: it gets a second's
+// worth of packets at most, and none when it is none of the carrier's.
+func TestLiedAddress(t *testing.T) {
+	e := newEngine(t)
+	victim, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.0.0.77:0")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer victim.Close()
+	caller, callee := newPhone(t, plainPhone, "audio"), newPhone(t, plainPhone)
+	c := &call{t: t, engine: e, caller: caller, callee: callee, session: e.NewSession(nil)}
+	defer c.session.Close()
+	c.a, c.b = c.session.NewLeg(caller.profile()), c.session.NewLeg(callee.profile())
+	offer := bytes.ReplaceAll(caller.offer(), []byte("127.0.0.1"), []byte("127.0.0.77"))
+	offer = bytes.ReplaceAll(offer, fmt.Appendf(nil, "audio %d", caller.lines[0].media.port()),
+		fmt.Appendf(nil, "audio %d", victim.LocalAddr().(*net.UDPAddr).Port))
+	if err := c.a.TakeOffer(offer); err != nil {
+		t.Fatal(err)
+	}
+	made, err := c.b.MakeOffer(c.a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.b.TakeAnswer(callee.answer(made)); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := c.a.MakeAnswer(c.b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.session.Connect(c.a, c.b)
+	c.settle()
+	caller.accept(answer)
+
+	callee.lines[0].send(200)
+	c.settle()
+	c.speak(caller.lines[0], callee.lines[0], 1) // who signals from there is the better source
+	c.speak(callee.lines[0], caller.lines[0], 10)
+	r := c.a.Report()[0]
+	if got := r.PacketsSent - 10; got > 50 {
+		t.Errorf("%d packets went to the victim", got)
+	}
+	if dropped := c.b.Report()[0].Dropped["not_ready"]; dropped < 150 {
+		t.Errorf("%d packets were held back, want 150", dropped)
+	}
+}
+
+// TestCarrierSourceIsStrict drops what does not come from where the carrier said.
+func TestCarrierSourceIsStrict(t *testing.T) {
+	e := newEngine(t)
+	caller, callee := newPhone(t, sdesPhone, "audio"), newPhoneAt(t, plainPhone, netip.MustParseAddr("127.0.0.9"))
+	carrier := media.Profile{SRTP: media.Forbid, Offer: media.Plain, Local: loopback, Peer: loopback,
+		Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.9/32")}}
+	c := &call{t: t, engine: e, caller: caller, callee: callee, session: e.NewSession(nil)}
+	defer c.session.Close()
+	c.a, c.b = c.session.NewLeg(caller.profile()), c.session.NewLeg(carrier)
+	c.exchange(caller, callee, c.a, c.b)
+	c.session.Connect(c.a, c.b)
+	c.settle()
+	c.talk(5)
+	thief := newAttacker(t)
+	c.silent(caller.lines[0], func() {
+		thief.stream(callee.lines[0].remote, callee.lines[0].number, 300)
+	}, func() { c.speak(caller.lines[0], callee.lines[0], 5) })
+	c.talk(5)
+
+	elsewhere := newPhone(t, plainPhone, "audio")
+	leg := c.session.NewLeg(carrier)
+	if _, err := leg.MakeOffer(c.a); err != nil {
+		t.Fatal(err)
+	}
+	if err := leg.TakeAnswer(elsewhere.offer()); err == nil {
+		t.Error("an answer from outside the carrier's networks was taken")
+	}
+}
