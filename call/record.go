@@ -1,6 +1,7 @@
 package call
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -58,6 +59,9 @@ func (s *Service) inbound(r *store.CallRecord) (trunk.Inbound, bool) {
 
 // carrierProfile is what holds for the media at a carrier's side.
 func (s *Service) carrierProfile(f *transport.Flow, m trunk.Media) media.Profile {
+	if m.Local.IsValid() { // f is that of the border's agent, in this process
+		f = &transport.Flow{Local: netip.AddrPortFrom(m.Local, 0), Remote: netip.AddrPortFrom(m.Peer, 0)}
+	}
 	p := media.Profile{SRTP: media.Forbid, Secure: m.Secure, Local: s.local(f), Peer: f.Remote.Addr(), Networks: m.Networks}
 	switch m.SRTP {
 	case "prefer":

@@ -20,15 +20,15 @@ import (
 	"github.com/sparkleim/sparkle/store"
 )
 
-// Store keeps trunks and classes of service.
+// Store keeps trunks and classes of service ([store.CallSetup]).
 type Store interface {
 	Trunks(ctx context.Context) ([]store.Trunk, error)
+	// SetTrunk returns the trunk with its password, also where that stayed.
 	SetTrunk(ctx context.Context, t store.Trunk) (store.Trunk, error)
 	RemoveTrunk(ctx context.Context, id int64) error
 	Classes(ctx context.Context) ([]store.ClassOfService, error)
 	SetClass(ctx context.Context, c store.ClassOfService) (store.ClassOfService, error)
 	RemoveClass(ctx context.Context, name string) error
-	AllCallSettings(ctx context.Context) ([]store.CallSettings, error)
 }
 
 // Stack is what the border needs of [transport.Stack].

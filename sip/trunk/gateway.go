@@ -102,6 +102,7 @@ type gateway struct {
 	health     health
 	out        bool
 	hops       []transport.Hop
+	local      netip.Addr // ours towards the first hop
 	latency    time.Duration
 	failure    string     // the last one
 	registered *time.Time // until when
@@ -222,12 +223,16 @@ func draw(n int) int { return rand.IntN(n) }
 // stay when the name servers do not answer. It blocks.
 func (b *Border) lookUp(ctx context.Context, g *gateway) error {
 	hops, err := b.cfg.Names.Resolve(ctx, &g.uri)
+	if err == nil && len(hops) == 0 {
+		err = errNoAddress
+	}
 	if err != nil {
 		return err
 	}
+	local := facing(hops[0].Addr)
 	g.mu.Lock()
 	changed := !sameAddrs(hops, g.hops)
-	g.hops = hops
+	g.hops, g.local = hops, local
 	g.mu.Unlock()
 	if changed {
 		b.watchSources()

@@ -3,11 +3,13 @@ package trunk
 import (
 	"cmp"
 	"context"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/sparkleim/sparkle/sip/transport"
 	"github.com/sparkleim/sparkle/store"
 )
 
@@ -125,6 +127,48 @@ type Media struct {
 	SRTP     string         // "forbid", "prefer", "require"
 	Secure   bool           // signalling is TLS
 	Networks []netip.Prefix // nil: what SDP says
+	Local    netip.Addr     // ours towards the carrier; the flow of our agent says nothing about it
+	Peer     netip.Addr     // of the carrier's signalling
+}
+
+// mediaTo is the media of a call to the trunk: towards the gateway that is tried
+// first.
+func (g *group) mediaTo(now time.Time) Media {
+	m := g.media
+	best := g.gateways
+	if open := slices.DeleteFunc(slices.Clone(best), func(gw *gateway) bool { return !gw.open(now) }); len(open) > 0 {
+		best = open
+	}
+	first := slices.MinFunc(best, func(a, b *gateway) int { return cmp.Compare(a.Priority, b.Priority) })
+	first.mu.Lock()
+	defer first.mu.Unlock()
+	if len(first.hops) > 0 {
+		m.Local, m.Peer = first.local, first.hops[0].Addr.Addr()
+	}
+	return m
+}
+
+// mediaFrom is the media of a call that came by f.
+func (g *group) mediaFrom(f *transport.Flow) Media {
+	m := g.media
+	m.Secure = f.Secure()
+	m.Peer = f.Remote.Addr().Unmap()
+	if m.Local = f.Local.Addr().Unmap(); !m.Local.IsValid() || m.Local.IsUnspecified() {
+		m.Local = facing(f.Remote)
+	}
+	return m
+}
+
+// facing is the address of this computer that a peer is reached from, by its
+// routing table. Nothing is sent for that.
+func facing(peer netip.AddrPort) netip.Addr {
+	conn, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(peer))
+	if err != nil {
+		return netip.Addr{}
+	}
+	defer conn.Close()
+	a, _ := netip.AddrFromSlice(conn.LocalAddr().(*net.UDPAddr).IP)
+	return a.Unmap()
 }
 
 // all trunks, the lowest priority first. The list is not changed.

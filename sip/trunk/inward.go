@@ -59,7 +59,7 @@ func (b *Border) bringIn(r *server.Request) {
 		return
 	}
 	x := &inward{b: b, t: t, callID: wire.NewCallID(), about: Inbound{
-		Trunk: t.Name, Caller: callerNumber(t.plan, r), Dialled: dialledText(t, r), Number: number, Media: t.media,
+		Trunk: t.Name, Caller: callerNumber(t.plan, r), Dialled: dialledText(t, r), Number: number, Media: t.mediaFrom(r.Flow),
 	}}
 	strand := b.outer.Strand()
 	x.bridge = newBridge(strand, r.Request, x.done)

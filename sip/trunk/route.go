@@ -102,7 +102,7 @@ func (b *Border) Routes(c Caller, dialled string) ([]Route, error) {
 		if reason == "" && !slices.ContainsFunc(t.gateways, func(g *gateway) bool { return g.open(now) }) {
 			reason = deniedDown
 		}
-		r := Route{Trunk: t.Name, Number: n, Media: t.media}
+		r := Route{Trunk: t.Name, Number: n, Media: t.mediaTo(now)}
 		if !r.present(t, c) && reason == "" {
 			reason = deniedNumber
 		}
@@ -135,7 +135,7 @@ func emergencyRoutes(trunks []*group, c Caller, dialled string) (routes []Route)
 			continue
 		}
 		c.Anonymous, c.Shown, c.Settings.Withhold = false, "", false // who calls for help wants to be found
-		r := Route{Trunk: t.Name, Number: n, Emergency: true, Media: t.media}
+		r := Route{Trunk: t.Name, Number: n, Emergency: true, Media: t.mediaTo(time.Now())}
 		r.present(t, c)
 		routes = append(routes, r)
 	}

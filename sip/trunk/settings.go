@@ -124,17 +124,11 @@ func (b *Border) SetTrunk(ctx context.Context, t store.Trunk) (store.Trunk, erro
 	}
 	b.saving.Lock()
 	defer b.saving.Unlock()
-	password := t.Password
-	if old := b.byID(t.ID); password == "" && old != nil {
-		password = old.Password
-	}
-	saved, err := b.cfg.Store.SetTrunk(ctx, t)
+	saved, err := b.cfg.Store.SetTrunk(ctx, t) // with its password
 	if err != nil {
 		return store.Trunk{}, err
 	}
-	used := saved
-	used.Password = password
-	if err := b.apply(used); err != nil {
+	if err := b.apply(saved); err != nil {
 		return store.Trunk{}, err
 	}
 	b.log.Info("a trunk was changed", "trunk", t.Name)
@@ -179,17 +173,9 @@ func (b *Border) TakeOut(trunk, gateway string, out bool) error {
 	return fmt.Errorf("%w: there is no gateway %s in a trunk %s", store.ErrNotFound, gateway, trunk)
 }
 
-func (b *Border) byID(id int64) *group {
-	return b.first(func(t *group) bool { return t.ID == id })
-}
-
 func (b *Border) byName(name string) *group {
-	return b.first(func(t *group) bool { return t.Name == name })
-}
-
-func (b *Border) first(is func(*group) bool) *group {
 	all := b.all()
-	if i := slices.IndexFunc(all, is); i >= 0 {
+	if i := slices.IndexFunc(all, func(t *group) bool { return t.Name == name }); i >= 0 {
 		return all[i]
 	}
 	return nil
@@ -228,23 +214,10 @@ func (b *Border) SetClass(ctx context.Context, c store.ClassOfService) (store.Cl
 	return c, nil
 }
 
-// RemoveClass removes a class that no user has.
+// RemoveClass removes a class that no user has; store.ErrConflict when some have.
 func (b *Border) RemoveClass(ctx context.Context, name string) error {
 	b.saving.Lock()
 	defer b.saving.Unlock()
-	users, err := b.cfg.Store.AllCallSettings(ctx)
-	if err != nil {
-		return err
-	}
-	n := 0
-	for _, s := range users {
-		if s.Class == name {
-			n++
-		}
-	}
-	if n > 0 {
-		return invalid("%d users have the class %s: give them another one first", n, name)
-	}
 	if err := b.cfg.Store.RemoveClass(ctx, name); err != nil {
 		return err
 	}

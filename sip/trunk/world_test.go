@@ -26,25 +26,20 @@ import (
 
 // memory is a store.
 type memory struct {
-	trunks   []store.Trunk
-	classes  []store.ClassOfService
-	settings []store.CallSettings
+	trunks  []store.Trunk
+	classes []store.ClassOfService
 }
 
 func (m *memory) Trunks(context.Context) ([]store.Trunk, error)           { return m.trunks, nil }
 func (m *memory) Classes(context.Context) ([]store.ClassOfService, error) { return m.classes, nil }
 func (m *memory) RemoveTrunk(context.Context, int64) error                { return nil }
 func (m *memory) RemoveClass(context.Context, string) error               { return nil }
-func (m *memory) AllCallSettings(context.Context) ([]store.CallSettings, error) {
-	return m.settings, nil
-}
 func (m *memory) SetTrunk(_ context.Context, t store.Trunk) (store.Trunk, error) {
 	if t.ID == 0 {
 		t.ID = int64(len(m.trunks) + 100)
 	}
 	t.Version++
 	m.trunks = append(m.trunks, t)
-	t.Password = ""
 	return t, nil
 }
 func (m *memory) SetClass(_ context.Context, c store.ClassOfService) (store.ClassOfService, error) {
