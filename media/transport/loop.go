@@ -32,7 +32,7 @@ type Loop struct {
 	now     int64   // when it woke up
 	current Handler // whose packet it is at, nil: none
 
-	open                              atomic.Int64 // sockets
+	open, rate                        atomic.Int64 // sockets; packets a second lately
 	received, wakeups, unsent, panics atomic.Uint64
 
 	mu      sync.Mutex // of what follows

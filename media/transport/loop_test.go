@@ -267,6 +267,31 @@ func TestEvery(t *testing.T) {
 	})
 }
 
+// TestLoopChoice fills a loop before it takes the next.
+func TestLoopChoice(t *testing.T) {
+	n := start(t, Config{Loops: 3})
+	for _, c := range []struct {
+		name      string
+		open      [3]int64
+		rate      [3]int64
+		wantIndex int
+	}{
+		{"nothing to do yet", [3]int64{}, [3]int64{}, 0},
+		{"the first has room", [3]int64{1000, 0, 0}, [3]int64{15000, 0, 0}, 0},
+		{"the first has many sockets", [3]int64{1024, 900, 0}, [3]int64{}, 1},
+		{"the first has many packets", [3]int64{8, 900, 0}, [3]int64{50000, 0, 0}, 1},
+		{"all are full", [3]int64{1500, 1400, 1600}, [3]int64{}, 1},
+	} {
+		for i, l := range n.loops {
+			l.open.Store(c.open[i])
+			l.rate.Store(c.rate[i])
+		}
+		if l := n.Loop(); l != n.loops[c.wantIndex] {
+			t.Errorf("%s: it is loop %d, want %d", c.name, slices.Index(n.loops, l), c.wantIndex)
+		}
+	}
+}
+
 // TestPanic loses what panics, tells whose it was, and goes on.
 func TestPanic(t *testing.T) {
 	culprits := make(chan Handler, 1)

@@ -94,8 +94,21 @@ func (n *Network) Close() error {
 	return failed
 }
 
-// Loop gives the loop with the least sockets.
+// A loop has room for more while it has less than these.
+const (
+	roomySockets = 1024
+	roomyRate    = 20_000 // packets a second, some tenths of a processor
+)
+
+// Loop gives the loop for the next session: the first that has much room, as a
+// loop that wakes up for many packets does each of them for less; when none has,
+// the one with the least sockets.
 func (n *Network) Loop() *Loop {
+	for _, l := range n.loops {
+		if l.open.Load() < roomySockets && l.rate.Load() < roomyRate {
+			return l
+		}
+	}
 	return slices.MinFunc(n.loops, func(a, b *Loop) int {
 		return cmp.Compare(a.open.Load(), b.open.Load())
 	})

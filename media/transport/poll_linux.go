@@ -106,7 +106,7 @@ func (p *poller) wait(l *Loop, timeout time.Duration) {
 		n = p.block(timeout)
 	}
 	l.woke(n)
-	p.measure(l.now, n)
+	p.measure(l, n)
 	if n == 0 {
 		return
 	}
@@ -158,12 +158,14 @@ func (p *poller) pause(d, timeout time.Duration) {
 	_, _ = unix.Ppoll([]unix.PollFd{{Fd: int32(p.event), Events: unix.POLLIN}}, &t, nil)
 }
 
-// measure decides whether the loop is busy.
-func (p *poller) measure(now int64, n int) {
+// measure decides whether the loop is busy, when a window has passed.
+func (p *poller) measure(l *Loop, n int) {
 	p.packets += n
-	if elapsed := now - p.since; elapsed >= int64(window) {
-		p.busy = int64(p.packets)*int64(time.Second) >= busyRate*elapsed
-		p.since, p.packets = now, 0
+	if elapsed := l.now - p.since; elapsed >= int64(window) {
+		rate := int64(p.packets) * int64(time.Second) / elapsed
+		p.busy = rate >= busyRate
+		l.rate.Store((3*l.rate.Load() + rate) / 4)
+		p.since, p.packets = l.now, 0
 	}
 }
 
