@@ -25,12 +25,16 @@ import (
 // gets busyRate packets a second or more therefore looks once an interval, and
 // serves all sockets that became ready in the meantime.
 const (
-	interval = time.Millisecond
-	busyRate = 2000 // packets a second
+	interval = 500 * time.Microsecond
+	busyRate = 4000 // packets a second
 	window   = 10 * time.Millisecond
 	// slack in nanoseconds is how late the system may wake a loop; the process
 	// may have chosen much more for its other threads.
 	slack = 10_000
+	// niceness is what a loop asks for: a late packet is a lost one, while requests
+	// and commits can wait. With a busy thread on the same processor it made the
+	// worst of a hundred delays 0.8 ms instead of 2.4.
+	niceness = -5
 	// longestBatch is how many packets of one socket are read in a row.
 	longestBatch = 16
 )
@@ -72,7 +76,10 @@ func (p *poller) close() error { return errors.Join(unix.Close(p.event), unix.Cl
 // begin makes the loop's goroutine a thread of its own, which ends with it.
 func (p *poller) begin() {
 	runtime.LockOSThread()
-	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, slack, 0, 0, 0) // without it, it wakes up later
+	// Without them packets wait longer. The second one takes a privilege
+	// (CAP_SYS_NICE or RLIMIT_NICE).
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, slack, 0, 0, 0)
+	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, niceness) // of this thread
 }
 
 // addProcessors gives the Go scheduler a processor more for each loop (negative:
