@@ -29,7 +29,7 @@ func (f *calls) HangUp(_ context.Context, id int64, by string) error {
 			return f.err
 		}
 	}
-	return fmt.Errorf("call %s: %w", store.GIDString(id), store.ErrNotFound)
+	return store.ErrNotFound
 }
 
 func (f *calls) Dial(_ context.Context, u store.User, to string) (int64, error) {

@@ -2,6 +2,8 @@ package admin
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,7 +18,8 @@ import (
 type Calls interface {
 	// Live lists the calls in progress, the oldest first.
 	Live() []store.CallRecord
-	// HangUp ends a call for both sides; ErrNotFound when it is over.
+	// HangUp ends a call for both sides; by says who wanted it. ErrNotFound when
+	// it is over.
 	HangUp(ctx context.Context, id int64, by string) error
 	// Dial rings the devices of u and connects the one that answers with to.
 	Dial(ctx context.Context, u store.User, to string) (id int64, err error)
@@ -199,7 +202,10 @@ func (a *API) getCall(ctx context.Context, in *CallPath) (*reply[Call], error) {
 func (a *API) hangUp(ctx context.Context, in *CallPath) (*struct{}, error) {
 	id, err := parseCallID(in.ID)
 	if err == nil {
-		err = a.Calls.HangUp(ctx, id, "administrator")
+		err = a.Calls.HangUp(ctx, id, actor(ctx))
+	}
+	if errors.Is(err, store.ErrNotFound) {
+		err = fmt.Errorf("call %s is over, or never was: %w", in.ID, store.ErrNotFound)
 	}
 	if err != nil {
 		return nil, a.problem(err)

@@ -73,7 +73,7 @@ const nextYear = "2099-01-01T00:00:00Z"
 
 func TestHangUpAndDial(t *testing.T) {
 	f := newFixture(t)
-	if w := f.unix(t, "DELETE", "/v1/calls/0000000000000061", ""); w.Code != http.StatusNoContent || !slices.Equal(f.calls.hungUp, []string{"administrator"}) {
+	if w := f.unix(t, "DELETE", "/v1/calls/0000000000000061", ""); w.Code != http.StatusNoContent || !slices.Equal(f.calls.hungUp, []string{"unix:root"}) {
 		t.Errorf("%d %s, ended by %q", w.Code, w.Body, f.calls.hungUp)
 	}
 	var added AddedCall
@@ -86,10 +86,10 @@ func TestHangUpAndDial(t *testing.T) {
 		status int
 		text   string
 	}{
-		{&server.Error{Status: 480, Reason: "Temporarily Unavailable", Warning: "no device of alice is there"}, 409, "480 Temporarily Unavailable: no device of alice is there"},
-		{&server.Error{Status: 403, Reason: "Forbidden"}, 403, "403 Forbidden"},
-		{&server.Error{Status: 404, Reason: "Not Found"}, 404, "404 Not Found"},
-		{&server.Error{Status: 503, Reason: "Service Unavailable"}, 503, "503 Service Unavailable"},
+		{&server.Error{Status: 480, Reason: "Temporarily Unavailable", Warning: "no device of alice is there"}, 409, "no device of alice is there (SIP 480)"},
+		{&server.Error{Status: 403, Reason: "Forbidden"}, 403, "Forbidden (SIP 403)"},
+		{&server.Error{Status: 404, Reason: "Not Found"}, 404, "Not Found (SIP 404)"},
+		{&server.Error{Status: 503}, 503, "the call was refused (SIP 503)"},
 	} {
 		f.calls.err = test.err
 		w := f.unix(t, "POST", "/v1/calls", `{"user":"alice","to":"110"}`)
@@ -198,7 +198,7 @@ func TestCallErrors(t *testing.T) {
 		{"GET", "/v1/calls/12", "", 422, "\"12\" is not the id of a call: it has 16 hex digits (`sparkle call list` shows them)"},
 		{"GET", "/v1/calls/00000000000000ff", "", 404, "call 00000000000000ff: not found"},
 		{"GET", "/v1/calls?user=nobody", "", 404, `user "nobody": not found`},
-		{"DELETE", "/v1/calls/00000000000000ff", "", 404, "call 00000000000000ff: not found"},
+		{"DELETE", "/v1/calls/00000000000000ff", "", 404, "call 00000000000000ff is over, or never was: not found"},
 		{"POST", "/v1/calls", `{"user":"nobody","to":"1001"}`, 404, `user "nobody": not found`},
 		{"POST", "/v1/calls", `{"user":"alice","to":"1\r\n2"}`, 422, "to: use an address or a number without control characters"},
 		{"GET", "/v1/hunt-groups/none", "", 404, `hunt group "none": not found`},

@@ -1,9 +1,11 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
@@ -46,15 +48,16 @@ func explain(err error) (status int, text string) {
 	return http.StatusInternalServerError, "internal error: the server's log says more"
 }
 
-// explainSIP is the verdict on what SIP would have answered.
+// explainSIP is the verdict on what SIP would have answered to a call.
 func explainSIP(e *server.Error) (status int, text string) {
+	text = fmt.Sprintf("%s (SIP %d)", cmp.Or(e.Warning, e.Reason, "the call was refused"), e.Status)
 	switch {
 	case e.Status == http.StatusForbidden, e.Status == http.StatusNotFound:
-		return e.Status, e.Error()
+		return e.Status, text
 	case e.Status >= 500 && e.Status < 600:
-		return http.StatusServiceUnavailable, e.Error()
+		return http.StatusServiceUnavailable, text
 	}
-	return http.StatusConflict, e.Error() // busy, not registered, declined: it depends on somebody else
+	return http.StatusConflict, text // busy, not there, declined: it depends on somebody else
 }
 
 // problem turns an error of a service into the answer.

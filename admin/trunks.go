@@ -25,6 +25,8 @@ type Trunks interface {
 	RemoveClass(ctx context.Context, name string) error
 }
 
+var _ Trunks = (*trunk.Border)(nil)
+
 // Trunk is a trunk and its state.
 type Trunk struct {
 	store.Trunk

@@ -86,8 +86,7 @@ type CallQuery struct {
 type CallRecords interface {
 	// NewCallID gives the ID of a record that begins now; never the same twice.
 	NewCallID() int64
-	// SaveCall adds a record, or replaces all of it but CallID, TraceID,
-	// Direction, Started and Caller.User. Relaxed, returns at once: it is lost
+	// SaveCall adds or replaces a record. Relaxed, returns at once: it is lost
 	// in a power cut perhaps, in a crash of the process only if that comes
 	// within a second. The caller does not change r afterwards. Calls for one
 	// record take effect in their order; every question below counts all of

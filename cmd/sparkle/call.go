@@ -92,7 +92,7 @@ func printCalls(w io.Writer, calls []admin.Call) {
 	t := newTable("ID", "STARTED", "CALLER", "DIALLED", "CALLEE", "TALKED", "RESULT")
 	for i := range calls {
 		call := &calls[i].CallRecord
-		t.add(calls[i].ID, day(call.Started), cmp.Or(call.Caller.Address, "(withheld)"), shorten(call.Dialled, 30), cmp.Or(call.Callee.Address, "-"),
+		t.add(calls[i].ID, day(call.Started), cmp.Or(call.Caller.Address, "(withheld)"), shorten(bare(call.Dialled), 30), cmp.Or(call.Callee.Address, "-"),
 			talkTime(call, time.Now()), callResult(call))
 	}
 	t.write(w)

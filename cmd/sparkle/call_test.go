@@ -61,12 +61,12 @@ func (s *switchboard) Live() []store.CallRecord {
 func (s *switchboard) HangUp(_ context.Context, id int64, by string) error {
 	for _, r := range s.Live() {
 		if r.ID == id {
-			r.Ended, r.EndedBy, r.Cause = &r.Started, by, 16
+			r.Ended, r.EndedBy, r.Reason, r.Cause = &r.Started, "administrator", "ended by "+by, 16
 			s.db.SaveCall(&r)
 			return nil
 		}
 	}
-	return fmt.Errorf("call %s: %w", store.GIDString(id), store.ErrNotFound)
+	return store.ErrNotFound
 }
 
 func (s *switchboard) Dial(_ context.Context, u store.User, to string) (int64, error) {
@@ -308,7 +308,7 @@ func TestCallStory(t *testing.T) {
 	}
 	answered, ringing, ended := at(4.2), at(1.5), at(70)
 	call := admin.Call{ID: "01e2f3a4b5c6d7e8", CallRecord: store.CallRecord{
-		CallID: "abc@192.0.2.7", TraceID: "f00f", Direction: "out", Started: at(0), Dialled: "055512345", Number: "+861055512345",
+		CallID: "abc@192.0.2.7", TraceID: "f00f", Direction: "out", Started: at(0), Dialled: "sip:055512345@example.com;user=phone", Number: "+861055512345",
 		Caller: store.CallParty{Address: "zhangsan@example.com", Shown: "+861055500001", Device: "Linphone/5.2\x1b[31m"},
 		Callee: store.CallParty{Address: "+861055512345", Shown: "+861055512345", Trunk: "second"},
 		Attempts: []store.CallAttempt{
@@ -323,10 +323,10 @@ func TestCallStory(t *testing.T) {
 	}}
 	var out strings.Builder
 	printCallStory(&out, call, at(100))
-	want := `2026-05-04 12:00:00: zhangsan@example.com called 055512345: answered, 1:06
+	want := `2026-05-04 12:00:00: zhangsan@example.com called 055512345@example.com: answered, 1:06
 
 caller     zhangsan@example.com, shown as +861055500001, with Linphone/5.2 [31m
-dialled    055512345, which is +861055512345
+dialled    sip:055512345@example.com;user=phone, which is +861055512345
 callee     +861055512345, by trunk second
 direction  to a carrier
 

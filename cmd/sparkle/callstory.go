@@ -37,7 +37,7 @@ func printCallStory(w io.Writer, call admin.Call, now time.Time) {
 // headline is the call in a sentence.
 func headline(r *store.CallRecord, now time.Time) string {
 	who := cmp.Or(r.Caller.Address, "somebody who withholds the number")
-	text := fmt.Sprintf("%s: %s called %s: %s", day(r.Started), who, r.Dialled, callResult(r))
+	text := fmt.Sprintf("%s: %s called %s: %s", day(r.Started), who, bare(r.Dialled), callResult(r))
 	if r.Answered != nil {
 		text += ", " + talkTime(r, now)
 	}
@@ -120,10 +120,19 @@ func party(p store.CallParty) string {
 }
 
 func dialled(r *store.CallRecord) string {
-	if r.Number == "" || r.Number == r.Dialled {
+	if r.Number == "" || r.Number == bare(r.Dialled) {
 		return r.Dialled
 	}
 	return r.Dialled + ", which is " + r.Number
+}
+
+// bare is an address without its scheme and parameters.
+func bare(uri string) string {
+	for _, scheme := range []string{"sip:", "sips:", "tel:"} {
+		uri = strings.TrimPrefix(uri, scheme)
+	}
+	address, _, _ := strings.Cut(uri, ";")
+	return address
 }
 
 func directionText(direction string) string {
@@ -203,7 +212,10 @@ func endText(r *store.CallRecord) string {
 	if r.Answered == nil {
 		return "not answered: " + answerText(r.Status, r.Reason, r.Cause)
 	}
-	text := cmp.Or(endWords[r.EndedBy], cmp.Or(r.EndedBy, "the call ends"))
+	text := cmp.Or(endWords[r.EndedBy], r.EndedBy, "the call ends")
+	if r.EndedBy == "administrator" {
+		text = cmp.Or(r.Reason, text) // it says which one
+	}
 	if r.Cause != 0 {
 		text += " (" + causeText(r.Cause) + ")"
 	}

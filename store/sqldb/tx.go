@@ -99,7 +99,8 @@ const (
 		callee_user, callee_address, callee_shown, callee_trunk, callee_device,
 		ringing, answered, ended, status, reason, cause, ended_by, attempts, quality)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)
-		ON CONFLICT (id) DO UPDATE SET caller_address = excluded.caller_address, caller_shown = excluded.caller_shown,
+		ON CONFLICT (id) DO UPDATE SET call_id = excluded.call_id, trace_id = excluded.trace_id, direction = excluded.direction,
+		started = excluded.started, caller_user = excluded.caller_user, caller_address = excluded.caller_address, caller_shown = excluded.caller_shown,
 		caller_trunk = excluded.caller_trunk, caller_device = excluded.caller_device, dialled = excluded.dialled, number = excluded.number,
 		callee_user = excluded.callee_user, callee_address = excluded.callee_address, callee_shown = excluded.callee_shown,
 		callee_trunk = excluded.callee_trunk, callee_device = excluded.callee_device,

@@ -42,6 +42,7 @@ func end(r store.CallRecord, status int) store.CallRecord {
 func testCalls(t *testing.T, f *fixture) {
 	alice, bob := f.user("alice", "1003"), f.user("bob")
 	r := f.call(alice, "01055512345")
+	f.save(r)
 	if next := f.NewCallID(); next <= r.ID {
 		t.Errorf("after %x comes %x", r.ID, next)
 	}
