@@ -206,6 +206,86 @@ func TestSendFromEverywhere(t *testing.T) {
 	}
 }
 
+// TestCloseInHandler closes a pair at the first packet of a burst: that one is the
+// last.
+func TestCloseInHandler(t *testing.T) {
+	l := start(t, Config{Loops: 1}).Loop()
+	var pair *Pair // of the loop
+	got := 0
+	opened := open(t, l, loopback4, func([]byte, netip.AddrPort, int64) {
+		got++
+		pair.Close()
+	}, ignore)
+	p := newPhone(t, loopback4)
+	blocked := make(chan struct{})
+	l.Go(func() { pair = opened; <-blocked })
+	for range 50 {
+		p.send(opened.RTP, "late")
+	}
+	close(blocked)
+	for l.open.Load() > 0 {
+		l.Do(func() {})
+	}
+	l.Do(func() {
+		if got != 1 {
+			t.Errorf("%d packets were handed over", got)
+		}
+	})
+}
+
+// TestChurn opens and closes pairs on two loops while somebody sprays their ports:
+// nobody gets what was sent to another port, whose descriptor he may have now.
+func TestChurn(t *testing.T) {
+	const first, last = 52000, 52063
+	n := start(t, Config{Loops: 2, FirstPort: first, LastPort: last, Rest: time.Nanosecond})
+	p := newPhone(t, loopback4)
+	var stop atomic.Bool
+	var others sync.WaitGroup
+	defer others.Wait()
+	defer stop.Store(true)
+	others.Go(func() {
+		for !stop.Load() {
+			for port := uint16(first); port <= last; port++ {
+				_, _ = p.WriteToUDPAddrPort(fmt.Append(nil, port), netip.AddrPortFrom(loopback4, port))
+			}
+		}
+	})
+	var received atomic.Int64
+	var churn sync.WaitGroup
+	for i := range 4 {
+		churn.Go(func() {
+			for range 200 {
+				var local atomic.Int64
+				check := packets(func(b []byte, _ netip.AddrPort, _ int64) {
+					received.Add(1)
+					if port := local.Load(); port != 0 && string(b) != fmt.Sprint(port) {
+						t.Errorf("port %d got what was sent to %s", port, b)
+					}
+				})
+				pair, err := n.loops[i%2].Open(loopback4, check, packets(ignore))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				local.Store(int64(pair.RTP.Local().Port()))
+				for before := received.Load(); received.Load() < before+3; {
+					n.loops[i%2].Do(func() {})
+				}
+				pair.Close()
+			}
+		})
+	}
+	churn.Wait()
+	for i, l := range n.loops {
+		if open := l.open.Load(); open != 0 {
+			t.Errorf("%d sockets of loop %d are open", open, i)
+		}
+	}
+	if free := n.Free(loopback4); free != 32 {
+		t.Errorf("%d of 32 pairs are free", free)
+	}
+}
+
 // TestControl runs functions on the loop.
 func TestControl(t *testing.T) {
 	n := start(t, Config{Loops: 1})
@@ -326,6 +406,9 @@ func TestPanic(t *testing.T) {
 		}()
 		l.Do(func() { panic("mine") })
 	}()
+	if families, err := reg.Gather(); err != nil || len(families) != 5 {
+		t.Errorf("metrics are %v, %v", families, err)
+	}
 	if l.panics.Load() < 4 || len(culprits) != 0 {
 		t.Errorf("%d panics counted, %d more blamed", l.panics.Load(), len(culprits))
 	}

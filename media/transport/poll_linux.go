@@ -195,6 +195,10 @@ func (p *poller) resolve(l *Loop, n int) {
 // read reads one packet of a socket, or twice as many as the last time if it is
 // ready again at once, as in a burst of video. Others wait for one batch at most.
 func (p *poller) read(l *Loop, s *Socket) (received int) {
+	if !s.acquire() {
+		return 0
+	}
+	defer s.release()
 	if s.round+1 == p.round {
 		s.batch = min(2*max(1, s.batch), longestBatch)
 	} else {

@@ -70,10 +70,21 @@ func (l *Loop) Open(a netip.Addr, rtp, rtcp Handler) (*Pair, error) {
 		}
 		if !errors.Is(err, syscall.EADDRINUSE) {
 			ports.restore(port)
-			return nil, fmt.Errorf("open media ports on %v: %w", a, err)
+			return nil, fmt.Errorf("open media ports on %v%s: %w", a, advice(err), err)
 		}
 		ports.release(port) // another program has it: not again for a while
 	}
+}
+
+// advice says what to do when a port cannot be opened.
+func advice(err error) string {
+	switch {
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return " (it has to be an address of this machine)"
+	case errors.Is(err, syscall.EMFILE):
+		return " (allow the process more open files)"
+	}
+	return ""
 }
 
 // bind opens both sockets of a pair.
