@@ -97,7 +97,8 @@ type CallRecords interface {
 	// the last run left.
 	OpenCalls(ctx context.Context) ([]CallRecord, error)
 	Call(ctx context.Context, id int64) (CallRecord, error)
-	// ListCalls returns records newest first.
+	// ListCalls returns records newest first. context.DeadlineExceeded when Text
+	// would have to be looked for in too many: narrow Since.
 	ListCalls(ctx context.Context, q CallQuery) ([]CallRecord, error)
 	// ExportCalls calls fn for each record in the order of their IDs.
 	ExportCalls(ctx context.Context, q CallQuery, fn func(*CallRecord) error) error

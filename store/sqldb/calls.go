@@ -1,6 +1,7 @@
 package sqldb
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -19,6 +20,10 @@ import (
 // callClockSlack is how far the moment in a record's ID and its Started may lie
 // apart: the clock may step, and an ID is taken a little later.
 const callClockSlack = time.Hour
+
+// listCallsTime bounds a list: for a part of an address, every record is looked
+// at, about a million in a second.
+const listCallsTime = 10 * time.Second
 
 // NewCallID implements store.CallRecords.
 func (db *DB) NewCallID() int64 {
@@ -205,9 +210,11 @@ func (db *DB) ListCalls(ctx context.Context, q store.CallQuery) ([]store.CallRec
 		f.add(`id < ?`, q.Before)
 	}
 	query, args := f.query(`ORDER BY id DESC LIMIT ?`, min(q.Limit, maxFound))
+	ctx, cancel := context.WithTimeout(ctx, listCallsTime)
+	defer cancel()
 	found, err := db.calls(ctx, query, args...)
 	if err != nil {
-		return nil, fmt.Errorf("list calls: %w", err)
+		return nil, fmt.Errorf("list calls: %w", cmp.Or(ctx.Err(), err))
 	}
 	return found, nil
 }

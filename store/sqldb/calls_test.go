@@ -2,6 +2,8 @@ package sqldb
 
 import (
 	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -160,6 +162,16 @@ func (db *DB) countRows(t *testing.T, query string) (n int) {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// TestListCallsEnds says that time ran out, not what the engine says of it.
+func TestListCallsEnds(t *testing.T) {
+	db := openTest(t, Config{})
+	ctx, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	if _, err := db.ListCalls(ctx, store.CallQuery{Text: "nobody"}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("without time: %v", err)
+	}
 }
 
 // TestCallsAreNoBurden keeps at most maxCalls records in memory while the disk
