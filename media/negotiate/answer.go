@@ -19,7 +19,7 @@ func (s *State) WriteAnswer(from *State, l Locals) (*State, []byte, error) {
 	pair := s.pairing(from, len(s.remote.Lines))
 	next, text, err := s.answer(l, func(i int) *answered {
 		j := pair[i]
-		if j < 0 || !from.alive(j) || j >= len(from.plan.Streams) || !from.plan.Streams[j].Active {
+		if j < 0 || !from.alive(j) || !from.active(j) {
 			return nil
 		}
 		line := &from.remote.Lines[j]
@@ -38,7 +38,7 @@ func (s *State) WriteSame(l Locals) (*State, []byte, error) {
 		return nil, nil, fmt.Errorf("%w: no offer is pending", ErrState)
 	}
 	return s.answer(l, func(i int) *answered {
-		if i >= len(s.ours) || s.ours[i].refused {
+		if !s.active(i) {
 			return nil
 		}
 		return &answered{Media: &s.ours[i].Media, keying: s.ours[i].keying}
@@ -176,7 +176,7 @@ func (s *State) ReadAnswer(p *Profile, text []byte) (*State, error) {
 	if err := p.anyLive(r, offered); err != nil {
 		return nil, err
 	}
-	if err := p.checkAddresses(r, s.address); err != nil {
+	if err := p.checkAddresses(r); err != nil {
 		return nil, err
 	}
 	next := s.done()

@@ -6,10 +6,10 @@
 // A [State] is what one leg has agreed so far. It never changes; every step
 // gives the next one, so that an offer which failed leaves nothing behind:
 //
-//	caller, err = caller.ReadOffer(profile, sdp)                // the caller's INVITE
-//	branch, text, err = branch.WriteOffer(profile, caller, local) // to this branch
-//	branch, err = branch.ReadAnswer(profile, sdp)               // again for a later answer to the same offer
-//	caller, text, err = caller.WriteAnswer(branch, local)
+//	caller, err = caller.ReadOffer(profile, sdp)                   // the caller's INVITE
+//	branch, text, err = branch.WriteOffer(profile, caller, locals) // to this branch
+//	branch, err = branch.ReadAnswer(profile, sdp)                  // again for a later answer to the same offer
+//	caller, text, err = caller.WriteAnswer(branch, locals)
 //
 // After an answer, [State.Plan] has all that is needed to move the packets of
 // the leg, and [Join] how those of two legs become each other's.

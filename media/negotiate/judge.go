@@ -130,10 +130,8 @@ func (r *Remote) bundle() {
 }
 
 // checkAddresses refuses a description that would have us send to where media
-// does not belong. An address is only forgotten where ICE decides, and where it
-// is of the other IP family than ours: NAT64 is on the way, so the peer's packets
-// will tell.
-func (p *Profile) checkAddresses(r *Remote, ours netip.Addr) error {
+// does not belong. Where ICE decides, the address is only forgotten.
+func (p *Profile) checkAddresses(r *Remote) error {
 	for i := range r.Lines {
 		l := &r.Lines[i]
 		if !l.live() {
@@ -146,7 +144,7 @@ func (p *Profile) checkAddresses(r *Remote, ours netip.Addr) error {
 		if !ok && l.ICE == nil {
 			return fmt.Errorf("%w: m-line %d: media must not go to the address in it", ErrNotAcceptable, i+1)
 		}
-		if !ok || l.Address.IsValid() && l.Address.Addr().Is4() != ours.Unmap().Is4() {
+		if !ok {
 			l.Address, l.RTCP = netip.AddrPort{}, netip.AddrPort{}
 		}
 	}

@@ -17,6 +17,7 @@ func TestOtherNumbers(t *testing.T) {
 		a=rtpmap:97 H264/90000
 		a=fmtp:97 packetization-mode=1
 		a=rtcp-fb:97 nack pli
+		a=rtcp-fb:98 nack pli
 		a=imageattr:97 send [x=640,y=480]
 		a=imageattr:* recv [x=640,y=480]
 		a=framesize:96 640-480

@@ -88,7 +88,7 @@ func (o *offerer) source(from *State) []Line {
 		c, f := classify(w.proto)
 		lines[i] = Line{Media: w.Media, Proto: w.proto, class: c, profileF: f, keying: w.keying}
 		lines[i].Direction = SendRecv
-		if w.refused {
+		if !o.s.active(i) {
 			lines[i].refusal = ended
 		}
 	}

@@ -262,6 +262,64 @@ func TestOfferFromNobody(t *testing.T) {
 	if again != offer {
 		t.Errorf("the same again became\n%s", again)
 	}
+
+	noVideo := func(line string) string { return strings.Replace(line, "m=video 30002", "m=video 0", 1) }
+	caller, callee := call(t, audio+video, noVideo)
+	for _, l := range []*leg{caller, callee} {
+		expect(t, "what was agreed", only(l.makeOffer(nil), "m=v", "a=send"), "a=sendrecv", "m=video 0 RTP/AVP 96")
+	}
+}
+
+// TestKeying is that of the peer's first stream in use.
+func TestKeying(t *testing.T) {
+	l := newLeg(t, 1, lenient)
+	if _, ok := l.state.Keying(); ok {
+		t.Error("known before the peer said anything")
+	}
+	l.takeOffer(voice("RTP/SAVP") + "m=audio 4002 RTP/AVP 8\r\n")
+	if k, ok := l.state.Keying(); !ok || k != negotiate.Plain {
+		t.Errorf("keying %v", k)
+	}
+	ended := newLeg(t, 2, lenient)
+	ended.takeAnswer(phone(ended.makeOffer(nil), nil))
+	ended.takeOffer(strings.Replace(voice("RTP/AVP"), "4000", "0", 1))
+	if k, ok := ended.state.Keying(); !ok || k != negotiate.Plain {
+		t.Errorf("keying of nothing %v", k)
+	}
+}
+
+// TestEndEverything: a new offer may end all streams, and the other side hears so
+// (RFC 3264 §8.2).
+func TestEndEverything(t *testing.T) {
+	caller, callee := call(t, audio, nil)
+	caller.takeOffer(crlf(strings.Replace(audio, "4000", "0", 1)))
+	offer := callee.makeOffer(caller)
+	expect(t, "offer", only(offer, "m=", "a="), "m=audio 0 RTP/AVP 8")
+	callee.takeAnswer(phone(offer, nil))
+	expect(t, "answer", only(caller.makeAnswer(callee), "m=", "a="), "m=audio 0 RTP/AVP 8 0")
+	if callee.state.Plan().Held() || len(negotiate.Join(caller.state, callee.state)) != 0 {
+		t.Error("something is left")
+	}
+}
+
+// TestNothingInCommon: an answer that would refuse everything is none.
+func TestNothingInCommon(t *testing.T) {
+	caller, callee := call(t, audio, nil)
+	caller.takeOffer(crlf(strings.Replace(audio, "RTP/AVP 8 0", "RTP/AVP 18", 1)))
+	if _, _, err := caller.state.WriteAnswer(callee.state, caller.locals()); !errors.Is(err, negotiate.ErrNotAcceptable) {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestMissingLines: a peer that forgets lines gets as many as it has now; a line
+// that comes again has its place.
+func TestMissingLines(t *testing.T) {
+	caller, callee := call(t, audio+video, nil)
+	offered, answered := reoffer(t, caller, callee, audio, nil)
+	expect(t, "offer", only(offered, "m="), "m=audio 2000 RTP/AVP 8 0", "m=video 0 RTP/AVP 96")
+	expect(t, "answer", only(answered, "m="), "m=audio 1000 RTP/AVP 8 0")
+	offered, _ = reoffer(t, caller, callee, audio+video, nil)
+	expect(t, "offer", only(offered, "m="), "m=audio 2000 RTP/AVP 8 0", "m=video 2002 RTP/AVP 96")
 }
 
 // TestFork: every branch has its own leg, the caller is answered by one after
@@ -411,6 +469,15 @@ func TestNoPorts(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	l.makeOffer(nil)
+
+	caller, callee := call(t, audio, nil)
+	caller.takeOffer(crlf(audio))
+	_, _, err = caller.state.WriteAnswer(callee.state, negotiate.Locals{
+		Line: func(negotiate.Want) (negotiate.Local, error) { return negotiate.Local{}, exhausted },
+	})
+	if !errors.Is(err, exhausted) {
+		t.Errorf("%v", err)
+	}
 }
 
 // TestShortAnswer: m-lines that an answer leaves out are refused, and more than

@@ -65,18 +65,15 @@ var preference = [...]secure.Suite{
 
 // chooseCrypto picks one of the peer's offer: what is in use, else the best.
 func (m *memory) chooseCrypto(offered []secure.Crypto) secure.Crypto {
-	has := func(s secure.Suite) int {
-		return slices.IndexFunc(offered, func(c secure.Crypto) bool { return c.Suite == s })
+	return slices.MinFunc(offered, func(a, b secure.Crypto) int { return m.rank(a.Suite) - m.rank(b.Suite) })
+}
+
+// rank is small for what is better.
+func (m *memory) rank(s secure.Suite) int {
+	if s == m.suite {
+		return -1
 	}
-	if m.suite != secure.NoSuite && has(m.suite) >= 0 {
-		return offered[has(m.suite)]
-	}
-	for _, s := range preference {
-		if i := has(s); i >= 0 {
-			return offered[i]
-		}
-	}
-	return offered[0]
+	return slices.Index(preference[:], s)
 }
 
 // association tells whether the peer's description goes on with the DTLS

@@ -27,7 +27,11 @@ func (s *State) pairing(other *State, n int) []int {
 		}
 	}
 	match := func(i, j int, live bool) {
-		if pair[i] < 0 && j < len(taken) && !taken[j] && s.kind(i) == other.kind(j) && (!live || s.alive(i) && other.alive(j)) {
+		if i >= s.count() || j >= len(taken) || pair[i] >= 0 || taken[j] {
+			return
+		}
+		x, y := &s.remote.Lines[i], &other.remote.Lines[j]
+		if x.Kind == y.Kind && (!live || x.live() && y.live()) {
 			pair[i], taken[j] = j, true
 		}
 	}
@@ -44,27 +48,13 @@ func (s *State) pairing(other *State, n int) []int {
 	return pair
 }
 
-// count is how many m-lines the leg has.
+// count is how many m-lines the peer's last description has.
 func (s *State) count() int {
-	n := len(s.ours)
-	if s.remote != nil {
-		n = max(n, len(s.remote.Lines))
+	if s.remote == nil {
+		return 0
 	}
-	return n
-}
-
-// kind is what a line is now: as the peer told last, else as we did.
-func (s *State) kind(i int) string {
-	if s.remote != nil && i < len(s.remote.Lines) {
-		return s.remote.Lines[i].Kind
-	}
-	if i < len(s.ours) {
-		return s.ours[i].Kind
-	}
-	return ""
+	return len(s.remote.Lines)
 }
 
 // alive tells whether the peer's last description has the line in use.
-func (s *State) alive(i int) bool {
-	return s.remote != nil && i < len(s.remote.Lines) && s.remote.Lines[i].live()
-}
+func (s *State) alive(i int) bool { return i < s.count() && s.remote.Lines[i].live() }

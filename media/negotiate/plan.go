@@ -2,6 +2,7 @@ package negotiate
 
 import (
 	"net/netip"
+	"slices"
 
 	"github.com/sparkleim/sparkle/media/secure"
 )
@@ -138,7 +139,10 @@ func (s *State) agree(f formats) *Plan {
 // stream fills in all of a stream but its codecs.
 func (s *State) stream(st *Stream, l *Line, w *own) {
 	st.Active, st.Opaque = true, l.class == udptl
-	st.Local, st.Remote, st.RTCP, st.Mux = w.local, l.Address, l.RTCP, l.Mux && w.mux
+	st.Local, st.Mux = w.local, l.Mux && w.mux
+	if l.Address.Addr().Is4() == w.local.Address.Unmap().Is4() {
+		st.Remote, st.RTCP = l.Address, l.RTCP
+	} // else NAT64 is on the way, and the peer's packets will tell
 	if w.bundled {
 		st.Carrier, st.MID, st.MIDExt = s.carrier, w.mid, midID(w.Exts)
 	}
@@ -162,15 +166,10 @@ func (s *State) stream(st *Stream, l *Line, w *own) {
 	st.SSRCs = l.SSRCs
 }
 
-// agreedCrypto pairs the key of the peer with ours.
+// agreedCrypto pairs the key of the peer with ours of the same suite.
 func agreedCrypto(l *Line, w *own) (in, out secure.Crypto) {
 	in = l.Crypto[w.offered(l)]
-	for _, c := range w.crypto {
-		if c.Suite == in.Suite {
-			return in, c
-		}
-	}
-	return in, out
+	return in, w.crypto[slices.IndexFunc(w.crypto, func(c secure.Crypto) bool { return c.Suite == in.Suite })]
 }
 
 // agree notes how the line is keyed now.

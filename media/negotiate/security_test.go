@@ -232,10 +232,14 @@ func TestRoleStays(t *testing.T) {
 	if !l.stream(0).Client {
 		t.Error("nobody is the client")
 	}
-	for print, role := range map[string]string{"BB:BB:BB:BB": "a=setup:active", "DD:DD:DD:DD": "a=setup:passive"} {
+	for description, role := range map[string]string{
+		"a=fingerprint:sha-256 BB:BB:BB:BB":                     "a=setup:active",
+		"a=fingerprint:sha-256 DD:DD:DD:DD":                     "a=setup:passive",
+		"a=fingerprint:sha-256 BB:BB:BB:BB\na=tls-id:another_1": "a=setup:passive",
+	} {
 		again := *l
-		again.takeOffer(voice("UDP/TLS/RTP/SAVP", "a=setup:actpass", "a=fingerprint:sha-256 "+print))
-		expect(t, print, only(again.makeAnswer(other), "a=setup"), role)
+		again.takeOffer(voice("UDP/TLS/RTP/SAVP", "a=setup:actpass", description))
+		expect(t, description, only(again.makeAnswer(other), "a=setup"), role)
 	}
 }
 
@@ -321,4 +325,22 @@ func TestAddresses(t *testing.T) {
 			t.Errorf("%s: %v and %v, want %s and %s", test.name, s.Remote, s.RTCP, test.rtp, test.rtcp)
 		}
 	}
+	s, err := negotiate.New(1, relay).ReadOffer(&carrier, []byte(voice("RTP/AVP", "c=IN IP6 2001:db8::1")))
+	if err != nil || s.Remote().Lines[0].Address.String() != "[2001:db8::1]:4000" {
+		t.Errorf("who chooses our address cannot see the peer's: %v", err)
+	}
+}
+
+// TestOddPorts: an RTCP port that is not the one above is told (RFC 3605 §2.1).
+func TestOddPorts(t *testing.T) {
+	l := newLeg(t, 1, carrier)
+	locals := l.locals()
+	locals.Line = func(negotiate.Want) (negotiate.Local, error) {
+		return negotiate.Local{Address: netip.MustParseAddr("2001:db8::9"), RTP: 1000, RTCP: 1003}, nil
+	}
+	_, text, err := l.state.WriteOffer(&l.profile, nil, locals)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, "offer", only(string(text), "c=", "a=rtcp"), "c=IN IP6 2001:db8::9", "a=rtcp:1003")
 }

@@ -78,6 +78,11 @@ func (s *State) Rollback() *State {
 // Plan is what was agreed, nil before the first answer.
 func (s *State) Plan() *Plan { return s.plan }
 
+// active tells whether a line was agreed.
+func (s *State) active(i int) bool {
+	return s.plan != nil && i < len(s.plan.Streams) && s.plan.Streams[i].Active
+}
+
 // Remote is what the peer said last, nil before it said anything.
 func (s *State) Remote() *Remote { return s.remote }
 
@@ -108,7 +113,7 @@ func (s *State) ReadOffer(p *Profile, text []byte) (*State, error) {
 	if err := p.anyLive(r, s.remote == nil); err != nil {
 		return nil, err
 	}
-	if err := p.checkAddresses(r, s.address); err != nil {
+	if err := p.checkAddresses(r); err != nil {
 		return nil, err
 	}
 	next := s.next(theirs)
@@ -156,9 +161,11 @@ func (m *memory) number(list []Codec) {
 	}
 	known := slices.Grow(slices.Clone(m.numbers), len(list))
 	for _, c := range list {
-		if i := indexNumber(known, c.Number); i >= 0 {
+		switch i := indexNumber(known, c.Number); {
+		case c.Name == "": // a refused line need not say what its numbers mean
+		case i >= 0:
 			known[i] = c // the last word holds, should the peer break the rule
-		} else {
+		default:
 			known = append(known, c)
 		}
 	}
