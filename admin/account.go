@@ -40,8 +40,7 @@ func checkUser(u store.User) error {
 	return nil
 }
 
-// checkName returns ErrInvalid for a name that would need escaping in commands
-// and addresses.
+// checkName returns ErrInvalid for what cannot be the user part of an address.
 func checkName(what, name string) error {
 	if !usernameForm.MatchString(name) {
 		return invalid("%s %q: use 1 to 64 of a-z 0-9 . _ - and begin with a letter or digit", what, name)

@@ -190,8 +190,8 @@ func newCalls() (*calls, *callRecords, *border) {
 		}, &callRecords{all: []store.CallRecord{over, begun}}, &border{
 			out: map[string]bool{},
 			trunks: []trunk.Status{{
-				Trunk: store.Trunk{ID: 1, Name: "telco", Username: "u", Password: "correct horse", Version: 1, Gateways: []store.Gateway{{Name: "a", Address: "192.0.2.1"}}},
-				In:    1, Out: 2, Gateways: []trunk.GatewayStatus{{Name: "a", State: "up", Since: noon}},
+				Trunk:       store.Trunk{ID: 1, Name: "telco", Username: "u", Password: "correct horse", Version: 1, Gateways: []store.Gateway{{Name: "a", Address: "192.0.2.1"}}},
+				HasPassword: true, In: 1, Out: 2, Gateways: []trunk.GatewayStatus{{Name: "a", State: "up", Since: noon}},
 			}},
 			classes: []store.ClassOfService{{Name: "default", Deny: []string{"+"}, Version: 1}},
 		}

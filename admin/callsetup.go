@@ -125,11 +125,7 @@ func (a *API) setClass(ctx context.Context, in *struct {
 	Body store.ClassOfService
 }) (*reply[store.ClassOfService], error) {
 	in.Body.Name = in.Name
-	var set store.ClassOfService
-	err := checkName("class", in.Name)
-	if err == nil {
-		set, err = a.Trunks.SetClass(ctx, in.Body)
-	}
+	set, err := a.Trunks.SetClass(ctx, in.Body)
 	if err != nil {
 		return nil, a.problem(err)
 	}

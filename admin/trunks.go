@@ -72,9 +72,7 @@ func (a *API) registerTrunks(api huma.API) {
 }
 
 func trunkOf(s trunk.Status) Trunk {
-	t := Trunk{Trunk: s.Trunk, HasPassword: s.Trunk.Password != "", CallsIn: s.In, CallsOut: s.Out, State: notNil(s.Gateways)}
-	t.Trunk.Password = ""
-	return t
+	return Trunk{Trunk: s.Trunk, HasPassword: s.HasPassword, CallsIn: s.In, CallsOut: s.Out, State: notNil(s.Gateways)}
 }
 
 func (a *API) listTrunks(context.Context, *struct{}) (*reply[Page[Trunk]], error) {
@@ -112,13 +110,10 @@ func (a *API) setTrunk(ctx context.Context, in *struct {
 	if known, err := a.findTrunk(in.Name); err == nil {
 		t.ID = known.ID
 	}
-	err := checkName("trunk", in.Name)
-	if err == nil && hasControl(t.Password) {
-		err = invalid("password: use no control characters")
+	if hasControl(t.Password) {
+		return nil, a.problem(invalid("password: use no control characters"))
 	}
-	if err == nil {
-		t, err = a.Trunks.SetTrunk(ctx, t)
-	}
+	t, err := a.Trunks.SetTrunk(ctx, t)
 	if err != nil {
 		return nil, a.problem(err)
 	}

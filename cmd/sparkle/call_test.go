@@ -104,7 +104,7 @@ func (s *switchboard) Trunks() []trunk.Status {
 	var all []trunk.Status
 	trunks, _ := s.db.Trunks(context.Background())
 	for _, t := range trunks {
-		status := trunk.Status{Trunk: t, In: 1}
+		status := trunk.Status{Trunk: t, HasPassword: t.Password != "", In: 1}
 		for _, g := range t.Gateways {
 			state := "up"
 			if s.out[t.Name+"/"+g.Name] {
@@ -254,7 +254,7 @@ func TestTrunkCommands(t *testing.T) {
 	}
 	s.does(t, "trunk", "out", "telco", "b")
 	wantIn(t, s.does(t, "trunk", "list"), "1 of 2", "up")
-	s.does(t, "trunk", "out", "telco", "sip.telco.example")
+	s.does(t, "trunk", "out", "telco", "sip-telco-example")
 	wantIn(t, s.does(t, "trunk", "list"), "0 of 2", "down")
 	s.does(t, "trunk", "in", "telco", "b")
 	wantIn(t, s.does(t, "trunk", "change", "telco", "--max-calls", "30", "--inward", "+86=alice", "--srtp", "require"), "30", "require", "alice", "110 119")
@@ -290,10 +290,10 @@ func TestTrunkCommands(t *testing.T) {
 
 func TestParseGateway(t *testing.T) {
 	for in, want := range map[string]store.Gateway{
-		"sip.telco.example":      {Name: "sip.telco.example", Address: "sip.telco.example", Transport: "udp"},
-		"192.0.2.1:5080/tcp":     {Name: "192.0.2.1", Address: "192.0.2.1:5080", Transport: "tcp"},
+		"sip.telco.example":      {Name: "sip-telco-example", Address: "sip.telco.example", Transport: "udp"},
+		"192.0.2.1:5080/tcp":     {Name: "192-0-2-1", Address: "192.0.2.1:5080", Transport: "tcp"},
 		"v6=[2001:db8::1]/TLS":   {Name: "v6", Address: "[2001:db8::1]", Transport: "tls"},
-		"[2001:db8::1]:5061/udp": {Name: "2001:db8::1", Address: "[2001:db8::1]:5061", Transport: "udp"},
+		"[2001:db8::1]:5061/udp": {Name: "2001-db8--1", Address: "[2001:db8::1]:5061", Transport: "udp"},
 	} {
 		if got, err := parseGateway(in); err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
 			t.Errorf("%s: %+v, %v", in, got, err)

@@ -131,7 +131,7 @@ func readTrunk(cmd *cobra.Command, path string, t *admin.TrunkSetup) error {
 }
 
 // parseGateway reads [NAME=]HOST[:PORT][/TRANSPORT]. Without a name it is named
-// after its host.
+// after its host: sip-telco-example.
 func parseGateway(text string) (store.Gateway, error) {
 	name, rest, named := strings.Cut(text, "=")
 	if !named {
@@ -142,7 +142,7 @@ func parseGateway(text string) (store.Gateway, error) {
 	if h, _, err := net.SplitHostPort(address); err == nil {
 		host = h
 	}
-	g := store.Gateway{Name: cmp.Or(name, strings.Trim(host, "[]")), Address: address, Transport: cmp.Or(strings.ToLower(transport), "udp")}
+	g := store.Gateway{Name: cmp.Or(name, gatewayName(host)), Address: address, Transport: cmp.Or(strings.ToLower(transport), "udp")}
 	switch g.Transport {
 	case "udp", "tcp", "tls":
 	default:
@@ -152,6 +152,10 @@ func parseGateway(text string) (store.Gateway, error) {
 		return g, fmt.Errorf("--gateway %q: write [NAME=]HOST[:PORT][/TRANSPORT], such as sip.telco.example or a=192.0.2.1:5061/tls", text)
 	}
 	return g, nil
+}
+
+func gatewayName(host string) string {
+	return strings.NewReplacer(".", "-", ":", "-", "_", "-").Replace(strings.Trim(host, "[]"))
 }
 
 func (c *cli) trunkAdd() *cobra.Command {

@@ -13,9 +13,10 @@ import (
 
 // Status of a trunk.
 type Status struct {
-	store.Trunk
-	In, Out  int // calls at the moment
-	Gateways []GatewayStatus
+	store.Trunk      // without its password
+	HasPassword bool // one is stored
+	In, Out     int  // calls at the moment
+	Gateways    []GatewayStatus
 }
 
 // GatewayStatus is the state of one gateway.
@@ -104,7 +105,7 @@ func (g *group) end() {
 func (b *Border) Trunks() []Status {
 	var list []Status
 	for _, t := range b.all() {
-		s := Status{Trunk: t.Trunk}
+		s := Status{Trunk: t.Trunk, HasPassword: t.Password != ""}
 		s.Password = ""
 		s.In, s.Out = t.calls()
 		for _, g := range t.gateways {
