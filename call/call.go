@@ -1,7 +1,6 @@
 package call
 
 import (
-	"errors"
 	"fmt"
 	"log/slog"
 	"runtime/debug"
@@ -27,14 +26,16 @@ import (
 // Its methods take mu, and call the proxy only after they have given it back: the
 // proxy calls them in turn.
 type call struct {
-	service  *Service
-	callID   string
-	cseq     uint32 // of the INVITE
-	content  body   // of the INVITE
-	timer    sessionTimer
-	fork     proxy.Fork
-	sameName *call        // another one with the same Call-ID; behind Service.mu
-	deadline atomic.Int64 // when the session timer runs out, unix nanoseconds; 0: never
+	service   *Service
+	callID    string
+	cseq      uint32 // of the INVITE
+	content   body   // of the INVITE
+	anonymous bool   // the caller does not want to be known
+	timer     sessionTimer
+	fork      proxy.Fork
+	sameName  *call        // another one with the same Call-ID; behind Service.mu
+	deadline  atomic.Int64 // when the session timer runs out, unix nanoseconds; 0: never
+	patience  atomic.Int64 // when others are tried instead of those who ring; 0: never
 
 	mu       sync.Mutex
 	phase    phase
@@ -44,7 +45,11 @@ type call struct {
 	early    *branch   // whose early media the caller hears
 	answered *branch
 	route    route
-	stage    stage // that is tried now
+	stage    stage                   // that is tried now
+	ways     map[string]*trunk.Route // that targets stand for, by their Contact
+	known    map[store.UserID]string // addresses of the users that were tried
+	spent    []payer                 // who has a call outside because of this one
+	verdict  *server.Error           // for the caller when nobody could be tried
 	refused  map[*registrar.Target]refusals
 	ending   *ending // why it is being ended, when that is not the caller's or callee's doing
 	record   store.CallRecord
@@ -75,6 +80,7 @@ type party struct {
 type branch struct {
 	party
 	target  *registrar.Target
+	way     *trunk.Route // that target stands for, nil for a user's device
 	kind    deviceKind
 	keying  media.Keying // of our offer
 	x       exchange     // in the dialog with it
@@ -132,7 +138,7 @@ func (s *Service) ServeSIP(r *server.Request) {
 
 func (s *Service) newCall(r *server.Request, content body) *call {
 	return &call{
-		service: s, callID: r.CallID, cseq: r.CSeq, content: content,
+		service: s, callID: r.CallID, cseq: r.CSeq, content: content, anonymous: isAnonymous(r),
 		route: routeTo(&r.Recipient),
 		caller: party{
 			user: r.Sender.User, flow: r.Flow, name: wire.Header(r.Request, "From"), tag: r.FromTag,
@@ -156,26 +162,6 @@ func (c *call) begin(r *server.Request) {
 	c.advance(outcome{})
 }
 
-// advance goes on with the next stage; when there is none the caller gets the
-// best answer so far.
-func (c *call) advance(o outcome) {
-	c.mu.Lock()
-	next, more := c.route.next(o)
-	c.stage = next
-	c.mu.Unlock()
-	switch {
-	case !more:
-		c.fork.Extend(nil)
-	case next.trunk != nil:
-		c.callOut(*next.trunk)
-	default:
-		c.service.cfg.Proxy.Targets(&next.address, func(found registrar.Resolved) {
-			defer c.caught()
-			c.found(next, found)
-		})
-	}
-}
-
 // caught is deferred where the store calls instead of the chain: a panic costs
 // one call (DESIGN.md law 6).
 func (c *call) caught() {
@@ -183,94 +169,6 @@ func (c *call) caught() {
 		c.service.log.Error("a call panicked", "panic", fmt.Sprint(v), "trace", c.record.TraceID, "stack", string(debug.Stack()))
 		c.fork.End(&server.Error{Status: sip.StatusInternalServerError, Warning: "internal error, trace " + c.record.TraceID})
 	}
-}
-
-// found goes on when it is known whom an address means.
-func (c *call) found(at stage, found registrar.Resolved) {
-	switch {
-	case found.Err != nil:
-		c.fork.End(&server.Error{Status: sip.StatusServiceUnavailable, RetryAfter: 5})
-	case found.Found && !found.Disabled:
-		c.callUser(found)
-	case c.service.cfg.Border != nil && isNumber(at.address.User):
-		c.findTrunks(at)
-	default:
-		c.cannot(&server.Error{Status: sip.StatusNotFound})
-	}
-}
-
-// callUser rings the devices of a user.
-func (c *call) callUser(found registrar.Resolved) {
-	err := c.service.refuseMore(c.caller.user)
-	if err == nil {
-		c.mu.Lock()
-		c.meant(found)
-		err = c.prepare()
-		c.mu.Unlock()
-	}
-	if err != nil {
-		c.cannot(err)
-		return
-	}
-	c.fork.Extend(found.Targets)
-}
-
-// findTrunks looks for ways to a number that is not one of ours.
-func (c *call) findTrunks(at stage) {
-	ways, err := c.service.cfg.Border.Routes(c.payer(), dialled(at.address.User))
-	if err != nil {
-		c.cannot(asError(err))
-		return
-	}
-	c.mu.Lock()
-	c.route.detour(ways)
-	c.mu.Unlock()
-	c.advance(outcome{})
-}
-
-// callOut goes to a carrier.
-func (c *call) callOut(way trunk.Route) {
-	var err *server.Error
-	if !way.Emergency {
-		err = c.service.refuseMore(c.caller.user)
-	}
-	c.mu.Lock()
-	if err == nil {
-		err = c.prepare()
-	}
-	c.toCarrier(way)
-	c.mu.Unlock()
-	if err != nil {
-		c.cannot(err)
-		return
-	}
-	c.fork.Extend([]registrar.Target{c.service.cfg.Border.Target(way, c.payer(), c.attempted)})
-}
-
-// payer is who answers for a call to a carrier.
-func (c *call) payer() trunk.Caller {
-	return trunk.Caller{User: c.caller.user, Settings: store.CallSettings{User: c.caller.user}}
-}
-
-// cannot ends a stage that nobody could be tried in.
-func (c *call) cannot(err *server.Error) {
-	c.mu.Lock()
-	tried := len(c.branches) > 0
-	at := c.stage
-	c.mu.Unlock()
-	if tried {
-		c.advance(outcome{at, err.Status})
-		return
-	}
-	c.fork.End(err)
-}
-
-// asError is what a part that knows no calls answered, as the caller gets it.
-func asError(err error) *server.Error {
-	if e, ok := errors.AsType[*server.Error](err); ok {
-		return e
-	}
-	return &server.Error{Status: sip.StatusServiceUnavailable, RetryAfter: 5}
 }
 
 // ending is why a call is over.

@@ -61,9 +61,7 @@ func (c *call) inDialog(r *server.Request, from side) (w *refresh, then func(), 
 	case sip.INVITE, sip.UPDATE, sip.PRACK, sip.ACK:
 		return c.describe(r, b, from)
 	case sip.REFER:
-		if transfer := c.service.cfg.Transfer; transfer != nil {
-			err = transfer(c.of(b, from).user, r)
-		}
+		err = c.mayRefer(c.of(b, from).user, r)
 	}
 	return nil, then, err
 }

@@ -32,7 +32,8 @@ func (s *Service) HangUp(_ context.Context, id int64, by string) error {
 	return nil
 }
 
-// expire ends calls whose session timer ran out, once a second.
+// expire looks once a second for calls whose session timer ran out, and for those
+// that have rung for long enough.
 func (s *Service) expire(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -41,21 +42,30 @@ func (s *Service) expire(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			for _, c := range s.due(now) {
+			due, impatient := s.due(now)
+			for _, c := range due {
 				c.hangUp(ending{by: "session timer", cause: causeTimer, reason: "the session was not refreshed"})
+			}
+			for _, c := range impatient {
+				c.fork.MoveOn()
 			}
 		}
 	}
 }
 
-// due lists the calls whose time is up.
-func (s *Service) due(now time.Time) (due []*call) {
+// due lists the calls whose time is up: that of their session, and that of those
+// who ring.
+func (s *Service) due(now time.Time) (due, impatient []*call) {
+	at := now.UnixNano()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.byID {
-		if at := c.deadline.Load(); at != 0 && at <= now.UnixNano() {
+		if deadline := c.deadline.Load(); deadline != 0 && deadline <= at {
 			due = append(due, c)
 		}
+		if patience := c.patience.Load(); patience != 0 && patience <= at && c.patience.CompareAndSwap(patience, 0) {
+			impatient = append(impatient, c)
+		}
 	}
-	return due
+	return due, impatient
 }

@@ -11,6 +11,7 @@ type metrics struct {
 	live     prometheus.Gauge
 	started  *prometheus.CounterVec
 	ended    *prometheus.CounterVec
+	denied   *prometheus.CounterVec
 	setup    prometheus.Histogram
 	duration prometheus.Histogram
 	mos      prometheus.Histogram
@@ -27,6 +28,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		ended: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sparkle_call_ended_total", Help: "Calls that ended, by result.",
 		}, []string{"result"}),
+		denied: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sparkle_call_denied_total", Help: "Calls, diversions and transfers that somebody tried and may not, by why.",
+		}, []string{"why"}),
 		setup: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "sparkle_call_setup_seconds", Help: "From the INVITE to the first ringing or answer.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2, 5, 10},
@@ -41,7 +45,7 @@ func newMetrics(r prometheus.Registerer) *metrics {
 		}),
 	}
 	if r != nil {
-		r.MustRegister(m.live, m.started, m.ended, m.setup, m.duration, m.mos)
+		r.MustRegister(m.live, m.started, m.ended, m.denied, m.setup, m.duration, m.mos)
 	}
 	return m
 }

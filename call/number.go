@@ -1,11 +1,17 @@
 package call
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/emiago/sipgo/sip"
+	"github.com/sparkleim/sparkle/sip/wire"
+)
 
 // separators mean nothing in a telephone number (RFC 3966 §3).
-var separators = strings.NewReplacer("-", "", ".", "", "(", "", ")", "", "%2B", "+", "%2b", "+")
+var separators = strings.NewReplacer("-", "", ".", "", "(", "", ")", "")
 
-// dialled is the user part of a URI as the digits that were dialled.
+// dialled is the user part of a URI, without escapes, as the digits that were
+// dialled.
 func dialled(user string) string {
 	number, _, _ := strings.Cut(user, ";") // RFC 3261 §19.1.6: parameters of a telephone number
 	return separators.Replace(number)
@@ -22,3 +28,16 @@ func isNumber(user string) bool {
 	}
 	return number != ""
 }
+
+// telephone is the number in a URI as it was dialled, without escapes, separators
+// and parameters; of another address its user part.
+func telephone(u *sip.Uri) string {
+	user, _, _ := strings.Cut(wire.AOR(&sip.Uri{Scheme: "sip", User: u.User, Host: "-"}), "@")
+	if n := dialled(user); isNumber(n) {
+		return n
+	}
+	return strings.ToLower(user)
+}
+
+// isTelephone tells whether a URI may mean a telephone number.
+func isTelephone(u *sip.Uri) bool { return isNumber(telephone(u)) }

@@ -89,19 +89,50 @@ func (c *call) snapshot() *store.CallRecord {
 	return c.copyRecord()
 }
 
-// meant notes who was called. c.mu is held.
+// meant notes who was called. Where the call goes instead, that is told by the
+// attempts, and by who answers. c.mu is held.
 func (c *call) meant(found registrar.Resolved) {
-	c.record.Callee = store.CallParty{User: found.User.ID, Address: found.User.AOR(), Shown: found.User.AOR()}
+	address := found.User.AOR()
+	if c.known == nil {
+		c.known = make(map[store.UserID]string, 1)
+	}
+	c.known[found.User.ID] = address
+	if c.record.Callee.Address == "" {
+		c.record.Callee = store.CallParty{User: found.User.ID, Address: address, Shown: address}
+	}
 }
 
 // toCarrier notes that the call goes out. c.mu is held.
-func (c *call) toCarrier(way trunk.Route) {
-	c.record.Direction, c.record.Number, c.record.Caller.Shown = outward, way.Number, way.Shown
-	c.record.Callee = store.CallParty{Address: way.Number, Shown: way.Number, Trunk: way.Trunk}
+func (c *call) toCarrier(way *trunk.Route) {
+	if c.record.Direction == internal {
+		c.record.Direction, c.record.Caller.Shown = outward, way.Shown
+	}
+	c.record.Number = way.Number
+	if c.record.Callee.User == 0 && !c.stage.payer.diverted() {
+		c.record.Callee = calleeOutside(way)
+	}
 }
+
+func calleeOutside(way *trunk.Route) store.CallParty {
+	return store.CallParty{Address: way.Number, Shown: way.Number, Trunk: way.Trunk}
+}
+
+// diverted notes in the attempts that the call goes somewhere else. c.mu is held.
+func (c *call) diverted(why, from string, to *sip.Uri) {
+	now := time.Now()
+	c.record.Attempts = append(c.record.Attempts, store.CallAttempt{
+		Target: why + " of " + from + " to " + wire.URIString(to), Started: now, Ended: now,
+		Status: statusForwarded, Cause: causeNormal, Reason: wire.Reason(statusForwarded),
+	})
+}
+
+const statusForwarded = 181 // Call Is Being Forwarded
 
 // rings notes the first sign of life. c.mu is held.
 func (c *call) rings(status int) {
+	if status > sip.StatusTrying {
+		c.stage.rang = true
+	}
 	if c.record.Ringing != nil || status == sip.StatusTrying {
 		return
 	}
@@ -149,6 +180,12 @@ func (c *call) answeredBy(b *branch, res *sip.Response) {
 	c.rings(res.StatusCode)
 	now := time.Now()
 	c.record.Answered, c.record.Status, c.record.Reason = &now, res.StatusCode, res.Reason
+	if b.way != nil {
+		c.toCarrier(b.way)
+		c.record.Callee = calleeOutside(b.way)
+	} else if address := c.known[b.user]; b.user != c.record.Callee.User && address != "" {
+		c.record.Callee = store.CallParty{User: b.user, Address: address, Shown: address}
+	}
 	if agent := wire.Header(res, "User-Agent"); agent != "" {
 		c.record.Callee.Device = agent
 	} else {

@@ -47,6 +47,10 @@ type Config struct {
 	Relay   Relay
 	Records Records
 	Border  Border // nil: no carriers
+	Setup   Setup  // nil: nobody has settings, and there are no hunt groups
+	Users   Users  // nil: nobody has numbers
+
+	Domains []string // ours, the first one is that of users and hunt groups
 
 	// Local is the address of ours for the media of the peer of a flow; nil: the
 	// one that its signalling came to.
@@ -58,10 +62,6 @@ type Config struct {
 	MaxCalls       int           // at the same time, 0: no limit
 	MaxPerUser     int           // calls that one user may have made at the same time, 0: no limit
 	SessionExpires time.Duration // asked for when nobody else does (RFC 4028), at least 90 s; 0: 30 min
-
-	// Transfer tells why a user may not transfer as r, a REFER, asks; nil: he
-	// always may.
-	Transfer func(u store.UserID, r *server.Request) *server.Error
 
 	Log        *slog.Logger          // nil discards
 	Registerer prometheus.Registerer // nil registers nothing
@@ -76,6 +76,8 @@ type Service struct {
 	metrics *metrics
 	keyings keyings
 
+	settings *settings
+
 	closing atomic.Bool
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -84,6 +86,7 @@ type Service struct {
 	byID   map[int64]*call
 	byName map[string]*call     // by Call-ID; others of the same one hang on it
 	made   map[store.UserID]int // calls that a user makes at the moment
+	paying map[payer]int        // calls to carriers that somebody answers for
 	idle   chan struct{}        // closed when the last call has ended; nil while nobody waits
 }
 
@@ -94,6 +97,7 @@ func New(c Config) *Service {
 	s := &Service{
 		cfg: c, log: c.Log, metrics: newMetrics(c.Registerer),
 		byID: make(map[int64]*call), byName: make(map[string]*call), made: make(map[store.UserID]int),
+		paying: make(map[payer]int), settings: newSettings(c.Setup, c.Domains),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -105,9 +109,13 @@ func New(c Config) *Service {
 	return s
 }
 
-// Restore closes the records of calls that the last run left open: whoever was
-// talking then has no relay any more.
+// Restore reads the settings and hunt groups, and closes the records of calls that
+// the last run left open: whoever was talking then has no relay any more. Call it
+// before the first request.
 func (s *Service) Restore(ctx context.Context) error {
+	if err := s.settings.load(ctx); err != nil {
+		return err
+	}
 	open, err := s.cfg.Records.OpenCalls(ctx)
 	if err != nil {
 		return err
@@ -180,6 +188,7 @@ func (s *Service) leave(c *call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.byID, c.record.ID)
+	s.refund(c.spent)
 	if s.made[c.caller.user]--; s.made[c.caller.user] <= 0 {
 		delete(s.made, c.caller.user)
 	}

@@ -93,8 +93,8 @@ func (c *call) Request(i int, t *registrar.Target, e *wire.Edit) *server.Error {
 func (c *call) newBranch(t *registrar.Target) (b *branch, profile media.Profile, ok bool) {
 	s := c.service
 	b = &branch{party: party{user: t.User, flow: t.Flow, routes: t.Path}, target: t, attempt: -1}
-	if c.stage.trunk != nil {
-		profile = s.carrierProfile(t.Flow, c.stage.trunk.Media)
+	if b.way = c.wayOf(t); b.way != nil {
+		profile = s.carrierProfile(t.Flow, b.way.Media)
 		profile.Offer, ok = refusals(0).next(possible(&profile, false))
 		return b, profile, ok
 	}
@@ -370,7 +370,11 @@ func (c *call) declined(b *branch, res *sip.Response) (out *sip.Response, then f
 	case sip.StatusNotAcceptableHere, sip.StatusGlobalNotAcceptable, sip.StatusUnsupportedMediaType:
 		again = c.otherKeys(b)
 	}
-	if again == nil {
+	switch {
+	case again != nil:
+	case status < 400 || c.stage.group != nil && status >= 600:
+		return c.withdrawn(b, res)
+	default:
 		return res, nil
 	}
 	// It speaks for one offer, not for the device: anything else is better.
@@ -418,7 +422,7 @@ func (c *call) Exhausted(best int) bool {
 	c.mu.Lock()
 	at := c.stage
 	c.mu.Unlock()
-	c.advance(outcome{at, best})
+	c.settle(at, best)
 	return true
 }
 

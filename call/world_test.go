@@ -46,7 +46,7 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Config{Proxy: p, Relay: w.relay, Records: w.records, SRTP: media.Require}
+	c := Config{Proxy: p, Relay: w.relay, Records: w.records, SRTP: media.Require, Domains: []string{"example.com"}}
 	for _, f := range change {
 		f(&c)
 	}
@@ -100,7 +100,7 @@ func (w *world) Local(f *transport.Flow) (string, int) { return "192.0.2.1", int
 func (w *world) Resolve(u *sip.Uri, _ func(registrar.Resolved)) (registrar.Resolved, bool) {
 	targets, found := w.targets[u.User]
 	return registrar.Resolved{Found: found, Targets: targets,
-		User: store.User{ID: store.UserID(len(u.User)), Username: u.User, Domain: "example.com"}}, true
+		User: store.User{ID: store.UserID(u.User[0]), Username: u.User, Domain: "example.com"}}, true
 }
 
 func (w *world) ByContact(u *sip.Uri) (registrar.Target, bool) {
