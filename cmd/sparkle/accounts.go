@@ -39,8 +39,8 @@ type accounts struct {
 	md5    bool // passwords may be used with MD5
 
 	mu      sync.RWMutex
-	numbers map[string]store.UserID // who may call himself by which number
-	owned   map[store.UserID][]string
+	numbers map[string]store.UserID   // who may call himself by which number or username
+	owned   map[store.UserID][]string // never changed in place
 }
 
 func newAccounts(ctx context.Context, s accountStore, a forgetter, phones locations, domain string, algorithms []string) (*accounts, error) {
@@ -65,17 +65,16 @@ func newAccounts(ctx context.Context, s accountStore, a forgetter, phones locati
 	}
 }
 
-// learn replaces the numbers of a user.
+// learn replaces the numbers of a user, and his name.
 func (a *accounts) learn(u store.User) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.unlearn(u.ID)
-	for _, n := range u.Numbers {
+	owned := append(slices.Clone(u.Numbers), u.Username)
+	for _, n := range owned {
 		a.numbers[n] = u.ID
 	}
-	if len(u.Numbers) > 0 {
-		a.owned[u.ID] = u.Numbers
-	}
+	a.owned[u.ID] = owned
 }
 
 // unlearn needs the lock.
@@ -92,6 +91,20 @@ func (a *accounts) owns(id store.UserID, number string) bool {
 	defer a.mu.RUnlock()
 	owner, known := a.numbers[number]
 	return known && owner == id
+}
+
+// Numbers implements call.Users.
+func (a *accounts) Numbers(id store.UserID) []string {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.owned[id]
+}
+
+// Owner implements call.Users.
+func (a *accounts) Owner(name string) store.UserID {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	return a.numbers[name]
 }
 
 // changed tells everybody that an account is not what it was.

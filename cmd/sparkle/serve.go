@@ -77,7 +77,7 @@ func newServer(cfg *configs.Config, log *slog.Logger) (*Server, error) {
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, build := range []func() error{
 		s.checkHost, s.buildStore, s.buildTransport, s.buildAuth, s.buildRegistrar,
-		s.buildProxy, s.buildChat, s.buildCalls, s.buildChain, s.buildAccounts, s.buildAdmin,
+		s.buildProxy, s.buildChat, s.buildAccounts, s.buildCalls, s.buildChain, s.buildAdmin,
 	} {
 		if err := build(); err != nil {
 			s.closeStore()
@@ -199,6 +199,7 @@ func (s *Server) buildCalls() (err error) {
 	c := s.cfg.Calls
 	s.calls = call.New(call.Config{
 		Proxy: s.proxy, Relay: call.EngineRelay(s.media), Records: s.store, Local: s.mediaAddress,
+		Setup: s.store, Users: s.accounts, Domains: s.names(),
 		SRTP: policy, Loopback: true,
 		MaxCalls: c.Max, MaxPerUser: c.MaxPerUser, SessionExpires: c.SessionExpires,
 		Log: s.part("call"), Registerer: s.metrics,
