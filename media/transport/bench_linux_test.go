@@ -71,6 +71,7 @@ func BenchmarkVoice(b *testing.B) {
 	const streams, every = 400, 20 * time.Millisecond
 	l := start(b, Config{Loops: 1}).Loop()
 	sink, source := newPhone(b, loopback4), newPhone(b, loopback4)
+	_ = sink.SetReadBuffer(4 << 20) // its goroutine may have to wait
 	ports := callsTo(b, l, streams, sink.addr())
 	began := time.Now()
 	delays := make(chan []time.Duration)

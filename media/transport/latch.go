@@ -118,7 +118,18 @@ func (l *Latch) reachable() bool {
 		return false
 	}
 	a := l.sdp.Addr()
-	return l.kind == Strict || !a.IsPrivate() || !l.signalled.IsValid() || l.signalled.IsPrivate() || l.signalled.IsLoopback()
+	return l.kind == Strict || !hidden(a) || !l.signalled.IsValid() || hidden(l.signalled)
+}
+
+// hidden tells whether an address means another host, or none, when it is seen
+// from another network.
+func hidden(a netip.Addr) bool {
+	if a.Is4() {
+		if b := a.As4(); b[0] == 100 && b[1]&0xc0 == 64 { // RFC 6598 §7: 100.64.0.0/10, behind a carrier's NAT
+			return true
+		}
+	}
+	return a.IsPrivate() || a.IsUnspecified() || a.IsLoopback() || a.IsLinkLocalUnicast()
 }
 
 // Remote is where to send, false when nobody may be sent to: the peer's address
@@ -187,7 +198,7 @@ func (l *Latch) rankOf(from netip.AddrPort) rank {
 		return nobody
 	case from.Addr() == l.signalled:
 		return signaller
-	case l.sdp.Addr().IsUnspecified() || l.sdp.Addr().IsPrivate():
+	case hidden(l.sdp.Addr()):
 		return stranger
 	}
 	return nobody

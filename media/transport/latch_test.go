@@ -12,6 +12,7 @@ var (
 	peer      = netip.MustParseAddrPort("203.0.113.10:4000")
 	peerOther = netip.MustParseAddrPort("203.0.113.10:4444") // another port of its host
 	private   = netip.MustParseAddrPort("192.168.1.10:4000") // as it knows itself behind its NAT
+	shared    = netip.MustParseAddrPort("100.64.0.10:4000")  // the same behind a carrier's
 	nat       = netip.MustParseAddrPort("203.0.113.20:5000") // as the world knows it
 	natOther  = netip.MustParseAddrPort("203.0.113.20:5555")
 	roaming   = netip.MustParseAddrPort("203.0.113.30:6000") // in another network
@@ -112,6 +113,13 @@ func TestLatch(t *testing.T) {
 		}},
 		{"user: an address that is unspecified", Learn, anywhere, nat.Addr(), []happening{
 			{0, 'p', nat, 1, true, nat},
+		}},
+		{"user: behind the NAT of a carrier", Learn, shared, nat.Addr(), []happening{
+			{0, 'p', nat, 1, true, nat},
+		}},
+		{"user: behind the same NAT as we", Learn, private, private.Addr(), []happening{
+			{0, 'p', attacker, 1, false, private},
+			{10 * ms, 'p', private, 1, true, private},
 		}},
 		{"user: a stranger without a sequence", Learn, private, nat.Addr(), []happening{
 			{0, 'p', attacker, 1, false, nowhere},

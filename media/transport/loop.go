@@ -130,10 +130,17 @@ func (l *Loop) serve() (ended bool) {
 func (l *Loop) panicked(value any) {
 	l.panics.Add(1)
 	l.network.log.Error("media handler failed", "value", value, "stack", string(debug.Stack()))
-	if h := l.current; h != nil && l.network.config.Panicked != nil {
-		l.current = nil
-		l.network.config.Panicked(h, value)
+	h := l.current
+	l.current = nil
+	if h == nil || l.network.config.Panicked == nil {
+		return
 	}
+	defer func() {
+		if v := recover(); v != nil {
+			l.network.log.Error("media handler could not be stopped", "value", v)
+		}
+	}()
+	l.network.config.Panicked(h, value)
 }
 
 // woke notes that n datagrams may be there.

@@ -176,6 +176,31 @@ func TestBurst(t *testing.T) {
 	}
 }
 
+// TestOverload lets more wait than a socket holds: what comes afterwards is served
+// as if nothing had been.
+func TestOverload(t *testing.T) {
+	l := start(t, Config{Loops: 1}).Loop()
+	got := make(chan string, 20000)
+	flooded := open(t, l, loopback4, func(b []byte, _ netip.AddrPort, _ int64) { got <- string(b) }, ignore)
+	p := newPhone(t, loopback4)
+	blocked := make(chan struct{})
+	l.Go(func() { <-blocked })
+	for range cap(got) {
+		p.send(flooded.RTP, "flood")
+	}
+	close(blocked)
+	for range 10 { // the first may find the socket full
+		for len(got) > 0 {
+			<-got
+		}
+		l.Do(func() {})
+	}
+	p.send(flooded.RTP, "word")
+	for text := ""; text != "word"; {
+		text = await(t, got)
+	}
+}
+
 // TestSendFromEverywhere closes a socket while others send by it, and opens new
 // ones that may get its descriptor: what was sent through the old one must not
 // leave from the new one.
@@ -218,7 +243,8 @@ func TestCloseInHandler(t *testing.T) {
 	}, ignore)
 	p := newPhone(t, loopback4)
 	blocked := make(chan struct{})
-	l.Go(func() { pair = opened; <-blocked })
+	l.Do(func() { pair = opened })
+	l.Go(func() { <-blocked }) // so that the burst waits in the socket
 	for range 50 {
 		p.send(opened.RTP, "late")
 	}
@@ -376,7 +402,10 @@ func TestLoopChoice(t *testing.T) {
 func TestPanic(t *testing.T) {
 	culprits := make(chan Handler, 1)
 	reg := prometheus.NewRegistry()
-	l := start(t, Config{Loops: 1, Metrics: reg, Panicked: func(h Handler, _ any) { culprits <- h }}).Loop()
+	l := start(t, Config{Loops: 1, Metrics: reg, Panicked: func(h Handler, _ any) {
+		culprits <- h
+		panic("and again")
+	}}).Loop()
 	bad := &failing{}
 	wrong, err := l.Open(loopback4, bad, bad)
 	if err != nil {
