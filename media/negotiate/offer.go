@@ -14,6 +14,9 @@ func (s *State) WriteOffer(p *Profile, from *State, l Locals) (*State, []byte, e
 	if s.phase != stable {
 		return nil, nil, fmt.Errorf("%w: an offer is pending", ErrState)
 	}
+	if from != nil && from.remote == nil {
+		from = nil // it has nothing to say yet
+	}
 	next := s.next(mine)
 	o := offerer{p: p, s: next}
 	lines, err := o.lines(from)
@@ -77,7 +80,7 @@ func (o *offerer) lines(from *State) ([]own, error) {
 // source is what to offer, as lines of a peer.
 func (o *offerer) source(from *State) []Line {
 	switch {
-	case from != nil && from.remote != nil:
+	case from != nil:
 		o.webRTC = from.remote.webRTC()
 		return from.remote.Lines
 	case len(o.s.ours) == 0:

@@ -263,6 +263,11 @@ func TestOfferFromNobody(t *testing.T) {
 		t.Errorf("the same again became\n%s", again)
 	}
 
+	silent, asked := newLeg(t, 1, carrier), newLeg(t, 1, carrier)
+	if got := asked.makeOffer(silent); got != offer {
+		t.Errorf("from who has said nothing\n%s", got)
+	}
+
 	noVideo := func(line string) string { return strings.Replace(line, "m=video 30002", "m=video 0", 1) }
 	caller, callee := call(t, audio+video, noVideo)
 	for _, l := range []*leg{caller, callee} {

@@ -46,12 +46,19 @@ type Profile struct {
 	Allowed func(netip.AddrPort) bool
 }
 
-// Routable tells whether media may go to a: neither loopback, link-local
-// (where clouds have their metadata), multicast, broadcast nor unspecified.
+// Routable tells whether media may go to a: neither loopback, link-local,
+// multicast, broadcast, unspecified, nor where clouds tell their secrets.
 func Routable(a netip.Addr) bool {
 	a = a.Unmap().WithZone("")
-	return a.IsValid() && !a.IsLoopback() && !a.IsLinkLocalUnicast() && !a.IsMulticast() && !a.IsUnspecified() &&
-		a != netip.AddrFrom4([4]byte{255, 255, 255, 255}) && !thisNetwork.Contains(a)
+	if !a.IsValid() || a.IsUnspecified() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsMulticast() {
+		return false
+	}
+	switch a.String() {
+	case "255.255.255.255",
+		"fd00:ec2::254", "100.100.100.200": // metadata that is not on link-local addresses
+		return false
+	}
+	return !thisNetwork.Contains(a)
 }
 
 func (p *Profile) allows(to netip.AddrPort) bool {

@@ -266,6 +266,7 @@ func TestLyingAddresses(t *testing.T) {
 		"loopback of IPv6":      at("IP6 ::1"),
 		"mapped loopback":       at("IP6 ::ffff:127.0.0.1"),
 		"metadata of a cloud":   at("IP4 169.254.169.254"),
+		"metadata over IPv6":    at("IP6 fd00:ec2::254"),
 		"link-local IPv6":       at("IP6 fe80::1"),
 		"this network":          at("IP4 0.1.2.3"),
 		"multicast":             at("IP4 233.252.0.1/127"),
