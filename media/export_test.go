@@ -1,13 +1,16 @@
 package media
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // OnLoop runs f where the packets of the session are handled.
 func (s *Session) OnLoop(f func()) { s.worker.loop.Do(f) }
 
-// Break makes the next packet that is relayed to the leg's peer fail.
+// Break makes the next packet of the leg's peer fail.
 func (l *Leg) Break() {
-	l.session.OnLoop(func() { l.streams[0].rewriter = nil })
+	l.session.OnLoop(func() { l.streams[0].peer = &stream{} })
 }
 
 // Handled lets f hand packets to the first port of a leg, on the loop.
@@ -18,4 +21,9 @@ func (s *Session) Handled(l *Leg, f func(handle func(b []byte, from netip.AddrPo
 		})
 	})
 	return result
+}
+
+// Listen looks after the leg as the loop would some time from now.
+func (l *Leg) Listen(later time.Duration) {
+	l.session.OnLoop(func() { l.listen(l.session.engine.network.Now() + int64(later)) })
 }

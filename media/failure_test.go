@@ -2,6 +2,9 @@ package media_test
 
 import (
 	"testing"
+	"time"
+
+	"github.com/pion/rtcp"
 
 	"github.com/sparkleim/sparkle/media"
 )
@@ -14,7 +17,7 @@ func TestPanicEndsOneSession(t *testing.T) {
 	broken := newCall(t, e, newPhone(t, sdesPhone, "audio"), newPhone(t, plainPhone))
 	neighbour := newCall(t, e, newPhone(t, sdesPhone, "audio"), newPhone(t, plainPhone))
 	broken.talk(5)
-	broken.b.Break()
+	broken.a.Break()
 	broken.caller.lines[0].send(1)
 	if ev := broken.events.await(t, media.EventFailed); ev.Text == "" {
 		t.Error("an event without a text")
@@ -56,5 +59,57 @@ func TestLossAndOrder(t *testing.T) {
 				t.Errorf("%d lost, want about 10", r.Lost)
 			}
 		})
+	}
+}
+
+// TestSilence tells of a peer from whom nothing comes, once, and again when it
+// was heard in between.
+func TestSilence(t *testing.T) {
+	e := newEngine(t)
+	c := newCall(t, e, newPhone(t, plainPhone, "audio"), newPhone(t, sdesPhone))
+	c.talk(5)
+	c.b.Listen(59 * time.Second)
+	c.a.Listen(61 * time.Second)
+	c.a.Listen(62 * time.Second)
+	if ev := c.events.await(t, media.EventSilent); ev.Leg != c.a || ev.Text == "" {
+		t.Errorf("event %+v", ev)
+	}
+	c.talk(5)
+	c.a.Listen(59 * time.Second)
+	c.b.Listen(61 * time.Second)
+	if ev := c.events.await(t, media.EventSilent); ev.Leg != c.b {
+		t.Error("the other leg was told of")
+	}
+	c.a.Listen(61 * time.Second)
+	if ev := c.events.await(t, media.EventSilent); ev.Leg != c.a {
+		t.Error("who was heard again was not told of")
+	}
+	if n := len(c.events.list); n != 3 {
+		t.Errorf("%d events", n)
+	}
+}
+
+// TestSilenceOnHold has patience with a peer that is not to send, and hears the
+// reports of one that sends nothing else.
+func TestSilenceOnHold(t *testing.T) {
+	e := newEngine(t)
+	c := newCall(t, e, newPhone(t, plainPhone, "audio"), newPhone(t, sdesPhone))
+	c.talk(5)
+	c.caller.lines[0].direction, c.callee.lines[0].direction = "sendonly", "recvonly"
+	c.exchange(c.caller, c.callee, c.a, c.b)
+	c.b.Listen(59 * time.Minute)
+	c.b.Listen(61 * time.Minute)
+	if ev := c.events.await(t, media.EventSilent); ev.Leg != c.b {
+		t.Errorf("event %+v", ev)
+	}
+	c.callee.lines[0].report(&rtcp.ReceiverReport{SSRC: c.callee.lines[0].ssrc})
+	c.callee.lines[0].send(1) // comes after the report, and goes nowhere
+	for c.b.Report()[0].Dropped["held"] == 0 {
+	}
+	c.b.Listen(59 * time.Minute)
+	c.b.Listen(62 * time.Minute)
+	c.events.await(t, media.EventSilent)
+	if n := len(c.events.list); n != 2 {
+		t.Errorf("%d events", n)
 	}
 }

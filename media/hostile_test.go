@@ -11,6 +11,7 @@ import (
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
+	"github.com/pion/srtp/v3"
 	"github.com/sparkleim/sparkle/media"
 )
 
@@ -188,10 +189,24 @@ func TestMoves(t *testing.T) {
 	from := c.caller.lines[0]
 	old := from.media
 	moved, control := openPair(c.caller)
-	moved.lines, moved.seal, moved.open = old.lines, old.seal, old.open
+	key := []byte(from.inUse[1])
+	moved.mu.Lock()
+	moved.lines, moved.seal = old.lines, old.seal
+	moved.open = from.context(key[:16], key[16:], srtp.ProtectionProfileAeadAes128Gcm)
+	moved.mu.Unlock()
 	control.lines = old.lines
-	time.Sleep(600 * time.Millisecond) // the old address must have been silent for half a second
 	from.media = moved
-	c.speak(from, c.callee.lines[0], 5)
-	c.speak(c.callee.lines[0], from, 5)
+	begun := time.Now()
+	for pace := time.Tick(20 * time.Millisecond); time.Since(begun) < patience; <-pace {
+		c.speak(from, c.callee.lines[0], 1) // authentic, wherever it comes from
+		c.speak(c.callee.lines[0], from, 1) // to the old address or the new one
+		moved.mu.Lock()
+		followed := moved.taken > 0
+		moved.mu.Unlock()
+		if followed {
+			c.speak(c.callee.lines[0], from, 5)
+			return
+		}
+	}
+	t.Fatal("the relay never followed")
 }

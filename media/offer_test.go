@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/netip"
 	"testing"
-	"time"
 
 	"github.com/sparkleim/sparkle/media"
 )
@@ -368,14 +367,5 @@ func TestExhaustion(t *testing.T) {
 	b.Rollback()
 	if u := e.Usage(); u.Ports != 0 {
 		t.Errorf("%d ports in use, want none", u.Ports)
-	}
-}
-
-// TestSilence tells of a peer from whom nothing comes.
-func TestSilence(t *testing.T) {
-	e := newEngine(t, func(c *media.Config) { c.Silence = 100 * time.Millisecond })
-	c := newCall(t, e, newPhone(t, plainPhone, "audio"), newPhone(t, plainPhone))
-	if ev := c.events.await(t, media.EventSilent); ev.Leg != c.a && ev.Leg != c.b || ev.Text == "" {
-		t.Errorf("event %+v", ev)
 	}
 }

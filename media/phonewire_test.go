@@ -63,6 +63,7 @@ type wire struct {
 	ready   chan struct{} // closed when keys are there
 	bad     atomic.Int64  // packets that did not verify
 
+	taken      int
 	mu         sync.Mutex // of the lines as far as they change what is read, and
 	seal, open *srtp.Context
 }
@@ -112,6 +113,7 @@ func (w *wire) read() {
 		}
 		w.mu.Lock()
 		w.take(b[:n])
+		w.taken++
 		w.mu.Unlock()
 	}
 }
