@@ -18,8 +18,9 @@ const maxRelaxed = 1 << 17
 const maxCalls = 1 << 15
 
 // callPatience is how much longer than other relaxed operations a call record
-// may wait: a second has to do for both and the commit. Of ten records in one
-// transaction each costs half of what it would in a transaction of its own.
+// may wait: a second has to do for both and the commit. Company is what it waits
+// for: a save takes about 24 µs of a processor with 14 in a transaction, 14 µs
+// with 35 and 11 µs with 140 (BenchmarkSaveCall).
 const callPatience = 500 * time.Millisecond
 
 type cursorKey struct {
