@@ -45,13 +45,13 @@ type call struct {
 	early    *branch   // whose early media the caller hears
 	answered *branch
 	route    route
-	stage    stage                   // that is tried now
-	ways     map[string]*trunk.Route // that targets stand for, by their Contact
-	known    map[store.UserID]string // addresses of the users that were tried
-	spent    []payer                 // who has a call outside because of this one
-	verdict  *server.Error           // for the caller when nobody could be tried
-	refused  map[*registrar.Target]refusals
-	ending   *ending // why it is being ended, when that is not the caller's or callee's doing
+	stage    stage                       // that is tried now
+	ways     map[string]*trunk.Route     // that targets stand for, by their Contact
+	known    map[store.UserID]string     // addresses of the users that were tried
+	spent    []payer                     // who has a call outside because of this one
+	verdict  *server.Error               // for the caller when nobody could be tried
+	retries  map[*registrar.Target]retry // of devices that are asked again, by the target that named them first
+	ending   *ending                     // why it is being ended, when that is not the caller's or callee's doing
 	record   store.CallRecord
 }
 
@@ -82,10 +82,11 @@ type branch struct {
 	target  *registrar.Target
 	way     *trunk.Route // that target stands for, nil for a user's device
 	kind    deviceKind
-	keying  media.Keying // of our offer
-	x       exchange     // in the dialog with it
-	told    [3][]byte    // the last description that each side was sent, by side
-	attempt int          // its index in the record, -1: it is not one
+	manner  manner    // of our offer
+	shift   uint32    // how far the CSeq of the caller's requests is ahead at the device, see retry.go
+	x       exchange  // in the dialog with it
+	told    [3][]byte // the last description that each side was sent, by side
+	attempt int       // its index in the record, -1: it is not one
 	failed  bool
 	acked   bool // a 2xx that cannot be used was acknowledged and ended
 }
@@ -213,6 +214,9 @@ func (c *call) originate(method string, b *branch, to side, hs ...sip.Header) {
 	if method != "ACK" {
 		sender.cseq++
 		cseq = sender.cseq
+	}
+	if to == callee {
+		cseq += b.shift
 	}
 	name := sender.name
 	c.mu.Unlock()

@@ -59,11 +59,14 @@ func (c *call) inDialog(r *server.Request, from side) (w *refresh, then func(), 
 			then = func() { c.hungUp(r, from) }
 		}
 	case sip.INVITE, sip.UPDATE, sip.PRACK, sip.ACK:
-		return c.describe(r, b, from)
+		w, then, err = c.describe(r, b, from)
 	case sip.REFER:
 		err = c.mayRefer(c.of(b, from).user, r)
 	}
-	return nil, then, err
+	if w == nil && err == nil && from == caller && b.shift != 0 {
+		w = &refresh{call: c, branch: b, from: from, method: r.Method, cseq: r.CSeq, original: r}
+	}
+	return w, then, err
 }
 
 // hungUp closes a call that one side has ended.
@@ -130,7 +133,8 @@ func (c *call) broken(why string) (then func()) {
 	return func() { c.hangUp(ending{by: "media", cause: 65, reason: why}) }
 }
 
-// refresh watches one request inside a dialog: a re-INVITE, UPDATE, PRACK or ACK.
+// refresh watches one request inside a dialog: a re-INVITE, UPDATE, PRACK or ACK,
+// and any other one whose sequence number is another one at the device.
 type refresh struct {
 	call     *call
 	branch   *branch
@@ -147,12 +151,18 @@ func (w *refresh) Request(_ int, _ *registrar.Target, e *wire.Edit) *server.Erro
 	if w.edit {
 		setEditBody(e, w.original.Request, w.text)
 	}
+	if w.from == caller {
+		w.branch.shiftRequest(e, w.method, w.cseq, wire.Header(w.original.Request, "RAck"))
+	}
 	return nil
 }
 
 // Response sees the answer, or an offer to a re-INVITE without one.
 func (w *refresh) Response(_ int, res *sip.Response) *sip.Response {
 	c, b := w.call, w.branch
+	if w.from == caller {
+		b.shiftResponse(res, w.method, w.cseq)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.phase == over {

@@ -74,7 +74,7 @@ type Service struct {
 	cfg     Config
 	log     *slog.Logger
 	metrics *metrics
-	keyings keyings
+	habits  habits
 
 	settings *settings
 

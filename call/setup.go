@@ -35,7 +35,7 @@ func (c *call) prepare() *server.Error {
 	if err := c.caller.leg.TakeOffer(c.content.sdp); err != nil {
 		return refusalOf(err)
 	}
-	s.keyings.learn(deviceKind{c.caller.user, c.record.Caller.Device}, c.caller.leg.Keying())
+	s.habits.learn(deviceKind{c.caller.user, c.record.Caller.Device}, mannerOf(c.caller.leg.Keying()))
 	return nil
 }
 
@@ -72,6 +72,7 @@ func (c *call) Request(i int, t *registrar.Target, e *wire.Edit) *server.Error {
 	if !ok {
 		return c.refuse(b, media.ErrInsecure)
 	}
+	b.shiftRequest(e, sip.INVITE, c.cseq, "")
 	b.leg = c.session.NewLeg(profile)
 	e.Add = c.timer.ask(e.Add)
 	if c.content.sdp == nil {
@@ -89,20 +90,22 @@ func (c *call) Request(i int, t *registrar.Target, e *wire.Edit) *server.Error {
 }
 
 // newBranch makes a branch to a target; ok is false when it has refused every
-// keying that there is.
+// manner that there is.
 func (c *call) newBranch(t *registrar.Target) (b *branch, profile media.Profile, ok bool) {
 	s := c.service
 	b = &branch{party: party{user: t.User, flow: t.Flow, routes: t.Path}, target: t, attempt: -1}
 	if b.way = c.wayOf(t); b.way != nil {
 		profile = s.carrierProfile(t.Flow, b.way.Media)
-		profile.Offer, ok = refusals(0).next(possible(&profile, false))
-		return b, profile, ok
+		manners(&profile)[0].apply(&profile)
+		return b, profile, true
 	}
 	b.kind = deviceKind{t.User, t.Device.UserAgent}
 	b.attempt = c.try(t)
 	profile = s.profile(t.Flow)
-	profile.Offer, ok = s.keyings.choose(b.kind, &profile, isBrowser(t.Flow), c.refused[sameDevice(c.refused, t)])
-	b.keying = profile.Offer
+	before := c.retries[c.firstOf(t)]
+	b.shift = before.times
+	b.manner, ok = s.habits.choose(b.kind, &profile, before.refused)
+	b.manner.apply(&profile)
 	return b, profile, ok
 }
 
@@ -153,6 +156,7 @@ func (c *call) fail(b *branch, status int, reason string) {
 func (c *call) Response(i int, res *sip.Response) *sip.Response {
 	c.mu.Lock()
 	b := c.branches[i]
+	b.shiftResponse(res, sip.INVITE, c.cseq)
 	var then func()
 	switch status := res.StatusCode; {
 	case status < 200:
@@ -297,7 +301,7 @@ func (c *call) answer(b *branch, res *sip.Response, lasts time.Duration) {
 		}
 	}
 	if c.content.sdp != nil && b.kind.user != 0 {
-		c.service.keyings.learn(b.kind, b.leg.Keying())
+		c.service.habits.learn(b.kind, b.manner)
 	}
 	c.refreshed(lasts)
 	c.answeredBy(b, res)
@@ -317,7 +321,7 @@ func (c *call) refreshed(lasts time.Duration) {
 // perhaps asked again with other keys. c.mu is held.
 func (c *call) unusable(b *branch, res *sip.Response, err error) (out *sip.Response, then func()) {
 	c.fail(b, sip.StatusNotAcceptableHere, err.Error())
-	again := c.otherKeys(b)
+	again := c.otherManner(b)
 	return c.failureOf(res, sip.StatusNotAcceptableHere), func() {
 		c.dismiss(b)
 		if again != nil {
@@ -365,10 +369,10 @@ func (c *call) declined(b *branch, res *sip.Response) (out *sip.Response, then f
 	case statusTooSmall:
 		if c.timer.inserted != 0 {
 			c.timer.inserted = 0 // RFC 4028 §7.3 is for those who asked
-			again = b.target
+			again = c.again(b, nothing)
 		}
 	case sip.StatusNotAcceptableHere, sip.StatusGlobalNotAcceptable, sip.StatusUnsupportedMediaType:
-		again = c.otherKeys(b)
+		again = c.otherManner(b)
 	}
 	switch {
 	case again != nil:
@@ -379,35 +383,6 @@ func (c *call) declined(b *branch, res *sip.Response) (out *sip.Response, then f
 	}
 	// It speaks for one offer, not for the device: anything else is better.
 	return c.failureOf(res, sip.StatusTemporarilyUnavailable), func() { c.fork.Extend([]registrar.Target{*again}) }
-}
-
-// otherKeys tells whom to ask again after an offer was refused, nil when nothing
-// else can be offered. c.mu is held.
-func (c *call) otherKeys(b *branch) *registrar.Target {
-	if b.kind == (deviceKind{}) || c.content.sdp == nil {
-		return nil // a carrier says what it takes; without an offer nothing was refused
-	}
-	if c.refused == nil {
-		c.refused = make(map[*registrar.Target]refusals)
-	}
-	first := sameDevice(c.refused, b.target)
-	c.refused[first] = c.refused[first].with(b.keying)
-	profile := c.service.profile(b.target.Flow)
-	if _, ok := c.service.keyings.choose(b.kind, &profile, isBrowser(b.target.Flow), c.refused[first]); !ok {
-		return nil
-	}
-	return b.target
-}
-
-// sameDevice finds the target under which the refusals of a device are kept: the
-// first that named it.
-func sameDevice(refused map[*registrar.Target]refusals, t *registrar.Target) *registrar.Target {
-	for first := range refused {
-		if first.User == t.User && first.Instance == t.Instance && first.Device.ID == t.Device.ID && wire.EqualURI(&first.Contact, &t.Contact) {
-			return first
-		}
-	}
-	return t
 }
 
 // Failed ends a branch that said nothing.
