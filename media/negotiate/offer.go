@@ -165,10 +165,10 @@ func (o *offerer) keying(m *memory) Keying {
 
 // proto is the transport of a new line. Who only prefers SRTP offers it under
 // RTP/AVP, which no peer refuses (RFC 8643 §3.1). The F of feedback is kept only
-// where the other side's peer wrote it by choice: browsers always do, and many
-// phones know no profile that has it.
+// where the other side's peer wrote it by choice: browsers, and who does DTLS,
+// always do, and many phones know no profile that has it.
 func (o *offerer) proto(k Keying, from *Line) string {
-	feedback := from.profileF && !o.webRTC
+	feedback := from.profileF && from.class != tls && !o.webRTC
 	switch {
 	case k == DTLS && (o.p.ICE && o.p.Mux || o.s.carrier >= 0):
 		return tls.proto(true) // a browser knows no other (RFC 8827 §6.5)
