@@ -35,7 +35,7 @@ func (p *Profile) key(l *Line) (Keying, refusal) {
 	}
 	switch {
 	case l.class != tls && l.class != udptl && p.Secure && len(l.Crypto) > 0:
-		return SDES, taken // under RTP/AVP too: RFC 8643 §3.1
+		return SDES, taken // under RTP/AVP too: RFC 8643 §3.2
 	case l.class != udptl && len(l.Prints) > 0 && l.Setup == "holdconn":
 		return Plain, noConnection
 	case l.class != udptl && len(l.Prints) > 0:
@@ -61,8 +61,8 @@ func relayedKind(l *Line) bool {
 
 // strongPrints leaves the fingerprints by SHA-2 (RFC 8122 §5).
 func strongPrints(list []string) []string {
-	return slices.DeleteFunc(slices.Clone(list), func(print string) bool {
-		hash, _, _ := strings.Cut(strings.ToLower(print), " ")
+	return slices.DeleteFunc(slices.Clone(list), func(value string) bool {
+		hash, _, _ := strings.Cut(strings.ToLower(value), " ")
 		return hash != "sha-256" && hash != "sha-384" && hash != "sha-512"
 	})
 }

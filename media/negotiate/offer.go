@@ -156,7 +156,7 @@ func (o *offerer) keying(m *memory) Keying {
 	case o.s.carrier >= 0 || m.agreed && m.keying == DTLS:
 		return DTLS
 	case !o.p.Secure && o.p.Offer == SDES:
-		return Plain // RFC 4568 §10.1: no key in the clear
+		return Plain // RFC 4568 §8.3: no key in the clear
 	case m.agreed && m.keying == SDES && o.p.Secure:
 		return SDES
 	}
@@ -171,7 +171,7 @@ func (o *offerer) proto(k Keying, from *Line) string {
 	feedback := from.profileF && from.class != tls && !o.webRTC
 	switch {
 	case k == DTLS && (o.p.ICE && o.p.Mux || o.s.carrier >= 0):
-		return tls.proto(true) // a browser knows no other (RFC 8827 §6.5)
+		return tls.proto(true) // what browsers write (RFC 9429 §5.1.2)
 	case k == Plain || o.p.SRTP == Prefer:
 		return avp.proto(feedback)
 	case k == DTLS:
@@ -226,7 +226,7 @@ func (o *offerer) freshMID(i int) string {
 // else the other side's, else a free one.
 func (o *offerer) number(i int, m *memory, from *Line, w *Media) numbering {
 	var used [128]bool
-	if o.s.carrier >= 0 { // RFC 9143 §9.1: a number means one thing in a bundle
+	if o.s.carrier >= 0 { // RFC 9143 §9.1.1: a number means one thing in a bundle
 		for j := range o.s.memory {
 			if j != i {
 				for _, c := range o.s.memory[j].numbers {

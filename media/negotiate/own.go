@@ -77,7 +77,7 @@ func (m *memory) rank(s secure.Suite) int {
 }
 
 // association tells whether the peer's description goes on with the DTLS
-// association that there is (RFC 8842 §4).
+// association that there is (RFC 8842 §3.1).
 func (m *memory) association(l *Line) bool {
 	return m.agreed && m.keying == DTLS && m.tlsID == l.TLSID && slices.Equal(m.prints, l.Prints)
 }

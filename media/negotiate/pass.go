@@ -29,7 +29,7 @@ func passes(l sdp.Line) bool {
 }
 
 // renumberedLines gives lines for another leg: those that begin with a payload
-// number (RFC 6064 §5, RFC 6236 §3.1) get that leg's.
+// number (RFC 6064, RFC 6236 §3.1) get that leg's.
 func renumberedLines(lines []sdp.Line, numbers numbering) []sdp.Line {
 	out := make([]sdp.Line, 0, len(lines))
 	for _, l := range lines {

@@ -34,7 +34,7 @@ type Stream struct {
 	Outbound secure.Crypto // SDES: what we encrypt with
 	// Client tells for DTLS that we send the ClientHello; Prints are what the
 	// certificate of the peer must match, one of them. Other prints, another role
-	// or another TLSID than before want a new association (RFC 8842 §4).
+	// or another TLSID than before want a new association (RFC 8842 §3.1).
 	Client bool
 	Prints []string
 	TLSID  string

@@ -38,7 +38,7 @@ const (
 type Profile struct {
 	SRTP   Policy
 	Offer  Keying // in offers of ours; answers take what is offered, within SRTP
-	Secure bool   // signalling is encrypted: keys may be in the description (RFC 4568 §10.1)
+	Secure bool   // signalling is encrypted: keys may be in the description (RFC 4568 §8.3)
 	ICE    bool   // offer ICE-lite; answers do ICE whenever it is offered
 	Mux    bool   // offer rtcp-mux; answers take it whenever it is offered
 	// Allowed says whether media may go to an address and port of the peer's

@@ -71,8 +71,14 @@ func (s *section) take(l sdp.Line) {
 		return
 	}
 	switch name, value := l.Attribute(); name {
-	case "sendrecv", "sendonly", "recvonly", "inactive":
-		s.direction, s.directed = directions[name], true
+	case "sendrecv":
+		s.direction, s.directed = SendRecv, true
+	case "sendonly":
+		s.direction, s.directed = Sends, true
+	case "recvonly":
+		s.direction, s.directed = Receives, true
+	case "inactive":
+		s.direction, s.directed = Inactive, true
 	case "fingerprint":
 		s.prints = append(s.prints[:len(s.prints):len(s.prints)], value)
 	case "setup":
@@ -86,28 +92,26 @@ func (s *section) take(l sdp.Line) {
 	}
 }
 
-var directions = map[string]Direction{"sendrecv": SendRecv, "sendonly": Sends, "recvonly": Receives, "inactive": Inactive}
-
 // read takes an m-line apart; session has what it inherits.
 func (l *Line) read(m *sdp.Media, session section, peerLite bool) {
 	*l = Line{Media: Media{Kind: strings.ToLower(m.Kind), Formats: m.Formats}, Proto: m.Proto, Port: m.Port}
 	l.class, l.profileF = classify(m.Proto)
-	own := section{}
+	told := section{}
 	for _, line := range m.Lines {
-		own.take(line)
-		l.take(line, &own)
+		told.take(line)
+		l.take(line, &told)
 	}
 	if l.class != unknown && l.class != udptl {
 		l.Codecs = readCodecs(m)
 	}
-	if l.Port == 0 && own.bundleOnly { // RFC 9143 §6: the port of the bundle is its own
+	if l.Port == 0 && told.bundleOnly { // RFC 9143 §6: the port of the bundle is its own
 		l.Port = 9
 	}
-	own.inherit(session)
-	l.Prints, l.Setup, l.TLSID = own.prints, own.setup, own.tlsID
-	l.Mux = l.Mux || own.muxOnly
-	l.addresses(&own)
-	l.ice(&own, peerLite)
+	told.inherit(session)
+	l.Prints, l.Setup, l.TLSID = told.prints, told.setup, told.tlsID
+	l.Mux = l.Mux || told.muxOnly
+	l.addresses(&told)
+	l.ice(&told, peerLite)
 }
 
 // inherit fills in what the session says for all its m-lines.
@@ -139,7 +143,7 @@ func (s *section) inherit(session section) {
 }
 
 // take reads what only an m-line has.
-func (l *Line) take(line sdp.Line, own *section) {
+func (l *Line) take(line sdp.Line, told *section) {
 	if passes(line) {
 		l.pass = append(l.pass, line)
 		return
@@ -149,13 +153,13 @@ func (l *Line) take(line sdp.Line, own *section) {
 	}
 	switch name, value := line.Attribute(); name {
 	case "rtcp":
-		own.rtcp = value
+		told.rtcp = value
 	case "rtcp-mux":
 		l.Mux = true
 	case "rtcp-mux-only": // RFC 8858
-		own.muxOnly = true
+		told.muxOnly = true
 	case "bundle-only":
-		own.bundleOnly = true
+		told.bundleOnly = true
 	case "rtcp-rsize":
 		l.RSize = true
 	case "rtcp-fb":
@@ -167,7 +171,7 @@ func (l *Line) take(line sdp.Line, own *section) {
 			l.Crypto = append(l.Crypto, c)
 		}
 	case "candidate":
-		own.candidate(value)
+		told.candidate(value)
 	case "mid":
 		l.MID = value
 	case "extmap":
