@@ -44,6 +44,7 @@ type outgoing struct {
 	call      Call
 	tag       string
 	seq       uint32
+	proof     []sip.Header // credentials of the INVITE
 	request   *sip.Request // nil: this session came from outside
 	client    *transaction.Client
 	given     bool // hung up before it was answered
@@ -82,6 +83,7 @@ func (s *Session) invite(credentials []sip.Header) *sip.Request {
 	if credentials == nil && o.call.Authorize != nil {
 		credentials = o.call.Authorize(nil, "INVITE", wire.URIString(&o.call.URI))
 	}
+	o.proof = credentials
 	supported := "timer"
 	if o.call.Reliable {
 		supported = "100rel, timer"

@@ -35,6 +35,7 @@ type Dialog struct {
 	inviteOut, inviteIn bool
 	updateOut, updateIn bool
 
+	proof   []sip.Header // credentials of our last INVITE, which its ACK shows again
 	ack     *sip.Request // to the INVITE numbered ackSeq, repeated with its 2xx
 	ackSeq  uint32
 	repeats []*repeat // 2xx of ours without ACK
@@ -52,7 +53,7 @@ func (s *Session) dialogOfResponse(tag string, res *sip.Response) *Dialog {
 	o := &s.outgoing
 	d := &Dialog{
 		s: s, localTag: o.tag, remoteTag: tag, local: o.call.From, remote: o.call.To,
-		target: o.call.URI, localSeq: o.seq, flow: o.call.Flow,
+		target: o.call.URI, localSeq: o.seq, flow: o.call.Flow, proof: o.proof,
 	}
 	d.routes = append(d.routes, o.call.Routes...)
 	d.learn(res)

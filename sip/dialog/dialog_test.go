@@ -502,6 +502,39 @@ func TestChallenges(t *testing.T) {
 	}
 }
 
+// A challenged BYE is sent again with the answer, and the ACK shows what its
+// INVITE has shown (RFC 3261 §13.2.2.4).
+func TestChallengesInsideADialog(t *testing.T) {
+	story(t, "BYE and ACK", func(t *testing.T, w *world) {
+		w.b.answering(Events{})
+		var seen []string
+		serve := func(in *transaction.Incoming, tx *transaction.Server, accept func()) {
+			proof := wire.Header(in.Request, "Authorization")
+			seen = append(seen, string(in.Method)+" "+proof)
+			if tx != nil && proof != "right "+string(in.Method) {
+				_ = tx.Respond(wire.NewResponse(in.Request, 401, "", wire.H("WWW-Authenticate", "Digest")))
+				return
+			}
+			accept()
+		}
+		w.b.guard = serve
+		s := w.call(Events{Answered: acking}, func(call *Call) {
+			call.Authorize = func(challenge *sip.Response, method, _ string) []sip.Header {
+				if challenge == nil {
+					return nil
+				}
+				return []sip.Header{wire.H("Authorization", "right "+method)}
+			}
+		})
+		pass(3 * time.Second)
+		s.Do(func() { s.HangUp("") })
+		pass(time.Second)
+		if got := strings.Join(seen, ", "); got != "INVITE , INVITE right INVITE, ACK right INVITE, BYE , BYE right BYE" {
+			t.Errorf("the callee saw %s", got)
+		}
+	})
+}
+
 // Route sets and targets, RFC 3261 §12.2.1.1.
 func TestRequestInsideADialog(t *testing.T) {
 	u := &UA{}

@@ -43,6 +43,7 @@ type node struct {
 	inbox chan parcel
 
 	accept func(in *transaction.Incoming, tx *transaction.Server)
+	guard  func(in *transaction.Incoming, tx *transaction.Server, pass func()) // sees everything before; nil: nobody
 }
 
 type parcel struct {
@@ -121,13 +122,22 @@ func (n *node) pump() {
 
 // Request is the node as the user of its layer.
 func (n *node) Request(in *transaction.Incoming) {
-	if in.Method == sip.ACK {
-		n.Serve(in, nil)
+	var tx *transaction.Server
+	if in.Method != sip.ACK {
+		var err error
+		if tx, err = in.Begin(); err != nil {
+			return
+		}
+	}
+	if n.guard != nil {
+		n.guard(in, tx, func() { n.take(in, tx) })
 		return
 	}
-	tx, err := in.Begin()
+	n.take(in, tx)
+}
+
+func (n *node) take(in *transaction.Incoming, tx *transaction.Server) {
 	switch {
-	case err != nil:
 	case in.ToTag == "" && n.accept != nil:
 		n.accept(in, tx)
 	default:

@@ -20,12 +20,13 @@ var ErrOver = errors.New("dialog: the session is over")
 
 // exchange is a request of ours inside a dialog and what waits for its answer.
 type exchange struct {
-	method    string
-	content   Content
-	headers   []sip.Header
-	then      func(*sip.Response, error)
-	seq       uint32
-	challenge int // how often it was challenged
+	method     string
+	content    Content
+	headers    []sip.Header
+	then       func(*sip.Response, error)
+	seq        uint32
+	challenges int          // how often it was challenged
+	proof      []sip.Header // the answer to the last challenge
 }
 
 // Send sends a request inside the dialog. then is told its final response or
@@ -62,7 +63,14 @@ func (d *Dialog) exchange(x *exchange) {
 }
 
 func (d *Dialog) transmit(x *exchange, f *transport.Flow) {
-	hs := append(x.headers[:len(x.headers):len(x.headers)], d.credentials(x.method, nil)...)
+	proof := x.proof
+	if proof == nil {
+		proof = d.credentials(x.method, nil)
+	}
+	if x.method == "INVITE" {
+		d.proof = proof
+	}
+	hs := append(x.headers[:len(x.headers):len(x.headers)], proof...)
 	req := d.request(x.method, x.seq, f, x.content, hs)
 	strand := d.s.strand
 	d.s.ua.cfg.Transactions.Send(req, f, func(_ *transaction.Client, res *sip.Response, err error) {
@@ -88,38 +96,49 @@ func (d *Dialog) credentials(method string, challenge *sip.Response) []sip.Heade
 	return authorize(challenge, method, wire.URIString(&uri))
 }
 
-// finished takes the final response to a request of ours.
+// finished takes the final response to a request of ours, or the error instead.
 func (d *Dialog) finished(x *exchange, res *sip.Response, err error) {
-	if res != nil && isChallenge(res.StatusCode) && x.challenge < maxChallenges {
-		if hs := d.credentials(x.method, res); hs != nil {
-			x.challenge++
-			d.exchange(x)
-			return
-		}
-	}
-	if x.method == "INVITE" && res != nil && res.StatusCode < 300 && x.seq == d.ackSeq {
+	ok := res != nil && res.StatusCode < 300
+	invite, update := x.method == "INVITE", x.method == "UPDATE"
+	switch {
+	case d.challenged(x, res):
+		return
+	case invite && ok && x.seq == d.ackSeq:
 		d.acknowledgeAgain()
 		return
 	}
-	d.inviteOut = d.inviteOut && x.method != "INVITE"
-	d.updateOut = d.updateOut && x.method != "UPDATE"
-	if res != nil && res.StatusCode < 300 && (x.method == "INVITE" || x.method == "UPDATE") {
+	d.inviteOut = d.inviteOut && !invite
+	d.updateOut = d.updateOut && !update
+	if ok && (invite || update) && d.s.phase != over {
 		d.refreshTarget(res)
 		d.startTimer(res)
 	}
-	if x.method == "INVITE" && res != nil && res.StatusCode < 300 {
+	if ok && invite {
+		d.ackSeq = x.seq
 		if d.s.phase == over {
-			d.ackSeq = x.seq
 			d.Ack(Content{})
 			return
 		}
-		d.ackSeq = x.seq
 	}
 	x.then(res, err)
 	if x.method != "BYE" && d.lost(x.method, res, err) {
 		d.bye("") // RFC 3261 §12.2.1.2
 		d.s.ended(d, End{Cause: "no answer"})
 	}
+}
+
+// challenged sends a request again with credentials, where its response asks for
+// some that we have.
+func (d *Dialog) challenged(x *exchange, res *sip.Response) bool {
+	if res == nil || !isChallenge(res.StatusCode) || x.challenges >= maxChallenges {
+		return false
+	}
+	if x.proof = d.credentials(x.method, res); x.proof == nil {
+		return false
+	}
+	x.challenges++
+	d.exchange(x)
+	return true
 }
 
 // lost tells whether what became of a request means that the peer is gone
@@ -143,8 +162,7 @@ func (d *Dialog) Ack(c Content) {
 		if err != nil {
 			return // the 2xx is repeated and asks again
 		}
-		// RFC 3261 §13.2.2.4: the credentials of the INVITE
-		d.ack = d.request("ACK", seq, f, c, d.credentials("ACK", nil))
+		d.ack = d.request("ACK", seq, f, c, d.proof) // RFC 3261 §13.2.2.4
 		d.described(c, d.ack)
 		d.acknowledgeAgain()
 	})

@@ -3,8 +3,8 @@ package trunk
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
-	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
@@ -217,8 +217,6 @@ func order(all []*gateway, pick func(int) int) []*gateway {
 	return ordered
 }
 
-func draw(n int) int { return rand.IntN(n) }
-
 // lookUp finds the addresses of the gateway and remembers them; the old ones
 // stay when the name servers do not answer. It blocks.
 func (b *Border) lookUp(ctx context.Context, g *gateway) error {
@@ -271,8 +269,9 @@ func (b *Border) dial(hop transport.Hop, then func(*transport.Flow, error)) {
 // certified tells whether the peer of a flow has shown a certificate of this
 // gateway: one that names its host in the subjectAltName, as a SIP URI without
 // user or as a DNS name, and not by a wildcard (RFC 5922 §7.1 and §7.2).
-func (g *gateway) certified(f *transport.Flow) bool {
-	state := f.TLS()
+func (g *gateway) certified(f *transport.Flow) bool { return g.shownBy(f.TLS()) }
+
+func (g *gateway) shownBy(state *tls.ConnectionState) bool {
 	if state == nil || len(state.VerifiedChains) == 0 || len(state.PeerCertificates) == 0 {
 		return false
 	}

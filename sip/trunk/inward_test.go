@@ -79,9 +79,11 @@ func TestCallIn(t *testing.T) {
 	story(t, "nobody answers inside", one, func(t *testing.T, w *world) {
 		c := w.carrier(first, "UDP")
 		for inside, outside := range map[int]int{486: 486, 404: 404, 302: 480, 407: 403, 503: 503} {
-			w.pickUp = func(_ *server.Request, s *dialog.Session) {
-				s.Reject(inside, "", wire.H("Contact", "<sip:x@y>"), wire.H("Reason", "Q.850;cause=17"))
-			}
+			w.change(func() {
+				w.pickUp = func(_ *server.Request, s *dialog.Session) {
+					s.Reject(inside, "", wire.H("Contact", "<sip:x@y>"), wire.H("Reason", "Q.850;cause=17"))
+				}
+			})
 			status := 0
 			c.call("+86105559999", failing(&status))
 			pass(time.Second)

@@ -14,7 +14,7 @@ import (
 // How many digits a number has: the country code and 15 at most (ITU-T E.164
 // §6), and not so few that it must be something else.
 const (
-	leastDigits = 5
+	leastDigits = 7
 	mostDigits  = 15
 )
 

@@ -240,14 +240,17 @@ func (c *carrier) Request(in *transaction.Incoming) {
 	}
 	c.keep(in.Request)
 	tx, err := in.Begin()
+	c.w.mu.Lock()
+	answer, other := c.answer, c.other
+	c.w.mu.Unlock()
 	switch {
 	case err != nil:
 	case in.ToTag != "":
 		c.Serve(in, tx)
 	case in.Method == sip.INVITE:
-		c.answer(in, tx)
-	case c.other != nil:
-		if res := c.other(in); res != nil {
+		answer(in, tx)
+	case other != nil:
+		if res := other(in); res != nil {
 			_ = tx.Respond(res)
 		}
 	default:
@@ -326,10 +329,13 @@ type calls struct{ w *world }
 
 func (c calls) ServeSIP(r *server.Request) {
 	w := c.w
+	w.mu.Lock()
 	w.rang = append(w.rang, r)
-	s := w.inside.Accept(r.Incoming, r.Transaction(), nil, w.pickedUp, nil)
-	if w.pickUp != nil {
-		s.Do(func() { w.pickUp(r, s) })
+	pickUp, on := w.pickUp, w.pickedUp
+	w.mu.Unlock()
+	s := w.inside.Accept(r.Incoming, r.Transaction(), nil, on, nil)
+	if pickUp != nil {
+		s.Do(func() { pickUp(r, s) })
 		return
 	}
 	s.Do(func() { s.Fork().Accept(dialog.SDP([]byte("inside"))) })
@@ -483,8 +489,31 @@ func (w *world) ask(from, over, method string) (status int) {
 	return status
 }
 
+// change does something to what others read meanwhile.
+func (w *world) change(f func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	f()
+}
+
 // pass lets time go by, and everything happen that it brings.
 func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
+}
+
+func dialogEvents() dialog.Events { return dialog.Events{Answered: acking} }
+
+func headerWithoutTag(m sip.Message, name string) string {
+	value, _, _ := strings.Cut(wire.Header(m, name), ";tag=")
+	return value
+}
+
+func mustURI(t *testing.T, s string) sip.Uri {
+	t.Helper()
+	u, err := wire.ParseURI(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
 }
