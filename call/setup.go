@@ -106,6 +106,7 @@ func (c *call) newBranch(t *registrar.Target) (b *branch, profile media.Profile,
 	b.shift = before.times
 	b.manner, ok = s.habits.choose(b.kind, &profile, before.refused)
 	b.manner.apply(&profile)
+	profile.Modest = before.times > 0
 	return b, profile, ok
 }
 

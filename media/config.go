@@ -84,6 +84,7 @@ type Profile struct {
 	// itself is there.
 	Networks []netip.Prefix
 	ICE      bool // offer ICE-lite; answers do ICE when it is offered
+	Modest   bool // offer without the profiles for feedback (RFC 4585), which old phones refuse
 }
 
 // allows tells whether media may go to, and come from, an address.
@@ -105,6 +106,7 @@ func (p *Profile) allows(a netip.Addr) bool {
 func (p *Profile) rules() *negotiate.Profile {
 	return &negotiate.Profile{
 		SRTP: p.SRTP, Offer: p.Offer, Secure: p.Secure, ICE: p.ICE,
+		Modest:  p.Modest,
 		Mux:     p.SRTP != Forbid, // carriers get what they have always got
 		Allowed: func(to netip.AddrPort) bool { return p.allows(to.Addr()) },
 	}

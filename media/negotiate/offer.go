@@ -168,7 +168,7 @@ func (o *offerer) keying(m *memory) Keying {
 // where the other side's peer wrote it by choice: browsers, and who does DTLS,
 // always do, and many phones know no profile that has it.
 func (o *offerer) proto(k Keying, from *Line) string {
-	feedback := from.profileF && from.class != tls && !o.webRTC
+	feedback := from.profileF && from.class != tls && !o.webRTC && !o.p.Modest
 	switch {
 	case k == DTLS && (o.p.ICE && o.p.Mux || o.s.carrier >= 0):
 		return tls.proto(true) // what browsers write (RFC 9429 §5.1.2)

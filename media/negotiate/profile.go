@@ -41,6 +41,7 @@ type Profile struct {
 	Secure bool   // signalling is encrypted: keys may be in the description (RFC 4568 §8.3)
 	ICE    bool   // offer ICE-lite; answers do ICE whenever it is offered
 	Mux    bool   // offer rtcp-mux; answers take it whenever it is offered
+	Modest bool   // offer without the profiles for feedback (RFC 4585), which old phones refuse
 	// Allowed says whether media may go to an address and port of the peer's
 	// description; nil: wherever [Routable] says.
 	Allowed func(netip.AddrPort) bool
