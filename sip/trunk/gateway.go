@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -227,6 +228,9 @@ func (b *Border) lookUp(ctx context.Context, g *gateway) error {
 	if err != nil {
 		return err
 	}
+	for i := range hops {
+		hops[i].Host = or(g.TLSName, hops[i].Host) // what its certificate must show
+	}
 	local := facing(hops[0].Addr)
 	g.mu.Lock()
 	changed := !sameAddrs(hops, g.hops)
@@ -284,6 +288,9 @@ func (g *gateway) shownBy(state *tls.ConnectionState) bool {
 				return true
 			}
 		}
+	}
+	if a, err := netip.ParseAddr(g.tlsName); err == nil { // a gateway without a name
+		return slices.ContainsFunc(leaf.IPAddresses, func(ip net.IP) bool { return ip.Equal(a.AsSlice()) })
 	}
 	return !named && slices.ContainsFunc(leaf.DNSNames, func(n string) bool { return strings.EqualFold(n, g.tlsName) })
 }
