@@ -11,7 +11,10 @@ import (
 	"github.com/sparkleim/sparkle/media/transport"
 )
 
-var errClosed = fmt.Errorf("%w: the leg is closed", ErrState)
+var (
+	errClosed  = fmt.Errorf("%w: the leg is closed", ErrState)
+	errStrange = fmt.Errorf("%w: the other leg is not of this session", ErrState)
+)
 
 // change is what an answer means for one m-line.
 type change struct {

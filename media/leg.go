@@ -69,6 +69,9 @@ func (l *Leg) TakeOffer(sdp []byte) error {
 // and keys stay.
 func (l *Leg) MakeAnswer(from *Leg) ([]byte, error) {
 	defer l.lock()()
+	if from == nil || from.session != l.session {
+		return nil, errStrange
+	}
 	return l.write(true, func(locals negotiate.Locals) (*negotiate.State, []byte, error) {
 		return l.state.WriteAnswer(from.state, locals)
 	})
@@ -80,6 +83,9 @@ func (l *Leg) MakeOffer(from *Leg) ([]byte, error) {
 	defer l.lock()()
 	var said *negotiate.State
 	if from != nil {
+		if from.session != l.session {
+			return nil, errStrange
+		}
 		said = from.state
 	}
 	text, err := l.write(false, func(locals negotiate.Locals) (*negotiate.State, []byte, error) {

@@ -279,7 +279,10 @@ func (k *link) demux(b []byte, header int) *stream {
 func (k *link) forward(p *component, b []byte, from netip.AddrPort, at int64) {
 	s := k.streams[0]
 	switch {
-	case p != &k.rtp || !p.latch.Candidate(from, nil, at):
+	case p != &k.rtp:
+		k.drop(unwanted)
+		return
+	case !p.latch.Candidate(from, nil, at):
 		k.drop(stranger)
 		return
 	case s.peer == nil || !s.peer.link.opaque:

@@ -57,15 +57,20 @@ func (s *stream) hear(b []byte, at int64) {
 
 // ask passes feedback on to the peer of another stream, whose packets it is about.
 func (s *stream) ask(to *stream, b []byte, at int64) {
-	w := s.leg.session.worker
-	packet := w.scratch[:0]
-	if !to.plan.RSize {
-		packet = to.reports.Prefix(packet) // RFC 4585 §3.1
-	}
+	packet := to.prefix()
 	prefix := len(packet)
 	if packet = s.feedback.Translate(packet, b, to.feedback, at); len(packet) > prefix {
 		to.sendControl(packet, at)
 	}
+}
+
+// prefix begins a packet of feedback to the peer.
+func (s *stream) prefix() []byte {
+	packet := s.leg.session.worker.scratch[:0]
+	if s.plan.RSize {
+		return packet
+	}
+	return s.reports.Prefix(packet) // RFC 4585 §3.1
 }
 
 // tick sends the peer a report of our own when one is due.
@@ -148,8 +153,9 @@ func (l *Leg) Report() []StreamReport {
 // report tells what was measured.
 func (s *stream) report() StreamReport {
 	stats, remote := s.receiver.Stats(), s.reports.Remote()
+	is := s.summary()
 	r := StreamReport{
-		Kind: s.kind, Codec: s.codec(), Security: s.protection(),
+		Kind: s.kind, Codec: is.codec, Security: is.security,
 		PacketsReceived: stats.Packets + s.received.packets, BytesReceived: stats.Bytes + s.received.bytes,
 		Lost: stats.Lost, LostRemote: remote.Lost, Jitter: stats.Jitter, RoundTrip: remote.RoundTrip,
 	}
@@ -171,10 +177,20 @@ func (s *stream) report() StreamReport {
 	return r
 }
 
+// summary is what a report says of a stream besides numbers.
+type summary struct{ codec, security string }
+
+func (s *stream) summary() summary {
+	if s.link == nil {
+		return s.ended
+	}
+	return summary{s.codec(), s.protection()}
+}
+
 // codec is what the peer sends, or its favourite as long as it sends nothing.
 func (s *stream) codec() string {
 	codecs := s.plan.Receiving
-	if c, ok := s.plan.Codec(s.number); ok {
+	if c, ok := s.plan.Codec(s.number); ok && s.heard {
 		codecs = []negotiate.Codec{c}
 	}
 	if len(codecs) == 0 {
@@ -186,7 +202,7 @@ func (s *stream) codec() string {
 // protection is how the packets of a stream are protected.
 func (s *stream) protection() string {
 	switch {
-	case s.link == nil || s.plan.Opaque:
+	case s.plan.Opaque:
 		return ""
 	case s.plan.Keying == negotiate.SDES:
 		return s.plan.Inbound.Suite.String()

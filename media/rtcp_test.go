@@ -67,17 +67,39 @@ func TestPictureRequest(t *testing.T) {
 			c.talk(5)
 			from, to := c.caller.lines[1], c.callee.lines[1]
 			to.report(&rtcp.ReceiverReport{SSRC: to.ssrc}, &rtcp.PictureLossIndication{SenderSSRC: to.ssrc, MediaSSRC: to.heard[0].SSRC})
-			from.await("a picture request", func() bool {
-				for _, p := range from.reports {
-					if pli, ok := p.(*rtcp.PictureLossIndication); ok {
-						if pli.MediaSSRC != from.ssrc {
-							t.Errorf("asks %x, want %x", pli.MediaSSRC, from.ssrc)
-						}
-						return true
-					}
-				}
-				return false
-			})
+			awaitPicture(from)
 		})
 	}
+}
+
+// awaitPicture waits until the line is asked for a picture, in its own SSRC.
+func awaitPicture(l *line) {
+	l.phone.Helper()
+	l.await("a picture request", func() bool {
+		for _, p := range l.reports {
+			if pli, ok := p.(*rtcp.PictureLossIndication); ok {
+				if pli.MediaSSRC != l.ssrc {
+					l.phone.Errorf("asks %x, want %x", pli.MediaSSRC, l.ssrc)
+				}
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// TestPictureAtConnect asks a branch that sends video already for a whole
+// picture when somebody begins to see it.
+func TestPictureAtConnect(t *testing.T) {
+	e := newEngine(t)
+	c := &call{t: t, engine: e, caller: newPhone(t, sdesPhone, "audio", "video"), callee: newPhone(t, plainPhone), session: e.NewSession(nil)}
+	defer c.session.Close()
+	c.a, c.b = c.session.NewLeg(c.caller.profile()), c.session.NewLeg(c.callee.profile())
+	c.exchange(c.caller, c.callee, c.a, c.b)
+	early := c.callee.lines[1]
+	early.send(3)
+	for c.b.Report()[1].PacketsReceived < 3 {
+	}
+	c.session.Connect(c.a, c.b)
+	awaitPicture(early)
 }

@@ -127,4 +127,5 @@ func (s *Session) fail(reason any) {
 		}
 	}
 	s.live = nil // what failed is not tried again
+	s.worker.enter(s)
 }

@@ -16,7 +16,9 @@ type stream struct {
 	link   *link             // nil: it has ended
 	plan   *negotiate.Stream // what was agreed last
 	used   [2]uint64         // a bit a payload number that the peer may send
-	number uint8             // payload number of its last packet
+	heard  bool              // the peer sent something: under number and ssrc last
+	number uint8
+	ssrc   uint32
 
 	// Towards the other leg.
 	peer       *stream // where packets go; nil: nowhere
@@ -32,10 +34,8 @@ type stream struct {
 	received tally // of what is not RTP
 	sent     tally
 	drops    [reasons]uint64
+	ended    summary // what it was when it ended
 }
-
-// noNumber is no payload number.
-const noNumber = 0xff
 
 // tally counts datagrams and their bytes.
 type tally struct{ packets, bytes uint64 }
@@ -46,7 +46,7 @@ func (t *tally) count(n int) {
 }
 
 func newStream(l *Leg, kind string) *stream {
-	s := &stream{leg: l, kind: kind, plan: &negotiate.Stream{Kind: kind}, number: noNumber}
+	s := &stream{leg: l, kind: kind, plan: &negotiate.Stream{Kind: kind}}
 	of := rtp.Video
 	if kind == "audio" {
 		of = rtp.Audio
@@ -61,6 +61,9 @@ func newStream(l *Leg, kind string) *stream {
 func (s *stream) apply(c *change) {
 	if s.link != nil && s.link != c.link {
 		s.link.streams = slices.DeleteFunc(s.link.streams, func(other *stream) bool { return other == s })
+	}
+	if c.link == nil && s.link != nil {
+		s.ended = s.summary()
 	}
 	s.link, s.plan = c.link, c.plan
 	if s.link == nil {
@@ -80,7 +83,8 @@ func (s *stream) apply(c *change) {
 // connect makes another stream, of the connected leg, the one where packets of
 // this one go; nil: none.
 func (s *stream) connect(peer *stream, numbers *rtp.Payloads, untouched bool) {
-	if s.peer != peer {
+	fresh := s.peer != peer
+	if fresh {
 		s.zrtp = false
 		s.rewriter.Switch()
 	}
@@ -90,6 +94,20 @@ func (s *stream) connect(peer *stream, numbers *rtp.Payloads, untouched bool) {
 		s.extensions = shared(s.plan, peer.plan)
 	}
 	s.rewriter.SetUntouched(untouched)
+	if fresh && peer != nil && s.heard {
+		s.askPicture()
+	}
+}
+
+// askPicture asks the peer for a whole picture: who sees it from now on missed
+// the last one.
+func (s *stream) askPicture() {
+	now := s.leg.session.engine.network.Now()
+	packet := s.prefix()
+	prefix := len(packet)
+	if packet = s.feedback.Picture(packet, s.ssrc, now); len(packet) > prefix {
+		s.sendControl(packet, now)
+	}
 }
 
 // knows tells whether the peer may send a payload number.
@@ -103,7 +121,7 @@ func (s *stream) receive(b []byte, header int, at int64) {
 		s.drop(payload)
 		return
 	}
-	s.number = number
+	s.number, s.ssrc, s.heard = number, rtp.SSRC(b), true
 	p := s.payloads.Lookup(number)
 	if !s.receiver.Receive(b, header, p, at) {
 		s.drop(sources)
