@@ -23,14 +23,17 @@ var demoUsers = []string{"zhangsan", "lisi", "alice", "bob", "echo", "486", "off
 
 // baresip is a text and voice softphone, driven through its control socket.
 type baresip struct {
-	user    string
-	cmd     *exec.Cmd
-	ctrl    net.Conn
-	out     lines // what it shows
-	events  lines // type and parameter of each control event
-	current int   // contact that `message` writes to, an index of demoUsers
-	ended   chan struct{}
-	write   sync.Mutex
+	user   string
+	dir    string
+	cmd    *exec.Cmd
+	ctrl   net.Conn
+	out    lines // what it shows
+	events lines // type and parameter of each control event
+	// received are the packets of each kind of stream, by the last report.
+	received map[string]int // guarded by events.mu
+	current  int            // contact that `message` writes to, an index of demoUsers
+	ended    chan struct{}
+	write    sync.Mutex
 }
 
 const baresipConfig = `poll_method epoll
@@ -38,13 +41,13 @@ sip_listen 127.0.0.1:%d
 sip_cafile %s
 call_max_calls 4
 audio_player aubridge,x
-audio_source aubridge,x
+audio_source %s
 audio_alert aubridge,x
 net_interface 127.0.0.1
 module_path /usr/lib/baresip/modules
 module g711.so
 module aubridge.so
-module_tmp account.so
+%smodule_tmp account.so
 module_app contact.so
 module_app menu.so
 module_app ctrl_tcp.so
@@ -54,11 +57,17 @@ ctrl_tcp_listen 127.0.0.1:%d
 // newBaresip starts a baresip of a user and waits for its registration.
 func (s *server) newBaresip(t *testing.T, user, transport string) *baresip {
 	t.Helper()
+	return s.startBaresip(t, user, transport, voice{})
+}
+
+func (s *server) startBaresip(t *testing.T, user, transport string, v voice) *baresip {
+	t.Helper()
 	bin := need(t, "baresip", "baresip")
 	dir, control := t.TempDir(), freePort(t)
+	account, source, modules := v.baresip(dir)
 	files := map[string]string{
-		"config":          fmt.Sprintf(baresipConfig, freePort(t), s.Ready.CA, control),
-		"accounts":        fmt.Sprintf("<sip:%s@%s;transport=%s>;auth_user=%s;auth_pass=%s;outbound=\"sip:%s;transport=%s\";regint=600;answermode=manual;audio_codecs=PCMU/8000/1\n", user, s.Ready.Domain, transport, user, s.Ready.Password, s.addr(transport), transport),
+		"config":          fmt.Sprintf(baresipConfig, freePort(t), s.Ready.CA, source, modules, control),
+		"accounts":        fmt.Sprintf("<sip:%s@%s;transport=%s>;auth_user=%s;auth_pass=%s;outbound=\"sip:%s;transport=%s\";regint=600;answermode=manual;audio_codecs=PCMU/8000/1%s\n", user, s.Ready.Domain, transport, user, s.Ready.Password, s.addr(transport), transport, account),
 		"current_contact": fmt.Sprintf("sip:%s@%s", demoUsers[0], s.Ready.Domain),
 	}
 	for _, u := range demoUsers {
@@ -69,7 +78,7 @@ func (s *server) newBaresip(t *testing.T, user, transport string) *baresip {
 			t.Fatal(err)
 		}
 	}
-	p := &baresip{user: user, cmd: exec.Command(bin, "-f", dir, "-s"), ended: make(chan struct{})}
+	p := &baresip{user: user, dir: dir, cmd: exec.Command(bin, "-f", dir, "-s"), received: map[string]int{}, ended: make(chan struct{})}
 	out, w := io.Pipe()
 	p.cmd.Stdout, p.cmd.Stderr = w, w
 	if err := p.cmd.Start(); err != nil {
@@ -95,6 +104,32 @@ func (s *server) newBaresip(t *testing.T, user, transport string) *baresip {
 	return p
 }
 
+// baresip is what the voice means in baresip's files: parameters of the account,
+// the source of sound, and lines of the configuration.
+func (v voice) baresip(dir string) (account, source, modules string) {
+	source = "aubridge,x"
+	if v.play != "" {
+		source, modules = "aufile,"+v.play, "module aufile.so\nmodule sndfile.so\nsnd_path "+dir+"\n"
+	}
+	switch v.encryption {
+	case "sdes":
+		account, modules = ";mediaenc=srtp-mand", modules+"module srtp.so\n"
+	case "best":
+		account, modules = ";mediaenc=srtp", modules+"module srtp.so\n"
+	case "dtls":
+		account, modules = ";mediaenc=dtls_srtp", modules+"module srtp.so\nmodule dtls_srtp.so\n"
+	}
+	if v.ice {
+		account, modules = account+";medianat=ice", modules+"module ice.so\n"
+	}
+	if v.video {
+		account, modules = account+";video_codecs=VP8", modules+"module vp8.so\nmodule fakevideo.so\nvideo_source fakevideo,nil\nvideo_display fakevideo,nil\nvideo_size 320x240\n"
+	} else {
+		account += ";video_codecs=x" // none
+	}
+	return account, source, modules
+}
+
 // readEvents reads netstrings of JSON.
 func (p *baresip) readEvents() {
 	r := bufio.NewReader(p.ctrl)
@@ -111,10 +146,18 @@ func (p *baresip) readEvents() {
 		if _, err := io.ReadFull(r, b); err != nil {
 			return
 		}
-		var e struct{ Type, Param string }
+		var e struct {
+			Type, Param string
+			Stats       struct {
+				Received struct{ Sent, Lost int } `json:"rx"`
+			} `json:"rtcp_stats"`
+		}
 		if json.Unmarshal(b[:n], &e) == nil && e.Type != "" {
 			p.events.mu.Lock()
 			p.events.all = append(p.events.all, e.Type+" "+e.Param)
+			if e.Type == "CALL_RTCP" {
+				p.received[e.Param] = e.Stats.Received.Sent - e.Stats.Received.Lost
+			}
 			p.events.mu.Unlock()
 		}
 	}
@@ -187,6 +230,44 @@ func (p *baresip) InCall() bool                 { return p.callState() == "CALL_
 func (p *baresip) callState() string {
 	state, _, _ := strings.Cut(p.events.last("CALL_INCOMING", "CALL_ESTABLISHED", "CALL_CLOSED", "CALL_RINGING"), " ")
 	return state
+}
+
+func (p *baresip) Heard(t *testing.T) string {
+	t.Helper()
+	files, _ := filepath.Glob(filepath.Join(p.dir, "*-dec.wav"))
+	if len(files) == 0 {
+		t.Fatalf("baresip of %s has recorded nothing", p.user)
+	}
+	return slices.Max(files)
+}
+
+func (p *baresip) DTMF(t *testing.T, digits string) {
+	t.Helper()
+	for _, d := range digits {
+		p.tell(t, "sndcode", string(d))
+	}
+}
+
+func (p *baresip) Digits() string {
+	var all strings.Builder
+	p.events.count(func(l string) bool {
+		if digit, ok := strings.CutPrefix(l, "CALL_DTMF_START "); ok {
+			all.WriteString(digit)
+		}
+		return false
+	})
+	return all.String()
+}
+
+func (p *baresip) Hold(t *testing.T)                { t.Helper(); p.tell(t, "hold", "") }
+func (p *baresip) Resume(t *testing.T)              { t.Helper(); p.tell(t, "resume", "") }
+func (p *baresip) Transfer(t *testing.T, to string) { t.Helper(); p.tell(t, "transfer", "sip:"+to) }
+
+// Packets is as new as the last report, some seconds.
+func (p *baresip) Packets(t *testing.T, kind string) int {
+	p.events.mu.Lock()
+	defer p.events.mu.Unlock()
+	return p.received[kind]
 }
 
 func (p *baresip) Quit(t *testing.T) {

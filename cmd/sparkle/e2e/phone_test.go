@@ -2,12 +2,14 @@ package e2e
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +31,37 @@ type phone interface {
 	InCall() bool
 	// Quit ends the program; the server is not told when it kills.
 	Quit(t *testing.T)
+}
+
+// voice is how a phone treats calls. The zero value is a phone without
+// encryption and without sound.
+type voice struct {
+	encryption string // "sdes", "best" (SDES in RTP/AVP, RFC 8643), "dtls", "zrtp"
+	ice, video bool
+	play       string // WAV file that it plays into its calls
+}
+
+// talker is a phone whose calls can be listened to.
+type talker interface {
+	phone
+	// Heard is the file with what the phone heard in its last call, which is over.
+	Heard(t *testing.T) string
+	DTMF(t *testing.T, digits string)
+	Digits() string // that it was sent
+	Hold(t *testing.T)
+	Resume(t *testing.T)
+	Transfer(t *testing.T, to string) // the current call, to somebody who is not asked
+	// Packets are those of audio, or of video, that the phone has received in its call.
+	Packets(t *testing.T, kind string) int
+}
+
+// newTalker starts a phone of a make for calls.
+func (s *server) newTalker(t *testing.T, kind, user, transport string, v voice) talker {
+	t.Helper()
+	if kind == "linphone" {
+		return s.startLinphone(t, user, transport, t.TempDir(), v)
+	}
+	return s.startBaresip(t, user, transport, v)
 }
 
 // awaitText waits until the phone has shown a text, and only once.
@@ -122,12 +155,17 @@ var driver = sync.OnceValues(func() (string, error) {
 // new device) and waits for its registration.
 func (s *server) newLinphone(t *testing.T, user, transport, dir string) *linphone {
 	t.Helper()
+	return s.startLinphone(t, user, transport, dir, voice{})
+}
+
+func (s *server) startLinphone(t *testing.T, user, transport, dir string, v voice) *linphone {
+	t.Helper()
 	bin, err := driver()
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := &linphone{user: user, dir: dir, ended: make(chan struct{})}
-	p.configure(t, s, transport)
+	p.configure(t, s, transport, v)
 	p.cmd = exec.Command(bin, filepath.Join(dir, "rc"), filepath.Join(dir, "log"))
 	p.cmd.Env = append(os.Environ(), "HOME="+dir)
 	p.in, err = p.cmd.StdinPipe()
@@ -149,11 +187,18 @@ func (s *server) newLinphone(t *testing.T, user, transport, dir string) *linphon
 		}
 	})
 	p.awaitRegistered(t, 1)
+	if v.play != "" {
+		p.tell(t, "play %s", v.play)
+	}
+	if v.video {
+		p.tell(t, "video on")
+	}
+	p.tell(t, "record %s", p.recording())
 	return p
 }
 
 // configure writes the client's configuration: loopback only, no sound card.
-func (p *linphone) configure(t *testing.T, s *server, transport string) {
+func (p *linphone) configure(t *testing.T, s *server, transport string, v voice) {
 	t.Helper()
 	port := freePort(t)
 	ports := map[string]int{"udp": 0, "tcp": 0, "tls": 0}
@@ -164,6 +209,11 @@ func (p *linphone) configure(t *testing.T, s *server, transport string) {
 	// Linphone compares names in the certificate, never addresses.
 	proxy := strings.Replace(s.addr(transport), "127.0.0.1", "localhost", 1)
 	os.MkdirAll(filepath.Join(p.dir, ".local/share/linphone"), 0o700)
+	encryption := map[string]string{"sdes": "srtp", "dtls": "dtls", "zrtp": "zrtp"}[v.encryption]
+	video := 0
+	if v.video {
+		video = 1
+	}
 	rc := fmt.Sprintf(`[sip]
 sip_port=%d
 sip_tcp_port=%d
@@ -175,11 +225,13 @@ default_proxy=0
 root_ca=%s
 verify_server_certs=1
 verify_server_cn=1
-media_encryption=none
+media_encryption=%s
 register_only_when_network_is_up=0
 inc_timeout=60
-[rtp]
+`, ports["udp"], ports["tcp"], ports["tls"], s.Ready.CA, cmp.Or(encryption, "none"))
+	rc += fmt.Sprintf(`[rtp]
 audio_rtp_port=%d
+video_rtp_port=%d
 bind_address=127.0.0.1
 [net]
 mtu=1300
@@ -189,25 +241,30 @@ capture_dev_id=null
 ringer_dev_id=null
 echocancellation=0
 [video]
-enabled=0
-capture=0
-display=0
+enabled=%[3]d
+capture=%[3]d
+display=%[3]d
+automatically_accept=1
+device=StaticImage: Static picture
 [misc]
 version_check_url_root=
 [storage]
-uri=%s/linphone.db
-[proxy_0]
-reg_proxy=<sip:%s;transport=%s>
-reg_route=<sip:%s;transport=%s>
-reg_identity=sip:%s@%s
+uri=%[4]s/linphone.db
+`, freePorts(t, 2), freePorts(t, 2), video, p.dir)
+	rc += fmt.Sprintf(`[proxy_0]
+reg_proxy=<sip:%[1]s;transport=%[2]s>
+reg_route=<sip:%[1]s;transport=%[2]s>
+reg_identity=sip:%[3]s@%[4]s
 reg_expires=600
 reg_sendregister=1
 publish=0
 [auth_info_0]
-username=%s
-passwd=%s
-`, ports["udp"], ports["tcp"], ports["tls"], s.Ready.CA, freePort(t), p.dir,
-		proxy, transport, proxy, transport, p.user, s.Ready.Domain, p.user, s.Ready.Password)
+username=%[3]s
+passwd=%[5]s
+`, proxy, transport, p.user, s.Ready.Domain, s.Ready.Password)
+	if v.ice {
+		rc = strings.Replace(rc, "[auth_info_0]", "nat_policy_ref=ice\n[auth_info_0]", 1) + "[nat_policy_0]\nref=ice\nprotocols=ice\n"
+	}
 	path := filepath.Join(p.dir, "rc")
 	if _, err := os.Stat(path); err == nil {
 		return // a device that comes back keeps what it is
@@ -279,6 +336,41 @@ func (p *linphone) callState() string {
 		return false
 	})
 	return state
+}
+
+// recording is the file in which the sound of calls is kept.
+func (p *linphone) recording() string { return filepath.Join(p.dir, "heard.wav") }
+
+func (p *linphone) Heard(t *testing.T) string        { return p.recording() }
+func (p *linphone) DTMF(t *testing.T, digits string) { t.Helper(); p.tell(t, "dtmf %s", digits) }
+func (p *linphone) Hold(t *testing.T)                { t.Helper(); p.tell(t, "pause") }
+func (p *linphone) Resume(t *testing.T)              { t.Helper(); p.tell(t, "resume") }
+func (p *linphone) Transfer(t *testing.T, to string) { t.Helper(); p.tell(t, "transfer sip:%s", to) }
+func (p *linphone) Packets(t *testing.T, kind string) int {
+	t.Helper()
+	n, _ := strconv.Atoi(p.stats(t, kind)[2])
+	return n
+}
+
+func (p *linphone) Digits() string {
+	var all strings.Builder
+	p.out.count(func(l string) bool {
+		if digit, ok := strings.CutPrefix(l, "dtmf\t"); ok {
+			all.WriteString(digit)
+		}
+		return false
+	})
+	return all.String()
+}
+
+// stats are the words of a new stats event.
+func (p *linphone) stats(t *testing.T, kind string) []string {
+	t.Helper()
+	isStats := func(l string) bool { return strings.HasPrefix(l, "stats\t"+kind) }
+	before := p.out.count(isStats)
+	p.tell(t, "stats")
+	eventually(t, 10*time.Second, "Linphone tells its statistics", func() bool { return p.out.count(isStats) > before })
+	return strings.Split(p.out.last("stats\t"+kind), "\t")
 }
 
 func (p *linphone) Quit(t *testing.T) {

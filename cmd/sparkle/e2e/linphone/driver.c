@@ -13,8 +13,14 @@
  *   read ADDRESS                      message FROM CONTENT-TYPE TEXT
  *   cpim on|off                       state ID STATE           (of a message sent)
  *   call ADDRESS | answer | hangup    composing FROM 0|1
- *   network on|off                    call STATE
- *   refresh                           ready, error TEXT
+ *   video on|off    (of calls)        call STATE TEXT
+ *   play FILE | record FILE           dtmf DIGIT
+ *   dtmf DIGITS                       transfer STATE           (of a call we transfer)
+ *   pause | resume                    stats KIND RECEIVED SENT LOST ENCRYPTION DECODED
+ *   transfer ADDRESS | attend         ready, error TEXT
+ *   stats
+ *   network on|off
+ *   refresh
  *   quit
  */
 #include <linphone/core.h>
@@ -28,6 +34,7 @@
 static LinphoneCore *core;
 static FILE *log_file;
 static int sent;
+static int with_video;
 
 static void event(const char *format, ...) {
 	va_list args;
@@ -71,6 +78,14 @@ static void on_composing(LinphoneCore *lc, LinphoneChatRoom *room) {
 
 static void on_call(LinphoneCore *lc, LinphoneCall *call, LinphoneCallState state, const char *text) {
 	event("call\t%s\t%s", linphone_call_state_to_string(state), text ? text : "");
+}
+
+static void on_dtmf(LinphoneCore *lc, LinphoneCall *call, int digit) {
+	event("dtmf\t%c", digit);
+}
+
+static void on_transfer(LinphoneCore *lc, LinphoneCall *call, LinphoneCallState state) {
+	event("transfer\t%s", linphone_call_state_to_string(state));
 }
 
 /* ---- what can be asked for ---- */
@@ -117,18 +132,50 @@ static void set_cpim(int on) {
 static void call(const char *address) {
 	LinphoneAddress *peer = linphone_address_new(address);
 	LinphoneCallParams *params = linphone_core_create_call_params(core, NULL);
-	linphone_call_params_enable_video(params, FALSE);
+	linphone_call_params_enable_video(params, with_video);
 	if (!peer || !linphone_core_invite_address_with_params(core, peer, params)) event("error\tcannot call %s", address);
 	linphone_call_params_unref(params);
 	if (peer) linphone_address_unref(peer);
+}
+
+static void answer(LinphoneCall *call) {
+	LinphoneCallParams *params = linphone_core_create_call_params(core, call);
+	linphone_call_params_enable_video(params, with_video);
+	linphone_call_accept_with_params(call, params);
+	linphone_call_params_unref(params);
+}
+
+static void print_stats(LinphoneCall *call, const char *kind, LinphoneStreamType type) {
+	LinphoneCallStats *stats = linphone_call_get_stats(call, type);
+	if (!stats) return;
+	const rtp_stats_t *rtp = linphone_call_stats_get_rtp_stats(stats);
+	const LinphoneCallParams *params = linphone_call_get_current_params(call);
+	MSVideoSize size = {0, 0};
+	if (type == LinphoneStreamTypeVideo) size = linphone_call_params_get_received_video_size(params);
+	event("stats\t%s\t%llu\t%llu\t%lld\t%s\t%dx%d", kind, (unsigned long long)rtp->packet_recv, (unsigned long long)rtp->packet_sent, (long long)rtp->cum_packet_loss,
+	      linphone_media_encryption_to_string(linphone_call_params_get_media_encryption(params)), size.width, size.height);
+	linphone_call_stats_unref(stats);
+}
+
+/* attend joins the call on hold with the current one: an attended transfer. */
+static void attend(LinphoneCall *current) {
+	for (const bctbx_list_t *l = linphone_core_get_calls(core); l; l = l->next) {
+		LinphoneCall *other = (LinphoneCall *)l->data;
+		if (other == current) continue;
+		if (linphone_call_transfer_to_another(other, current) != 0) event("error\tnot transferred");
+		return;
+	}
+	event("error\tno other call");
 }
 
 static void obey(char *line) {
 	char *rest = NULL;
 	char *command = strtok_r(line, " ", &rest);
 	if (!command) return;
-	char *word = strchr("scr", command[0]) && (!strcmp(command, "send") || !strcmp(command, "compose") || !strcmp(command, "read") || !strcmp(command, "call") || !strcmp(command, "cpim"))
-	                 ? strtok_r(NULL, " ", &rest) : NULL;
+	static const char *with_word[] = {"send", "compose", "read", "call", "cpim", "video", "play", "record", "dtmf", "transfer"};
+	char *word = NULL;
+	for (size_t i = 0; i < sizeof with_word / sizeof *with_word; i++)
+		if (!strcmp(command, with_word[i])) word = strtok_r(NULL, " ", &rest);
 	LinphoneCall *current = linphone_core_get_current_call(core);
 	if (!current && linphone_core_get_calls(core)) current = (LinphoneCall *)linphone_core_get_calls(core)->data;
 
@@ -137,7 +184,19 @@ static void obey(char *line) {
 	else if (!strcmp(command, "read") && word) linphone_chat_room_mark_as_read(room_with(word));
 	else if (!strcmp(command, "cpim") && word) set_cpim(!strcmp(word, "on"));
 	else if (!strcmp(command, "call") && word) call(word);
-	else if (!strcmp(command, "answer") && current) linphone_call_accept(current);
+	else if (!strcmp(command, "answer") && current) answer(current);
+	else if (!strcmp(command, "video") && word) with_video = !strcmp(word, "on");
+	else if (!strcmp(command, "play") && word) linphone_core_set_play_file(core, word);
+	else if (!strcmp(command, "record") && word) linphone_core_set_record_file(core, word);
+	else if (!strcmp(command, "dtmf") && word && current) linphone_call_send_dtmfs(current, word);
+	else if (!strcmp(command, "pause") && current) linphone_call_pause(current);
+	else if (!strcmp(command, "resume") && current) linphone_call_resume(current);
+	else if (!strcmp(command, "transfer") && word && current) linphone_call_transfer(current, word);
+	else if (!strcmp(command, "attend") && current) attend(current);
+	else if (!strcmp(command, "stats") && current) {
+		print_stats(current, "audio", LinphoneStreamTypeAudio);
+		print_stats(current, "video", LinphoneStreamTypeVideo);
+	}
 	else if (!strcmp(command, "hangup")) linphone_core_terminate_all_calls(core);
 	else if (!strcmp(command, "network")) linphone_core_set_network_reachable(core, rest && !strcmp(rest, "on"));
 	else if (!strcmp(command, "refresh")) linphone_core_refresh_registers(core);
@@ -176,6 +235,8 @@ int main(int argc, char **argv) {
 	linphone_core_cbs_set_message_received(callbacks, on_message);
 	linphone_core_cbs_set_is_composing_received(callbacks, on_composing);
 	linphone_core_cbs_set_call_state_changed(callbacks, on_call);
+	linphone_core_cbs_set_dtmf_received(callbacks, on_dtmf);
+	linphone_core_cbs_set_transfer_state_changed(callbacks, on_transfer);
 	linphone_core_add_callbacks(core, callbacks);
 	linphone_core_set_use_files(core, TRUE); /* no sound card */
 	if (linphone_core_start(core) != 0) {
