@@ -115,7 +115,7 @@ func (l *lines) last(prefixes ...string) string {
 func (l *lines) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return strings.Join(l.all[max(0, len(l.all)-40):], "\n")
+	return strings.Join(l.all[max(0, len(l.all)-400):], "\n")
 }
 
 // need fails the test when a program is not installed.

@@ -109,10 +109,11 @@ func analyse(samples []float64, rate int, hertz float64) heard {
 }
 
 // wantTone compares what was heard with what was played: level within 3 dB,
-// duration within a tenth of a second each way, and the tone itself.
+// duration within half a second (a busy machine makes phones conceal packets
+// that come late), and the tone itself.
 func wantTone(t *testing.T, who string, h heard) {
 	t.Helper()
-	if math.Abs(h.level-toneLevel) > 3 || (h.length-toneTime).Abs() > 150*time.Millisecond || h.purity < 0.9 {
+	if math.Abs(h.level-toneLevel) > 3 || (h.length-toneTime).Abs() > 500*time.Millisecond || h.purity < 0.9 {
 		t.Errorf("%s heard %v at %.1f dB, %.0f%% of it the tone; played were %v at %.1f dB", who, h.length, h.level, 100*h.purity, toneTime, toneLevel)
 	}
 }
