@@ -108,6 +108,7 @@ func (p *Profile) rules() *negotiate.Profile {
 		SRTP: p.SRTP, Offer: p.Offer, Secure: p.Secure, ICE: p.ICE,
 		Modest:  p.Modest,
 		Mux:     p.SRTP != Forbid, // carriers get what they have always got
+		Either:  p.NAT,            // users' phones do one of the two, whatever is offered
 		Allowed: func(to netip.AddrPort) bool { return p.allows(to.Addr()) },
 	}
 }

@@ -220,9 +220,9 @@ func (p *Profile) answerKey(l *Line, w *own) (Keying, refusal) {
 		return Plain, noAddress
 	case w.keying == SDES && w.offered(l) >= 0:
 		return SDES, taken
-	case w.keying == DTLS && len(l.Prints) > 0 && l.Setup == "holdconn":
+	case w.setup != "" && len(l.Prints) > 0 && l.Setup == "holdconn":
 		return Plain, noConnection
-	case w.keying == DTLS && len(l.Prints) > 0:
+	case w.setup != "" && len(l.Prints) > 0:
 		return DTLS, taken
 	case p.SRTP == Require:
 		return Plain, noSRTP

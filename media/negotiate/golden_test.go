@@ -23,7 +23,7 @@ func TestCapturedOffers(t *testing.T) {
 	profiles := []struct {
 		name    string
 		profile negotiate.Profile
-	}{{"user", user}, {"lenient", lenient}, {"dtls", dtls}, {"carrier", carrier}, {"browser", browser}}
+	}{{"user", user}, {"either", either}, {"lenient", lenient}, {"dtls", dtls}, {"carrier", carrier}, {"browser", browser}}
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".sdp")
 		t.Run(name, func(t *testing.T) {

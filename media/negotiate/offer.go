@@ -141,7 +141,7 @@ func (o *offerer) line(i int, from *Line) (own, error) {
 	if w.keying == Plain && from.keying == Plain {
 		w.hashes = from.hashes // only packets that pass untouched keep ZRTP working
 	}
-	if w.keying == DTLS {
+	if w.keying == DTLS || w.keying == SDES && o.p.Either && !m.agreed {
 		w.setup = "actpass" // RFC 5763 §5
 	}
 	o.transport(i, m, from, &w)

@@ -16,7 +16,7 @@ type own struct {
 	local    Local
 	keying   Keying
 	crypto   []secure.Crypto // SDES: offered, or the one of the answer
-	setup    string          // DTLS
+	setup    string          // DTLS, or offered beside SDES
 	ice      bool
 	mismatch bool
 	mux      bool // RTCP may use the port of RTP
@@ -148,7 +148,7 @@ func (s *State) settle(lines []own, l Locals) error {
 			w.local = *shared
 			continue
 		}
-		want := Want{Line: i, Kind: w.Kind, ICE: w.ice, Restart: w.restart, DTLS: w.keying == DTLS}
+		want := Want{Line: i, Kind: w.Kind, ICE: w.ice, Restart: w.restart, DTLS: w.setup != ""}
 		if w.bundled {
 			want.Line, shared = s.carrier, &w.local
 		}

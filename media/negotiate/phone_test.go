@@ -196,6 +196,7 @@ func phone(offer string, edit func(line string) string) string {
 // The profiles that a server has: its users on TLS, a carrier on UDP, browsers.
 var (
 	user    = negotiate.Profile{SRTP: negotiate.Require, Offer: negotiate.SDES, Secure: true}
+	either  = negotiate.Profile{SRTP: negotiate.Require, Offer: negotiate.SDES, Secure: true, Either: true}
 	lenient = negotiate.Profile{SRTP: negotiate.Prefer, Offer: negotiate.SDES, Secure: true}
 	dtls    = negotiate.Profile{SRTP: negotiate.Require, Offer: negotiate.DTLS, Secure: true, ICE: true}
 	carrier = negotiate.Profile{SRTP: negotiate.Forbid, Offer: negotiate.Plain}

@@ -39,6 +39,7 @@ type Profile struct {
 	SRTP   Policy
 	Offer  Keying // in offers of ours; answers take what is offered, within SRTP
 	Secure bool   // signalling is encrypted: keys may be in the description (RFC 4568 §8.3)
+	Either bool   // offer DTLS beside SDES, for phones that do one of them: the peer chooses (RFC 8643 §3.1)
 	ICE    bool   // offer ICE-lite; answers do ICE whenever it is offered
 	Mux    bool   // offer rtcp-mux; answers take it whenever it is offered
 	Modest bool   // offer without the profiles for feedback (RFC 4585), which old phones refuse

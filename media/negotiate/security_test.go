@@ -107,6 +107,10 @@ func TestPolicyOfAnswers(t *testing.T) {
 		{"no keys", user, "RTP/SAVP", voice("RTP/AVP"), 0, negotiate.ErrInsecure},
 		{"keys where preferred", lenient, "RTP/AVP", voice("RTP/AVP", bob), negotiate.SDES, nil},
 		{"no keys where preferred", lenient, "RTP/AVP", voice("RTP/AVP"), negotiate.Plain, nil},
+		{"either, and keys are taken", either, "RTP/SAVP", voice("RTP/SAVP", bob), negotiate.SDES, nil},
+		{"either, and DTLS is taken", either, "RTP/SAVP", voice("RTP/SAVP", strings.Replace(certificate, "actpass", "active", 1)), negotiate.DTLS, nil},
+		{"either, and neither is taken", either, "RTP/SAVP", voice("RTP/SAVP"), 0, negotiate.ErrInsecure},
+		{"SDES, and DTLS that was not offered", user, "RTP/SAVP", voice("RTP/SAVP", strings.Replace(certificate, "actpass", "active", 1)), 0, negotiate.ErrInsecure},
 		{"SAVP without keys", lenient, "RTP/AVP", voice("RTP/SAVP"), 0, negotiate.ErrNotAcceptable},
 		{"plain", carrier, "RTP/AVP", voice("RTP/AVP"), negotiate.Plain, nil},
 		{"keys that nobody offered", carrier, "RTP/AVP", voice("RTP/AVP", bob), negotiate.Plain, nil},
@@ -253,6 +257,27 @@ func TestAgreedDTLSGoesOn(t *testing.T) {
 	caller.makeAnswer(callee)
 	callee.takeOffer(voice("RTP/AVP", "a=sendonly"))
 	expect(t, "hold", only(caller.makeOffer(callee), "m=", "a=send", "a=setup"), "m=audio 1000 UDP/TLS/RTP/SAVPF 8", "a=sendonly", "a=setup:actpass")
+}
+
+// TestEither: a new offer has only what the peer took.
+func TestEither(t *testing.T) {
+	for _, dtlsOnly := range []bool{false, true} {
+		l := newLeg(t, 1, either)
+		offer := l.makeOffer(nil)
+		if len(only(offer, "a=crypto")) != 4 || len(only(offer, "a=fingerprint", "a=setup:actpass")) != 2 {
+			t.Errorf("offer\n%s", offer)
+		}
+		l.takeAnswer(phone(offer, func(line string) string {
+			if strings.HasPrefix(line, "a=crypto") && dtlsOnly || strings.HasPrefix(line, "a=fingerprint") && !dtlsOnly {
+				return ""
+			}
+			return line
+		}))
+		again := l.makeOffer(nil)
+		if (len(only(again, "a=crypto")) == 0) != dtlsOnly || (len(only(again, "a=setup")) == 1) != dtlsOnly {
+			t.Errorf("DTLS only: %v, new offer\n%s", dtlsOnly, again)
+		}
+	}
 }
 
 // TestLyingAddresses: nobody has the relay send to where media does not belong.

@@ -137,7 +137,7 @@ func (o *own) writeTransport(w *sdp.Writer) {
 	for _, c := range o.crypto {
 		w.Attribute("crypto", c.Value())
 	}
-	if o.keying == DTLS {
+	if o.setup != "" {
 		w.Attribute("fingerprint", o.local.Fingerprint)
 		w.Attribute("setup", o.setup)
 	}
