@@ -58,8 +58,8 @@ func TestPortsRest(t *testing.T) {
 
 // TestOpenSkipsTaken finds the only pair that other programs have left.
 func TestOpenSkipsTaken(t *testing.T) {
-	n := start(t, Config{Loops: 1, FirstPort: 51000, LastPort: 51007})
-	for _, port := range []uint16{51000, 51003, 51006} { // of three pairs, even and odd
+	n := start(t, Config{Loops: 1, FirstPort: 15000, LastPort: 15007})
+	for _, port := range []uint16{15000, 15003, 15006} { // of three pairs, even and odd
 		c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback4, port)))
 		if err != nil {
 			t.Fatal(err)
@@ -68,7 +68,7 @@ func TestOpenSkipsTaken(t *testing.T) {
 	}
 	l := n.Loop()
 	p := open(t, l, loopback4, ignore, ignore)
-	if p.RTP.Local().Port() != 51004 || p.RTCP.Local().Port() != 51005 {
+	if p.RTP.Local().Port() != 15004 || p.RTCP.Local().Port() != 15005 {
 		t.Errorf("opened %v and %v", p.RTP.Local(), p.RTCP.Local())
 	}
 	if _, err := l.Open(loopback4, packets(ignore), packets(ignore)); !errors.Is(err, ErrExhausted) {
@@ -98,7 +98,7 @@ func TestOpenForeignAddress(t *testing.T) {
 }
 
 func TestCloseRTCP(t *testing.T) {
-	n := start(t, Config{Loops: 1, FirstPort: 51010, LastPort: 51011})
+	n := start(t, Config{Loops: 1, FirstPort: 15010, LastPort: 15011})
 	p := open(t, n.Loop(), loopback4, ignore, ignore)
 	p.CloseRTCP()
 	c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(p.RTCP.Local()))
