@@ -33,9 +33,10 @@ type call struct {
 	anonymous bool   // the caller does not want to be known
 	timer     sessionTimer
 	fork      proxy.Fork
-	sameName  *call        // another one with the same Call-ID; behind Service.mu
-	deadline  atomic.Int64 // when the session timer runs out, unix nanoseconds; 0: never
-	patience  atomic.Int64 // when others are tried instead of those who ring; 0: never
+	sameName  *call                // another one with the same Call-ID; behind Service.mu
+	deadline  atomic.Int64         // when the session timer runs out, unix nanoseconds; 0: never
+	heir      atomic.Pointer[call] // the other half of a click, once it has taken over
+	patience  atomic.Int64         // when others are tried instead of those who ring; 0: never
 
 	mu       sync.Mutex
 	phase    phase
@@ -49,6 +50,7 @@ type call struct {
 	ways     map[string]*trunk.Route     // that targets stand for, by their Contact
 	known    map[store.UserID]string     // addresses of the users that were tried
 	spent    []payer                     // who has a call outside because of this one
+	half     half                        // of a call that the server places
 	verdict  *server.Error               // for the caller when nobody could be tried
 	retries  map[*registrar.Target]retry // of devices that are asked again, by the target that named them first
 	ending   *ending                     // why it is being ended, when that is not the caller's or callee's doing
@@ -128,16 +130,24 @@ func (s *Service) ServeSIP(r *server.Request) {
 		r.ReplyError(err)
 		return
 	}
-	c := s.newCall(r, content)
-	c.timer = timer
-	if err := s.enter(c); err != nil {
+	var c *call
+	if k := s.clickOf(r); k != nil {
+		c, err = k.newCall(r, content)
+	} else {
+		c = s.newCall(r, content, s.newRecord(r))
+	}
+	if err == nil {
+		c.timer = timer
+		err = s.enter(c)
+	}
+	if err != nil {
 		r.ReplyError(err)
 		return
 	}
 	c.begin(r)
 }
 
-func (s *Service) newCall(r *server.Request, content body) *call {
+func (s *Service) newCall(r *server.Request, content body, record store.CallRecord) *call {
 	return &call{
 		service: s, callID: r.CallID, cseq: r.CSeq, content: content, anonymous: isAnonymous(r),
 		route: routeTo(&r.Recipient),
@@ -145,14 +155,16 @@ func (s *Service) newCall(r *server.Request, content body) *call {
 			user: r.Sender.User, flow: r.Flow, name: wire.Header(r.Request, "From"), tag: r.FromTag,
 			contact: wire.Header(r.Request, "Contact"), routes: wire.Values(r.Request, "Record-Route"), cseq: r.CSeq,
 		},
-		record: s.newRecord(r),
+		record: record,
 	}
 }
 
 // begin opens the record and starts with the first stage.
 func (c *call) begin(r *server.Request) {
 	s := c.service
-	s.metrics.started.WithLabelValues(c.record.Direction).Inc()
+	if c.half != talks {
+		s.metrics.started.WithLabelValues(c.record.Direction).Inc()
+	}
 	s.cfg.Records.SaveCall(c.snapshot())
 	fork, err := s.cfg.Proxy.Fork(r, c)
 	if err != nil { // it was answered
@@ -240,7 +252,10 @@ func (c *call) finish(e ending) bool {
 		c.mu.Unlock()
 		return false
 	}
-	c.closeRecord(e, time.Now())
+	heir := c.heir.Load()
+	if heir == nil {
+		c.closeRecord(e, time.Now())
+	}
 	c.phase = over
 	session := c.session
 	c.mu.Unlock()
@@ -250,6 +265,9 @@ func (c *call) finish(e ending) bool {
 	}
 	s := c.service
 	s.leave(c)
+	if heir != nil {
+		return true // it has the record, and the media
+	}
 	s.metrics.finished(&c.record) // nobody changes it any more
 	s.cfg.Records.SaveCall(c.snapshot())
 	return true
@@ -257,6 +275,9 @@ func (c *call) finish(e ending) bool {
 
 // heard takes what the relay tells about the media of a call.
 func (c *call) heard(e media.Event) {
+	if heir := c.heir.Load(); heir != nil {
+		c = heir
+	}
 	switch e.Kind {
 	case media.EventSilent:
 		go c.hangUp(ending{by: "media", cause: causeTimer, reason: "nothing was heard of one side"})

@@ -59,7 +59,9 @@ func (c *call) inDialog(r *server.Request, from side) (w *refresh, then func(), 
 			then = func() { c.hungUp(r, from) }
 		}
 	case sip.INVITE, sip.UPDATE, sip.PRACK, sip.ACK:
-		w, then, err = c.describe(r, b, from)
+		if c.half != rings { // the agent passes on what is said there, by the other half
+			w, then, err = c.describe(r, b, from)
+		}
 	case sip.REFER:
 		err = c.mayRefer(c.of(b, from).user, r)
 	}
@@ -165,7 +167,7 @@ func (w *refresh) Response(_ int, res *sip.Response) *sip.Response {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.phase == over {
+	if c.phase == over || c.half == rings {
 		return res
 	}
 	content, refusal := bodyOf(res)

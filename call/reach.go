@@ -41,7 +41,7 @@ func (c *call) advance(o outcome) {
 // lookUp finds who an address means: a hunt group, a user, or a number outside.
 func (c *call) lookUp(at stage) {
 	s := c.service
-	if g := s.settings.group(&at.address); g != nil && !at.member {
+	if g := s.settings.group(&at.address); g != nil && !at.member && !at.own {
 		c.hunt(g)
 		return
 	}
@@ -74,6 +74,9 @@ func (c *call) callUser(at stage, found registrar.Resolved) {
 	if at.member { // of a group: his forwards are about calls to himself
 		want = arrival{ring: !disturbed(services) && reachable(found.Targets)}
 		services = nil
+	}
+	if at.own {
+		want, services = arrival{ring: reachable(found.Targets)}, nil
 	}
 	err := s.refuseMore(c.caller.user)
 	c.mu.Lock()

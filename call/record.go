@@ -1,6 +1,7 @@
 package call
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ const (
 	internal = "internal"
 	inward   = "in"
 	outward  = "out"
+	clicked  = "click"
 )
 
 // newRecord opens the record of an INVITE.
@@ -97,7 +99,7 @@ func (c *call) meant(found registrar.Resolved) {
 		c.known = make(map[store.UserID]string, 1)
 	}
 	c.known[found.User.ID] = address
-	if c.record.Callee.Address == "" {
+	if c.record.Callee.Address == "" && c.half != rings {
 		c.record.Callee = store.CallParty{User: found.User.ID, Address: address, Shown: address}
 	}
 }
@@ -105,7 +107,10 @@ func (c *call) meant(found registrar.Resolved) {
 // toCarrier notes that the call goes out. c.mu is held.
 func (c *call) toCarrier(way *trunk.Route) {
 	if c.record.Direction == internal {
-		c.record.Direction, c.record.Caller.Shown = outward, way.Shown
+		c.record.Direction = outward
+	}
+	if c.record.Direction != inward {
+		c.record.Caller.Shown = way.Shown
 	}
 	c.record.Number = way.Number
 	if c.record.Callee.User == 0 && !c.stage.payer.diverted() {
@@ -178,6 +183,11 @@ func (c *call) attempted(a store.CallAttempt) {
 // answeredBy notes who took the call. c.mu is held.
 func (c *call) answeredBy(b *branch, res *sip.Response) {
 	c.rings(res.StatusCode)
+	if c.half == rings {
+		c.record.Caller.Device = b.target.Device.UserAgent
+		c.attemptEnded(b, res.StatusCode, res.Reason)
+		return
+	}
 	now := time.Now()
 	c.record.Answered, c.record.Status, c.record.Reason = &now, res.StatusCode, res.Reason
 	if b.way != nil {
@@ -199,7 +209,7 @@ func (c *call) closeRecord(e ending, now time.Time) {
 	r := &c.record
 	r.Ended, r.EndedBy, r.Reason, r.Cause = &now, e.by, e.reason, e.cause
 	if r.Answered == nil {
-		r.Status = e.status
+		r.Status = cmp.Or(e.status, sip.StatusTemporarilyUnavailable)
 	}
 	if r.Cause == 0 {
 		r.Cause = causeOf(r.Status)
@@ -216,6 +226,9 @@ func (c *call) closeRecord(e ending, now time.Time) {
 
 // quality is what was measured on both legs. c.mu is held.
 func (c *call) quality() []store.CallQuality {
+	if c.caller.leg == nil {
+		return nil
+	}
 	reports := c.caller.leg.Report()
 	list := make([]store.CallQuality, 0, 2*len(reports))
 	list = appendQuality(list, caller, reports)

@@ -41,4 +41,11 @@ func (s session) Connect(a, b Leg)           { s.Session.Connect(a.(leg).Leg, b.
 type leg struct{ *media.Leg }
 
 func (l leg) MakeAnswer(from Leg) ([]byte, error) { return l.Leg.MakeAnswer(from.(leg).Leg) }
-func (l leg) MakeOffer(from Leg) ([]byte, error)  { return l.Leg.MakeOffer(from.(leg).Leg) }
+
+// MakeOffer offers audio in the usual codecs when there is nobody yet to speak for.
+func (l leg) MakeOffer(from Leg) ([]byte, error) {
+	if from == nil {
+		return l.Leg.MakeOffer(nil)
+	}
+	return l.Leg.MakeOffer(from.(leg).Leg)
+}

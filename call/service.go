@@ -12,6 +12,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sparkleim/sparkle/media"
+	"github.com/sparkleim/sparkle/sip/dialog"
 	"github.com/sparkleim/sparkle/sip/proxy"
 	"github.com/sparkleim/sparkle/sip/registrar"
 	"github.com/sparkleim/sparkle/sip/server"
@@ -52,6 +53,9 @@ type Config struct {
 
 	Domains []string // ours, the first one is that of users and hunt groups
 
+	Agent    *dialog.Agent // places calls for users; nil: nobody does
+	Language string        // of what it shows to them: "zh" (default) or "en"
+
 	// Local is the address of ours for the media of the peer of a flow; nil: the
 	// one that its signalling came to.
 	Local func(f *transport.Flow) netip.Addr
@@ -87,6 +91,7 @@ type Service struct {
 	byName map[string]*call     // by Call-ID; others of the same one hang on it
 	made   map[store.UserID]int // calls that a user makes at the moment
 	paying map[payer]int        // calls to carriers that somebody answers for
+	clicks map[string]*click    // calls that the server places, by the Call-IDs of both halves
 	idle   chan struct{}        // closed when the last call has ended; nil while nobody waits
 }
 
@@ -97,7 +102,7 @@ func New(c Config) *Service {
 	s := &Service{
 		cfg: c, log: c.Log, metrics: newMetrics(c.Registerer),
 		byID: make(map[int64]*call), byName: make(map[string]*call), made: make(map[store.UserID]int),
-		paying: make(map[payer]int), settings: newSettings(c.Setup, c.Domains),
+		paying: make(map[payer]int), clicks: make(map[string]*click), settings: newSettings(c.Setup, c.Domains),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -179,7 +184,9 @@ func (s *Service) enter(c *call) *server.Error {
 	s.byName[c.callID] = c
 	s.byID[c.record.ID] = c
 	s.made[c.caller.user]++
-	s.metrics.live.Inc()
+	if c.half != talks {
+		s.metrics.live.Inc()
+	}
 	return nil
 }
 
@@ -187,7 +194,9 @@ func (s *Service) enter(c *call) *server.Error {
 func (s *Service) leave(c *call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.byID, c.record.ID)
+	if s.byID[c.record.ID] == c {
+		delete(s.byID, c.record.ID)
+	}
 	s.refund(c.spent)
 	if s.made[c.caller.user]--; s.made[c.caller.user] <= 0 {
 		delete(s.made, c.caller.user)
@@ -206,7 +215,9 @@ func (s *Service) leave(c *call) {
 			first.sameName = c.sameName
 		}
 	}
-	s.metrics.live.Dec()
+	if c.heir.Load() == nil {
+		s.metrics.live.Dec()
+	}
 	if len(s.byID) == 0 && s.idle != nil {
 		close(s.idle)
 		s.idle = nil

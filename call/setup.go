@@ -24,6 +24,9 @@ func (c *call) prepare() *server.Error {
 	}
 	s := c.service
 	c.session = s.cfg.Relay.NewSession(c.heard)
+	if c.half == rings {
+		return nil // nobody is there yet
+	}
 	profile := s.profile(c.caller.flow)
 	if in, ok := s.inbound(&c.record); ok {
 		profile = s.carrierProfile(c.caller.flow, in.Media)
@@ -212,7 +215,7 @@ func (c *call) provisional(b *branch, res *sip.Response) {
 	}
 	if v == answer && c.early != b {
 		c.early = b
-		c.session.Connect(c.caller.leg, b.leg)
+		c.connect(b)
 	}
 }
 
@@ -249,7 +252,7 @@ func (c *call) translate(v verb, b *branch, from side, sdp []byte) (text []byte,
 		if err = here.TakeOffer(sdp); err == nil {
 			text, err = there.MakeOffer(here)
 		}
-	} else if err = here.TakeAnswer(sdp); err == nil {
+	} else if err = here.TakeAnswer(sdp); err == nil && c.asked(there) {
 		text, err = there.MakeAnswer(here)
 	}
 	if err != nil {
@@ -260,7 +263,9 @@ func (c *call) translate(v verb, b *branch, from side, sdp []byte) (text []byte,
 }
 
 func (c *call) rollback(b *branch) {
-	c.caller.leg.Rollback()
+	if c.caller.leg != nil {
+		c.caller.leg.Rollback()
+	}
 	b.leg.Rollback()
 }
 
@@ -295,7 +300,7 @@ func (c *call) success(b *branch, res *sip.Response) (out *sip.Response, then fu
 // answer lets the parties talk. c.mu is held.
 func (c *call) answer(b *branch, res *sip.Response, lasts time.Duration) {
 	c.answered, c.phase = b, talking
-	c.session.Connect(c.caller.leg, b.leg)
+	c.connect(b)
 	for _, other := range c.branches {
 		if other != nil && other != b && !other.failed {
 			other.leg.Close()
@@ -309,9 +314,16 @@ func (c *call) answer(b *branch, res *sip.Response, lasts time.Duration) {
 	c.service.cfg.Records.SaveCall(c.copyRecord())
 }
 
+// connect lets packets flow between the caller and a branch. c.mu is held.
+func (c *call) connect(b *branch) {
+	if c.caller.leg != nil {
+		c.session.Connect(c.caller.leg, b.leg)
+	}
+}
+
 // refreshed sets the session timer anew; 0: it ends never.
 func (c *call) refreshed(lasts time.Duration) {
-	if lasts == 0 {
+	if lasts == 0 || c.half == rings { // the agent sees to its own
 		c.deadline.Store(0)
 		return
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 	"github.com/sparkleim/sparkle/media"
 	"github.com/sparkleim/sparkle/sip/auth"
+	"github.com/sparkleim/sparkle/sip/dialog"
 	"github.com/sparkleim/sparkle/sip/proxy"
 	"github.com/sparkleim/sparkle/sip/registrar"
 	"github.com/sparkleim/sparkle/sip/server"
@@ -36,7 +37,12 @@ type world struct {
 	phones  map[string]*phone
 	flows   map[uint64]*phone
 	targets map[string][]registrar.Target // by user name
+	agent   *dialog.Agent
+	plugged *transport.Flow // the agent's
 }
+
+func (w *world) Attach(f *transport.Flow) { w.plugged = f }
+func (w *world) Detach(*transport.Flow)   { w.plugged = nil }
 
 func newWorld(t testing.TB, change ...func(*Config)) *world {
 	w := &world{t: t, layer: transaction.New(transaction.Config{}), relay: &fakeRelay{}, records: &fakeRecords{},
@@ -46,7 +52,11 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := Config{Proxy: p, Relay: w.relay, Records: w.records, SRTP: media.Require, Domains: []string{"example.com"}}
+	if w.agent, err = dialog.NewAgent(dialog.AgentConfig{Name: "click", Server: w.layer, Stack: w}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.agent.Close)
+	c := Config{Proxy: p, Agent: w.agent, Language: "en", Relay: w.relay, Records: w.records, SRTP: media.Require, Domains: []string{"example.com"}}
 	for _, f := range change {
 		f(&c)
 	}
@@ -55,7 +65,7 @@ func newWorld(t testing.TB, change ...func(*Config)) *world {
 	t.Cleanup(w.layer.Close)
 	w.layer.Serve(server.New(server.Config{Domains: []string{"example.com", "192.0.2.1"}, Auth: w,
 		Proxy: p, InDialog: p, Calls: w.service, Rate: -1,
-		Trusted: func(f *transport.Flow) bool { return w.flows[f.ID].account == "border" }}))
+		Trusted: func(f *transport.Flow) bool { return w.service.Trusted(f) || w.flows[f.ID].account == "border" }}))
 	return w
 }
 
@@ -80,6 +90,9 @@ func (w *world) Check(f *transport.Flow, _ *sip.Request, _ *wire.Core, _ bool, _
 
 func (w *world) Flow(id uint64) (*transport.Flow, bool) {
 	p, ok := w.flows[id]
+	if w.plugged != nil && w.plugged.ID == id {
+		return w.plugged, true
+	}
 	if !ok || !p.flow.Alive() {
 		return nil, false
 	}
@@ -450,13 +463,16 @@ func (w *world) idle() {
 	w.service.Drain(cancelled())
 	time.Sleep(5 * time.Minute)
 	synctest.Wait()
+	if n := w.agent.Sessions(); n != 0 {
+		w.t.Errorf("%d sessions of the agent are left", n)
+	}
 	if n := w.layer.Live(); n != 0 {
 		w.t.Errorf("%d transactions are left", n)
 	}
 	w.service.mu.Lock()
 	defer w.service.mu.Unlock()
-	if len(w.service.byID)+len(w.service.byName)+len(w.service.made) != 0 {
-		w.t.Errorf("left: %v %v %v", w.service.byID, w.service.byName, w.service.made)
+	if len(w.service.byID)+len(w.service.byName)+len(w.service.made)+len(w.service.paying)+len(w.service.clicks) != 0 {
+		w.t.Errorf("left: %v %v %v %v %v", w.service.byID, w.service.byName, w.service.made, w.service.paying, w.service.clicks)
 	}
 	for _, s := range w.relay.sessions {
 		if !s.closed {
@@ -547,7 +563,10 @@ func (l *fakeLeg) MakeOffer(from Leg) ([]byte, error) {
 	if l.closed {
 		return nil, errClosedLeg
 	}
-	said := from.(*fakeLeg).said
+	said := "anything"
+	if from != nil {
+		said = from.(*fakeLeg).said
+	}
 	return []byte([...]string{"sdes ", "dtls ", "plain "}[l.profile.Offer] + said), nil
 }
 
