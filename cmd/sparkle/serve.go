@@ -15,6 +15,7 @@ import (
 	"github.com/sparkleim/sparkle/configs"
 	"github.com/sparkleim/sparkle/media"
 	"github.com/sparkleim/sparkle/sip/auth"
+	"github.com/sparkleim/sparkle/sip/dialog"
 	"github.com/sparkleim/sparkle/sip/proxy"
 	"github.com/sparkleim/sparkle/sip/registrar"
 	"github.com/sparkleim/sparkle/sip/server"
@@ -196,10 +197,16 @@ func (s *Server) buildCalls() (err error) {
 	if m.SRTP == "prefer" {
 		policy = media.Prefer
 	}
+	placer, err := dialog.NewAgent(dialog.AgentConfig{
+		Name: "click", Server: s.transactions, Stack: s.stack, Agent: "Sparkle", Log: s.part("call"), Metrics: s.metrics,
+	})
+	if err != nil {
+		return err
+	}
 	c := s.cfg.Calls
 	s.calls = call.New(call.Config{
 		Proxy: s.proxy, Relay: call.EngineRelay(s.media), Records: s.store, Local: s.mediaAddress,
-		Setup: s.store, Users: s.accounts, Domains: s.names(),
+		Setup: s.store, Users: s.accounts, Domains: s.names(), Agent: placer, Language: s.cfg.Language,
 		SRTP: policy, Loopback: true,
 		MaxCalls: c.Max, MaxPerUser: c.MaxPerUser, SessionExpires: c.SessionExpires,
 		Log: s.part("call"), Registerer: s.metrics,
@@ -213,7 +220,7 @@ func (s *Server) buildChain() error {
 		rate = -1 // no limit
 	}
 	s.chain = server.New(server.Config{
-		Domains: s.names(), Auth: s.auth, Registrar: s.registrar, Chat: s.chat, Proxy: s.proxy, InDialog: s.proxy, Calls: s.calls,
+		Domains: s.names(), Auth: s.auth, Registrar: s.registrar, Chat: s.chat, Proxy: s.proxy, InDialog: s.proxy, Calls: s.calls, Trusted: s.calls.Trusted,
 		Owns: s.owns, Load: s.load, Rate: rate, Unlimited: s.cfg.UnlimitedNetworks(),
 		Closed: []func(*transport.Flow){s.registrar.FlowClosed},
 		Logger: s.part("server"), Registerer: s.metrics,
@@ -230,8 +237,8 @@ func (s *Server) buildAccounts() (err error) {
 func (s *Server) buildAdmin() error {
 	s.api = admin.New(admin.Config{
 		Accounts: s.accounts, Messages: s.store, Tokens: s.store, Audit: s.store, Tracer: tracer{s.stack},
-		CallRecords: s.store,
-		Backup:      s.backup, Verify: s.store.Verify, Status: s.status, Ready: s.ready,
+		Calls: s.calls, CallRecords: s.store,
+		Backup: s.backup, Verify: s.store.Verify, Status: s.status, Ready: s.ready,
 		Gatherer: s.metrics, Version: programVersion(), Log: s.part("admin"),
 	})
 	return nil
