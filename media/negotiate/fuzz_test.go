@@ -23,7 +23,7 @@ func FuzzRound(f *testing.F) {
 	}
 	f.Add([]byte(bundle("", "")), []byte(voice("RTP/AVP", key80)), uint8(4), uint8(0))
 	f.Add([]byte(voice("udptl")), []byte(voice("RTP/AVP", "a=sendonly", "a=rtcp:9")), uint8(3), uint8(3))
-	profiles := []negotiate.Profile{user, lenient, dtls, carrier, browser}
+	profiles := []negotiate.Profile{user, either, lenient, dtls, carrier, browser}
 	f.Fuzz(func(t *testing.T, offer, answer []byte, p, q uint8) {
 		caller := newLeg(t, 1, profiles[int(p)%len(profiles)])
 		callee := newLeg(t, 2, profiles[int(q)%len(profiles)])
