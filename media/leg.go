@@ -30,7 +30,7 @@ type Leg struct {
 	streams []*stream // one an m-line that was ever active, for reports also later
 	heard   int64     // when the peer was heard last
 	since   int64     // when it was connected; 0: it is not
-	silent  bool      // its owner knows that the peer is silent
+	told    int64     // when its owner was told last that the peer is silent
 }
 
 // line is what the leg has for one m-line.
@@ -284,13 +284,7 @@ func (l *Leg) join() []func() {
 	for i, p := range pairs {
 		tables[i] = [2]*rtp.Payloads{payloads(p.AB), payloads(p.BA)}
 	}
-	now := l.session.engine.network.Now()
 	return []func(){func() {
-		for _, leg := range []*Leg{l, other} {
-			if leg.since == 0 {
-				leg.since = now
-			}
-		}
 		connected := map[*stream]bool{}
 		for i, p := range pairs {
 			a, b := l.streams[p.A], other.streams[p.B]

@@ -44,19 +44,25 @@ func (s *Session) NewLeg(p Profile) *Leg {
 
 // Connect lets media flow between two legs of the session, and no longer between
 // them and whomever they were connected to. It lasts: what the legs agree later changes
-// how packets flow between them.
+// how packets flow between them. Who connects them once more, at the answer after
+// early media, gives both their full time until EventSilent.
 func (s *Session) Connect(a, b *Leg) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed || a.closed || b.closed || a == b || a.other == b || a.session != s || b.session != s {
+	if s.closed || a.closed || b.closed || a == b || a.session != s || b.session != s {
+		return
+	}
+	now := s.engine.network.Now()
+	if a.other == b {
+		s.do([]func(){func() { a.since, b.since = now, now }})
 		return
 	}
 	var changes []func()
 	changes = append(changes, a.part()...)
 	changes = append(changes, b.part()...)
 	a.other, b.other = b, a
-	changes = append(changes, a.join()...)
-	s.do(changes)
+	changes = append(changes, func() { a.since, b.since = now, now })
+	s.do(append(changes, a.join()...))
 }
 
 // do makes changes on the loop, soon, all between two packets. What the caller

@@ -66,19 +66,20 @@ func (w *worker) look(s *Session, now int64) {
 	}
 }
 
-// listen tells the owner when the peer of a connected leg is silent for too long.
+// listen tells the owner when the peer of a connected leg is silent for too long,
+// and again as often as it stays so.
 func (l *Leg) listen(now int64) {
 	if l.since == 0 {
 		return
 	}
+	limit := l.patience()
 	quiet := now - max(l.heard, l.since)
-	if quiet < l.patience() {
-		l.silent = false
+	if quiet < limit || now-l.told < limit {
 		return
 	}
-	if !l.silent {
-		text := fmt.Sprintf("nothing was received for %v", time.Duration(quiet).Round(time.Second))
-		l.silent = l.session.tell(EventSilent, l, text)
+	text := fmt.Sprintf("nothing was received for %v", time.Duration(quiet).Round(time.Second))
+	if l.session.tell(EventSilent, l, text) {
+		l.told = now
 	}
 }
 
