@@ -35,7 +35,7 @@ type Loop struct {
 	open, rate                        atomic.Int64 // sockets; packets a second lately
 	received, wakeups, unsent, panics atomic.Uint64
 
-	mu      sync.Mutex // of what follows
+	mu      sync.Mutex // of what follows, and of waking the loop
 	tasks   []func()
 	timers  timers
 	sockets []*Socket // by slot, nil: the slot is free
@@ -73,27 +73,27 @@ func (l *Loop) Do(f func()) bool {
 // its queue has no bound but the number of those who call.
 func (l *Loop) Go(f func()) bool {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.ended {
-		l.mu.Unlock()
 		return false
 	}
 	l.tasks = append(l.tasks, f)
-	first := len(l.tasks) == 1
-	l.mu.Unlock()
-	if first { // otherwise it was woken already
+	if len(l.tasks) == 1 { // otherwise it was woken already
 		l.poller.wake()
 	}
 	return true
 }
 
-// Every calls f on the loop about every d until stop is called. When stop was
-// called on the loop, f is not called any more.
+// Every calls f on the loop about every d until stop is called or the network is
+// closed. When stop was called on the loop, f is not called any more.
 func (l *Loop) Every(d time.Duration, f func(now int64)) (stop func()) {
 	t := &timer{due: l.network.Now() + int64(d), every: int64(d), f: f}
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.timers.add(t)
-	l.mu.Unlock()
-	l.poller.wake()
+	if !l.ended {
+		l.poller.wake()
+	}
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -160,21 +160,31 @@ func (l *Loop) deliver(s *Socket, b []byte, from netip.AddrPort) {
 	s.handler.Packet(b, from, l.now)
 }
 
-// runTasks runs what Do and Go asked for, and tells whether the loop ends.
+// runTasks runs what Do and Go have asked for by now, and tells whether the loop
+// ends.
 func (l *Loop) runTasks() (ended bool) {
-	for {
-		l.mu.Lock()
-		if len(l.tasks) == 0 {
-			ended = l.ended
-			l.mu.Unlock()
-			return ended
-		}
-		f := l.tasks[0]
-		l.tasks[0] = nil
-		l.tasks = l.tasks[1:]
-		l.mu.Unlock()
-		f()
+	for range l.waiting() {
+		l.nextTask()()
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.ended && len(l.tasks) == 0
+}
+
+func (l *Loop) waiting() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.tasks)
+}
+
+// nextTask takes a task off the queue, so that one that panics does not come again.
+func (l *Loop) nextTask() func() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f := l.tasks[0]
+	l.tasks[0] = nil
+	l.tasks = l.tasks[1:]
+	return f
 }
 
 // runTimers runs what is due, each once.
@@ -204,11 +214,12 @@ func (l *Loop) timeout() time.Duration {
 	return max(0, time.Duration(l.timers[0].due-l.network.Now()))
 }
 
-// end lets the loop return when it has done what it was told.
+// end lets the loop return when it has done what it was told. Nobody wakes it
+// afterwards: its event may be closed, and the number be somebody else's.
 func (l *Loop) end() {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.ended = true
-	l.mu.Unlock()
 	l.poller.wake()
 }
 

@@ -335,6 +335,7 @@ func TestControl(t *testing.T) {
 	if l.Do(func() { t.Error("ran after the end") }) || l.Go(func() { t.Error("ran after the end") }) {
 		t.Error("a closed network took a call")
 	}
+	l.Every(time.Nanosecond, func(int64) { t.Error("ran after the end") })()
 	if _, err := l.Open(loopback4, packets(ignore), packets(ignore)); !errors.Is(err, ErrClosed) {
 		t.Errorf("a closed network opened ports: %v", err)
 	}
