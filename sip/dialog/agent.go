@@ -32,7 +32,8 @@ type AgentConfig struct {
 		Local(f *transport.Flow) (host string, port int)
 	}
 
-	Agent   string // User-Agent, "" for none
+	Allow   string // as in Config
+	Agent   string // as in Config
 	Log     *slog.Logger
 	Metrics prometheus.Registerer
 
@@ -65,7 +66,7 @@ func NewAgent(c AgentConfig) (*Agent, error) {
 	a.UA, err = New(Config{
 		Transactions: a.layer,
 		Local:        func(*transport.Flow) (string, int) { return c.Stack.Local(a.near) },
-		Agent:        c.Agent, Name: c.Name, Log: c.Log, Metrics: c.Metrics,
+		Allow:        c.Allow, Agent: c.Agent, Name: c.Name, Log: c.Log, Metrics: c.Metrics,
 	})
 	if err != nil {
 		return nil, err
@@ -82,6 +83,9 @@ func NewAgent(c AgentConfig) (*Agent, error) {
 // Flow is the server's side of the agent: a request that the proxy sends by it
 // reaches the agent, and what the agent sends comes by it.
 func (a *Agent) Flow() *transport.Flow { return a.near }
+
+// Has tells whether f is the agent's own end, by which it hears the server.
+func (a *Agent) Has(f *transport.Flow) bool { return f == a.far }
 
 // Call places a call through the server; Call.Flow is the agent's own.
 func (a *Agent) Call(c Call, on Events) *Session {
@@ -110,7 +114,7 @@ func (a *agentUser) Request(in *transaction.Incoming) {
 	case in.Method == "ACK":
 		a.UA.Serve(in, nil)
 	case in.ToTag == "" && in.Method != "INVITE", in.ToTag == "" && a.cfg.Incoming == nil:
-		in.Reply(wire.NewResponse(in.Request, 405, "", wire.H("Allow", allow)))
+		in.Reply(wire.NewResponse(in.Request, 405, "", wire.H("Allow", a.UA.cfg.Allow)))
 	default:
 		tx, err := in.Begin()
 		switch {

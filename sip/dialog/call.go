@@ -99,7 +99,7 @@ func (s *Session) invite(credentials []sip.Header) *sip.Request {
 		wire.H("Call-ID", o.call.CallID),
 		wire.H("CSeq", strconv.FormatUint(uint64(o.seq), 10)+" INVITE"),
 		wire.H("Contact", "<"+u.Contact(o.tag, o.call.Flow)+">"),
-		wire.H("Allow", allow),
+		wire.H("Allow", u.cfg.Allow),
 		wire.H("Supported", supported),
 		wire.H("Session-Expires", strconv.Itoa(o.call.Expires)),
 	)

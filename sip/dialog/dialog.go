@@ -162,7 +162,7 @@ func (d *Dialog) request(method string, seq uint32, f *transport.Flow, c Content
 	)
 	if method == "INVITE" || method == "UPDATE" {
 		all = append(all, wire.H("Contact", "<"+u.Contact(d.localTag, f)+">"),
-			wire.H("Allow", allow), wire.H("Supported", "timer"))
+			wire.H("Allow", u.cfg.Allow), wire.H("Supported", "timer"))
 	}
 	all = u.agent("User-Agent", all)
 	all = append(append(all, hs...), c.Headers...)

@@ -32,9 +32,9 @@ func (in *Incoming) Answer(status int, reason string, c Content, hs ...sip.Heade
 		_ = in.tx.Respond(in.ua.response(in.Request, "", status, reason, c, hs)) // a flow that broke needs no answer
 		return
 	}
-	if status < 300 && (in.Method == sip.INVITE || in.Method == sip.UPDATE) {
+	if status < 300 && (in.Method == sip.INVITE || in.Method == sip.UPDATE || in.Method == sip.REFER) {
 		hs = append(hs, d.contactHeader())
-		if status >= 200 {
+		if status >= 200 && in.Method != sip.REFER {
 			hs = append(hs, d.confirmTimer(in.Request)...)
 		}
 	}
@@ -56,7 +56,7 @@ func (u *UA) response(req *sip.Request, tag string, status int, reason string, c
 	all = append(all, hs...)
 	all = u.agent("Server", all)
 	if status > 100 && status < 300 && req.Method != sip.BYE {
-		all = append(all, wire.H("Allow", allow))
+		all = append(all, wire.H("Allow", u.cfg.Allow))
 	}
 	if status >= 200 && status < 300 && (req.Method == sip.INVITE || req.Method == sip.UPDATE) {
 		all = append(all, wire.H("Supported", "100rel, timer"))

@@ -262,7 +262,7 @@ func (d *Dialog) pass(in *Incoming) {
 	case in.Method == sip.INVITE || in.Method == sip.UPDATE:
 		in.Reply(sip.StatusNotAcceptableHere, "")
 	default:
-		in.Reply(sip.StatusMethodNotAllowed, "", wire.H("Allow", allow))
+		in.Reply(sip.StatusMethodNotAllowed, "", wire.H("Allow", d.s.ua.cfg.Allow))
 	}
 }
 

@@ -22,8 +22,8 @@ const (
 	t2 = 4 * time.Second
 )
 
-// allow is what a session of ours understands; the rest is its owner's to refuse.
-const allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO"
+// basics is what a session understands by itself or with little help of its owner.
+const basics = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO"
 
 // Config is what a UA is made of.
 type Config struct {
@@ -38,6 +38,7 @@ type Config struct {
 	// the first request serves the whole dialog.
 	Route func(next sip.Uri, now *transport.Flow, then func(*transport.Flow, error))
 
+	Allow   string                // methods that are announced, "" those of a plain call
 	Agent   string                // User-Agent and Server, "" for none
 	Log     *slog.Logger          // nil: discard
 	Metrics prometheus.Registerer // nil: not registered
@@ -61,6 +62,9 @@ func New(c Config) (*UA, error) {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Allow == "" {
+		c.Allow = basics
 	}
 	m, err := newMetrics(c.Metrics, c.Name)
 	if err != nil {

@@ -150,13 +150,14 @@ func (b *Border) plugIn() (err error) {
 	// and one from a carrier may well be forwarded to a carrier.
 	b.caller, err = dialog.NewAgent(dialog.AgentConfig{
 		Name: "border-in", Server: c.Transactions, Stack: c.Stack, Agent: userAgent, Log: c.Log, Metrics: c.Metrics,
+		Allow: allowInside,
 	})
 	if err != nil {
 		return err
 	}
 	b.callee, err = dialog.NewAgent(dialog.AgentConfig{
 		Name: "border-out", Server: c.Transactions, Stack: c.Stack, Agent: userAgent, Log: c.Log, Metrics: c.Metrics,
-		Incoming: b.takeOut,
+		Allow: allowInside, Incoming: b.takeOut,
 	})
 	return err
 }
@@ -211,6 +212,9 @@ func (b *Border) Claims(r *server.Request) bool {
 
 // allow is what carriers may send us.
 const allow = "INVITE, ACK, CANCEL, BYE, OPTIONS, PRACK, UPDATE, INFO"
+
+// allowInside is what our users may: they transfer calls, carriers do not.
+const allowInside = allow + ", REFER"
 
 // ServeSIP takes a request of a carrier, ACK and unmatched CANCEL too.
 func (b *Border) ServeSIP(r *server.Request) {

@@ -18,9 +18,13 @@ import (
 // Each dialog of one side has its partner on the other ([dialog.Dialog.Value]):
 // what rings at the carrier with two tags rings inside with two.
 type bridge struct {
+	b        *Border
 	strand   *dialog.Strand
 	from, to *dialog.Session
-	late     bool // the INVITE had no offer: the answer comes with the ACK
+	about    Inbound   // what is told inside when the call is transferred
+	moving   *transfer // under way, nil: none
+	inside   []string  // Call-IDs that package call may ask about
+	late     bool      // the INVITE had no offer: the answer comes with the ACK
 	acks     map[*dialog.Dialog]func(dialog.Content)
 	untagged *dialog.Dialog // stands for a callee that rings without a tag
 	answered bool
@@ -28,9 +32,9 @@ type bridge struct {
 	finished func() // told once, at the end of everything
 }
 
-func newBridge(strand *dialog.Strand, invite sip.Message, finished func()) *bridge {
+func (b *Border) newBridge(strand *dialog.Strand, invite sip.Message, finished func()) *bridge {
 	return &bridge{
-		strand: strand, late: len(invite.Body()) == 0, finished: finished,
+		b: b, strand: strand, late: len(invite.Body()) == 0, finished: finished,
 		acks: make(map[*dialog.Dialog]func(dialog.Content)),
 	}
 }
@@ -45,7 +49,7 @@ func (x *bridge) fromEvents(gaveUp func()) dialog.Events {
 		},
 		Acknowledged: x.acknowledged,
 		Request:      x.request,
-		Ended:        func(d *dialog.Dialog, e dialog.End) { x.ended(d, x.to, e) },
+		Ended:        x.ended,
 	}
 }
 
@@ -61,7 +65,7 @@ func (x *bridge) toEvents(failed func(*sip.Response, error), trying func(), answ
 		Failed:       failed,
 		Acknowledged: x.acknowledged,
 		Request:      x.request,
-		Ended:        func(d *dialog.Dialog, e dialog.End) { x.ended(d, x.from, e) },
+		Ended:        x.ended,
 	}
 }
 
@@ -123,8 +127,12 @@ func (x *bridge) acknowledged(d *dialog.Dialog, ack *sip.Request) {
 	}
 }
 
-// ended hangs the other side up.
-func (x *bridge) ended(d *dialog.Dialog, other *dialog.Session, e dialog.End) {
+// ended hangs the other side up, unless it waits for somebody else.
+func (x *bridge) ended(d *dialog.Dialog, e dialog.End) {
+	other := x.other(d)
+	if other == nil || x.moving != nil && x.moving.left(d) {
+		return
+	}
 	if pass := x.acks[d]; pass != nil {
 		delete(x.acks, d)
 		pass(dialog.Content{}) // nothing is left to agree on, but a BYE needs its ACK before
@@ -136,7 +144,18 @@ func (x *bridge) ended(d *dialog.Dialog, other *dialog.Session, e dialog.End) {
 	x.end(other, reason)
 }
 
-// end is the end of both sides.
+// other is the session across the bridge, nil when d has left it.
+func (x *bridge) other(d *dialog.Dialog) *dialog.Session {
+	switch d.Session() {
+	case x.from:
+		return x.to
+	case x.to:
+		return x.from
+	}
+	return nil
+}
+
+// end is the end of both sides, and of a transfer that is under way.
 func (x *bridge) end(other *dialog.Session, reason string) {
 	if x.over {
 		return
@@ -145,7 +164,21 @@ func (x *bridge) end(other *dialog.Session, reason string) {
 	if other != nil {
 		other.HangUp(plainReason(reason))
 	}
+	if x.moving != nil {
+		x.moving.giveUp()
+	}
+	for _, id := range x.inside {
+		x.b.forget(id)
+	}
 	x.finished()
+}
+
+// remember lets package call ask about a call that x makes inside.
+func (x *bridge) remember(callID string, about Inbound) {
+	x.inside = append(x.inside, callID)
+	x.b.mu.Lock()
+	defer x.b.mu.Unlock()
+	x.b.inside[callID] = about
 }
 
 // plainReason keeps of Reason values (RFC 3326) protocol, cause and text: what
@@ -202,8 +235,8 @@ func (x *bridge) request(d *dialog.Dialog, in *dialog.Incoming) {
 			return
 		}
 		x.relay(in, d, p, "INFO")
-	case sip.REFER: // who is called next is not the carrier's to say, and inside package call says it
-		in.Reply(sip.StatusForbidden, "")
+	case sip.REFER:
+		x.refer(d, p, in)
 	default:
 		in.Reply(sip.StatusMethodNotAllowed, "", wire.H("Allow", allow))
 	}

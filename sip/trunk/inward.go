@@ -29,9 +29,7 @@ func (b *Border) Inbound(callID string) (Inbound, bool) {
 // inward is a call from a carrier.
 type inward struct {
 	*bridge
-	b      *Border
 	t      *group
-	about  Inbound
 	callID string // inside
 }
 
@@ -58,11 +56,12 @@ func (b *Border) bringIn(r *server.Request) {
 		r.Reply(sip.StatusBusyHere, "", wire.H("Retry-After", "10"))
 		return
 	}
-	x := &inward{b: b, t: t, callID: wire.NewCallID(), about: Inbound{
-		Trunk: t.Name, Caller: callerNumber(t.plan, r), Dialled: dialledText(t, r), Number: number, Media: t.mediaFrom(r.Flow),
-	}}
+	x := &inward{t: t, callID: wire.NewCallID()}
 	strand := b.outer.Strand()
-	x.bridge = newBridge(strand, r.Request, x.done)
+	x.bridge = b.newBridge(strand, r.Request, x.done)
+	x.about = Inbound{
+		Trunk: t.Name, Caller: callerNumber(t.plan, r), Dialled: dialledText(t, r), Number: number, Media: t.mediaFrom(r.Flow),
+	}
 	var authorize func(*sip.Response, string, string) []sip.Header
 	if g.digest != nil {
 		authorize = g.digest.authorize
@@ -81,9 +80,6 @@ func (b *Border) bringIn(r *server.Request) {
 // done counts the call out.
 func (x *inward) done() {
 	x.t.leave(1, 0)
-	x.b.mu.Lock()
-	delete(x.b.inside, x.callID)
-	x.b.mu.Unlock()
 	if x.from != nil {
 		x.b.metrics.live.WithLabelValues(x.t.Name, "in").Dec()
 	}
@@ -98,22 +94,31 @@ func (x *inward) done() {
 func (x *inward) place(r *server.Request, to string) {
 	b := x.b
 	uri := sip.Uri{Scheme: "sip", User: wire.EscapeUser(to), Host: b.cfg.Domain}
-	c := dialog.Call{
-		URI: uri, CallID: x.callID, Strand: x.strand, Content: dialog.ContentOf(r.Request),
-		MaxForwards: max(r.MaxForwards-1, 1),
-		Reliable:    !x.late && (wire.Has(r.Request, "Supported", "100rel") || wire.Has(r.Request, "Require", "100rel")),
-		From:        `"Anonymous" <sip:anonymous@anonymous.invalid>`,
-	}
-	if n := x.about.Caller; n != "" {
+	c := b.callInside(x.about, uri)
+	c.CallID, c.Strand, c.Content = x.callID, x.strand, dialog.ContentOf(r.Request)
+	c.MaxForwards = max(r.MaxForwards-1, 1)
+	c.Reliable = !x.late && (wire.Has(r.Request, "Supported", "100rel") || wire.Has(r.Request, "Require", "100rel"))
+	x.remember(x.callID, x.about)
+	x.to = b.caller.Call(c, x.toEvents(x.failed, nil, func() {}))
+}
+
+// callInside is an INVITE inside for somebody outside.
+func (b *Border) callInside(about Inbound, uri sip.Uri) dialog.Call {
+	c := dialog.Call{URI: uri, From: `"Anonymous" <sip:anonymous@anonymous.invalid>`}
+	if n := about.Caller; n != "" {
 		c.From = "<" + numberURI(n, hostText(b.cfg.Domain)) + ">"
 		c.Headers = append(c.Headers, wire.H("P-Asserted-Identity", c.From)) // RFC 3325 §5: a trusted peer has said so
 	} else {
 		c.Headers = append(c.Headers, wire.H("Privacy", "id"))
 	}
+	return c
+}
+
+// forget ends what [Border.Inbound] tells about a call.
+func (b *Border) forget(callID string) {
 	b.mu.Lock()
-	b.inside[x.callID] = x.about
+	delete(b.inside, callID)
 	b.mu.Unlock()
-	x.to = b.caller.Call(c, x.toEvents(x.failed, nil, func() {}))
 }
 
 // failed tells the carrier that nobody answers.

@@ -45,7 +45,6 @@ func (b *Border) Target(r Route, c Caller, on func(store.CallAttempt)) registrar
 // outward is a call to a carrier.
 type outward struct {
 	*bridge
-	b       *Border
 	t       *group
 	p       planned
 	invite  *dialog.Incoming
@@ -81,9 +80,10 @@ func (b *Border) takeOut(in *transaction.Incoming, tx *transaction.Server) {
 		_ = tx.Respond(wire.NewResponse(in.Request, sip.StatusServiceUnavailable, "", wire.H("Retry-After", "10")))
 		return
 	}
-	o := &outward{b: b, t: t, p: p, left: order(t.gateways, rand.IntN)}
+	o := &outward{t: t, p: p, left: order(t.gateways, rand.IntN)}
 	strand := b.callee.Strand()
-	o.bridge = newBridge(strand, in.Request, o.done)
+	o.bridge = b.newBridge(strand, in.Request, o.done)
+	o.about = Inbound{Trunk: t.Name, Caller: p.route.Number, Media: p.route.Media}
 	strand.Do(func() {
 		o.from = b.callee.Accept(in, tx, strand, o.fromEvents(o.gaveUp))
 		if o.from == nil {
