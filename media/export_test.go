@@ -23,7 +23,12 @@ func (s *Session) Handled(l *Leg, f func(handle func(b []byte, from netip.AddrPo
 	return result
 }
 
-// Listen looks after the leg as the loop would some time from now.
-func (l *Leg) Listen(later time.Duration) {
-	l.session.OnLoop(func() { l.listen(l.session.engine.network.Now() + int64(later)) })
+// Age lets time pass for a leg, and looks after it.
+func (l *Leg) Age(d time.Duration) {
+	l.session.OnLoop(func() {
+		l.heard -= int64(d)
+		l.since -= int64(d)
+		l.told -= int64(d)
+		l.listen(l.session.engine.network.Now())
+	})
 }
