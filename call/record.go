@@ -78,17 +78,18 @@ func (s *Service) carrierProfile(f *transport.Flow, m trunk.Media) media.Profile
 func (c *call) copyRecord() *store.CallRecord {
 	r := c.record
 	r.Attempts = slices.Clone(r.Attempts)
-	if c.phase == talking {
-		r.Quality = c.quality()
-	}
 	return &r
 }
 
-// snapshot is the record as it stands.
+// snapshot is the record as it stands, with the quality so far.
 func (c *call) snapshot() *store.CallRecord {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.copyRecord()
+	r := c.copyRecord()
+	if c.phase == talking {
+		r.Quality = c.quality()
+	}
+	return r
 }
 
 // meant notes who was called. Where the call goes instead, that is told by the

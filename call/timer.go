@@ -51,6 +51,9 @@ func minSE() sip.Header { return wire.H("Min-SE", formatSeconds(minSessionExpire
 // seconds reads the delta-seconds at the beginning of a value, 0 when there are
 // none.
 func seconds(value string) time.Duration {
+	if value == "" {
+		return 0 // most
+	}
 	number, _, _ := strings.Cut(value, ";")
 	n, err := strconv.ParseUint(strings.TrimSpace(number), 10, 31)
 	if err != nil {

@@ -31,6 +31,15 @@ key = "key.pem"
 [auth]
 ban_failures = 0
 
+[calls]
+max = 0
+max_per_user = 0
+
+[media]
+srtp = "prefer"
+first_port = 10000
+last_port = 65535
+
 [limits]
 connections = 100000
 connections_per_address = 100000
