@@ -223,7 +223,7 @@ func (l *Loop) end() {
 	l.poller.wake()
 }
 
-// enter gives a socket its slot.
+// enter gives a socket its slot and lets the loop read it.
 func (l *Loop) enter(s *Socket) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -238,6 +238,10 @@ func (l *Loop) enter(s *Socket) error {
 		l.sockets = append(l.sockets, s)
 	}
 	l.open.Add(1)
+	if err := l.poller.add(s); err != nil {
+		l.vacate(s)
+		return err
+	}
 	return nil
 }
 
@@ -245,6 +249,10 @@ func (l *Loop) enter(s *Socket) error {
 func (l *Loop) leave(s *Socket) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.vacate(s)
+}
+
+func (l *Loop) vacate(s *Socket) {
 	l.sockets[s.slot] = nil
 	l.vacant = append(l.vacant, s.slot)
 	l.open.Add(-1)

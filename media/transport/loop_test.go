@@ -453,3 +453,21 @@ func (f *failing) Packet([]byte, netip.AddrPort, int64) {
 	f.times++
 	panic("boom")
 }
+
+// TestNoGarbage relays packets without leaving anything to collect.
+func TestNoGarbage(t *testing.T) {
+	l := start(t, Config{Loops: 1}).Loop()
+	p := newPhone(t, loopback4)
+	var out *Pair // of the loop
+	in := open(t, l, loopback4, func(b []byte, _ netip.AddrPort, _ int64) { out.RTP.Send(b, p.addr()) }, ignore)
+	away := open(t, l, loopback4, ignore, ignore)
+	l.Do(func() { out = away })
+	to, packet := in.RTP.Local(), make([]byte, 172)
+	allocated := testing.AllocsPerRun(1000, func() {
+		_, _ = p.WriteToUDPAddrPort(packet, to)
+		_, _, _ = p.ReadFromUDPAddrPort(packet)
+	})
+	if allocated >= 1 {
+		t.Errorf("%v allocations a packet", allocated)
+	}
+}

@@ -100,7 +100,7 @@ func (l *Loop) bind(a netip.Addr, port int, rtp, rtcp Handler) (*Pair, error) {
 	return &Pair{RTP: even, RTCP: odd}, nil
 }
 
-// listen opens a socket and lets the loop read it.
+// listen opens a socket that the loop reads.
 func (l *Loop) listen(local netip.AddrPort, h Handler) (*Socket, error) {
 	s := &Socket{loop: l, handler: h, local: local}
 	if err := s.conn.listen(local); err != nil {
@@ -108,9 +108,6 @@ func (l *Loop) listen(local netip.AddrPort, h Handler) (*Socket, error) {
 	}
 	if err := l.enter(s); err != nil {
 		return nil, errors.Join(err, s.conn.close(&l.poller))
-	}
-	if err := l.poller.add(s); err != nil {
-		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }

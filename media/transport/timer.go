@@ -22,16 +22,16 @@ func (t *timers) remove(x *timer) {
 
 // next gives a function that is due and sets its timer anew; nil: none is. A
 // timer that is late does not catch up.
-func (t timers) next(now int64) func(now int64) {
-	if len(t) == 0 || t[0].due > now {
+func (t *timers) next(now int64) func(now int64) {
+	if len(*t) == 0 || (*t)[0].due > now {
 		return nil
 	}
-	first := t[0]
+	first := (*t)[0]
 	first.due += first.every
 	if first.due <= now {
 		first.due = now + first.every
 	}
-	heap.Fix(&t, 0)
+	heap.Fix(t, 0)
 	return first.f
 }
 
