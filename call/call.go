@@ -204,7 +204,12 @@ func (c *call) hangUp(e ending) bool {
 	switch was {
 	case setup:
 		c.fork.End(&server.Error{Status: sip.StatusTemporarilyUnavailable, Warning: e.reason})
-		return true
+		c.mu.Lock()
+		was, b = c.phase, c.answered
+		c.mu.Unlock()
+		if was != talking { // it is, when somebody answered in this moment
+			return true
+		}
 	case over:
 		return false
 	}

@@ -1,6 +1,7 @@
 package call
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -149,6 +150,7 @@ type phone struct {
 	flow    *transport.Flow
 	broken  bool
 	extra   []sip.Header // put into what it sends next
+	kind    string       // type of its next body, application/sdp when empty
 
 	mu    sync.Mutex
 	inbox []sip.Message
@@ -226,11 +228,12 @@ func (p *phone) headers(more ...sip.Header) []sip.Header {
 }
 
 // described adds the type of a body that is there.
-func described(hs []sip.Header, body string) ([]sip.Header, []byte) {
-	if body == "" {
+func (p *phone) described(hs []sip.Header, body string) ([]sip.Header, []byte) {
+	kind := cmp.Or(p.kind, "application/sdp")
+	if p.kind = ""; body == "" {
 		return hs, nil
 	}
-	return append(hs, wire.H("Content-Type", "application/sdp")), []byte(body)
+	return append(hs, wire.H("Content-Type", kind)), []byte(body)
 }
 
 // request sends a request outside of a dialog.
@@ -243,7 +246,7 @@ func (p *phone) request(method, uri, body string) {
 	d.callID, d.cseq, d.routes = wire.NewCallID(), 1, nil
 	d.local = "<sip:" + p.account + "@example.com>;tag=" + p.name
 	d.remote = "<" + uri + ">"
-	hs, text := described(p.headers(wire.H("CSeq", "1 "+method)), body)
+	hs, text := p.described(p.headers(wire.H("CSeq", "1 "+method)), body)
 	p.sent = wire.NewRequest(method, to, text, hs...)
 	p.transmit(p.sent)
 }
@@ -265,7 +268,7 @@ func (p *phone) inDialog(method, body string) {
 	for _, v := range d.routes {
 		hs = append(hs, wire.H("Route", v))
 	}
-	hs, text := described(hs, body)
+	hs, text := p.described(hs, body)
 	req := wire.NewRequest(method, d.target, text, hs...)
 	if method == "INVITE" {
 		p.sent = req
@@ -281,7 +284,7 @@ func (p *phone) respond(status int, method, body string) {
 	}
 	hs := append([]sip.Header{wire.H("User-Agent", p.name+" phone")}, p.extra...)
 	p.extra = nil
-	hs, text := described(hs, body)
+	hs, text := p.described(hs, body)
 	res := wire.NewResponse(req, status, "", hs...)
 	res.SetBody(text)
 	if status > 100 && !strings.Contains(wire.Header(req, "To"), "tag=") {

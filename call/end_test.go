@@ -1,0 +1,390 @@
+package call
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+	"github.com/sparkleim/sparkle/media"
+	"github.com/sparkleim/sparkle/sip/wire"
+	"github.com/sparkleim/sparkle/store"
+)
+
+// bothHungUp is what the phones see of a call that we end.
+const bothHungUp = `
+	alice gets BYE
+	alice 200 BYE
+	bob gets BYE
+	bob 200 BYE
+	quiet`
+
+func TestHangUp(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.play(talk + `
+			alice INFO
+			bob gets INFO
+			bob 200 INFO
+			alice gets 200 INFO`)
+		live := w.service.Live()
+		if len(live) != 1 || len(live[0].Quality) != 2 || live[0].Ended != nil {
+			t.Fatalf("live: %+v", live)
+		}
+		if err := w.service.HangUp(t.Context(), live[0].ID, "root"); err != nil {
+			t.Fatal(err)
+		}
+		w.play(bothHungUp)
+		alice, bob := w.phones["alice"].got["BYE"], w.phones["bob"].got["BYE"]
+		for header, want := range map[string]string{
+			"CSeq": "3 BYE", "From": "<sip:alice@example.com>;tag=alice", "To": "<sip:bob@example.com>;tag=bob", "Max-Forwards": "69",
+		} {
+			if v := wire.Header(bob, header); v != want {
+				t.Errorf("bob's BYE has %s: %s, want %s", header, v, want)
+			}
+		}
+		if v := wire.Header(alice, "Reason"); v != `Q.850;cause=16;text="ended by root"` {
+			t.Errorf("Reason %s", v)
+		}
+		if v := wire.Header(alice, "CSeq"); v != "1 BYE" {
+			t.Errorf("alice's BYE has CSeq %s", v)
+		}
+		if r := w.records.newest(); r.EndedBy != "administrator" || !strings.Contains(r.Reason, "root") {
+			t.Errorf("record %+v", r)
+		}
+		if err := w.service.HangUp(t.Context(), live[0].ID, "root"); !errors.Is(err, store.ErrNotFound) {
+			t.Errorf("again: %v", err)
+		}
+	})
+}
+
+func TestHangUpWhileItRings(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.play("alice INVITE bob (A)\n bob gets INVITE (sdes A)\n bob 180\n alice gets 180 INVITE")
+		if err := w.service.HangUp(t.Context(), w.service.Live()[0].ID, "root"); err != nil {
+			t.Fatal(err)
+		}
+		w.play(`
+			alice gets 480 INVITE
+			bob gets CANCEL
+			bob 200 CANCEL
+			bob 200 (B)                  # too late
+			bob gets ACK
+			bob gets BYE
+			bob 200 BYE
+			quiet`)
+		if r := w.records.newest(); r.EndedBy != "administrator" || r.Status != 480 {
+			t.Errorf("record %+v", r)
+		}
+	})
+}
+
+// Whatever ends a call ends it for both, once, and says why in the record.
+func TestEnds(t *testing.T) {
+	tests := []struct {
+		name   string
+		end    func(w *world)
+		script string
+		by     string
+		cause  int
+	}{
+		{"nothing is heard", func(w *world) {
+			w.relay.sessions[0].on(media.Event{Kind: media.EventSilent})
+		}, bothHungUp, "media", 102},
+		{"the media failed", func(w *world) {
+			w.relay.sessions[0].on(media.Event{Kind: media.EventFailed})
+		}, bothHungUp, "media", 41},
+		{"only a warning", func(w *world) {
+			w.relay.sessions[0].on(media.Event{Kind: media.EventAttack})
+		}, "quiet\n alice BYE\n bob gets BYE\n bob 200 BYE\n alice gets 200 BYE\n quiet", "caller", 16},
+		{"the phone says why", func(w *world) {
+			w.phones["bob"].extra = append(w.phones["bob"].extra, wire.H("Reason", `SIP;cause=200, Q.850 ;cause=31;text="no more"`))
+		}, "bob BYE\n alice gets BYE\n alice 200 BYE\n bob gets 200 BYE\n quiet", "callee", 31},
+		{"a late offer is not answered", func(w *world) {
+			w.play("alice INVITE\n bob gets INVITE\n bob 200 (B2)\n alice gets 200 INVITE (sdes B2)\n alice ACK")
+		}, "alice gets BYE\n alice 200 BYE\n bob gets BYE\n bob gets ACK\n bob 200 BYE\n quiet", "media", 65},
+		{"the server drains", func(w *world) { w.service.Drain(cancelled()) }, bothHungUp, "restart", 41},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				w.play(talk)
+				tt.end(w)
+				synctest.Wait()
+				w.play(tt.script)
+				if r := w.records.newest(); r.EndedBy != tt.by || r.Cause != tt.cause || r.Reason == "" {
+					t.Errorf("record %+v", r)
+				}
+			})
+		})
+	}
+}
+
+// A server that stops lets people finish.
+func TestDrain(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.play(talk)
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		drained := make(chan struct{})
+		go func() { w.service.Drain(ctx); close(drained) }()
+		w.play("wait 5s\n carol INVITE bob (C)\n carol gets 503 INVITE\n quiet")
+		w.play("alice BYE\n bob gets BYE\n bob 200 BYE\n alice gets 200 BYE")
+		<-drained
+		if ctx.Err() != nil {
+			t.Error("waited although nobody talked")
+		}
+	})
+}
+
+func TestRestore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.records.open = []store.CallRecord{{ID: 7, CallID: "old"}}
+		if err := w.service.Restore(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if r := w.records.last[7]; r.Ended == nil || r.EndedBy != "restart" || r.Cause != 41 {
+			t.Errorf("record %+v", r)
+		}
+	})
+}
+
+func TestSessionTimer(t *testing.T) {
+	tests := []struct {
+		name   string
+		caller string // headers of alice's INVITE
+		asked  string // Session-Expires that bob gets
+		callee string // headers of bob's 200
+		told   string // Session-Expires that alice gets
+		alive  string // how long it lasts at least
+	}{
+		{"nobody has any", "", "1800", "", "", ""},
+		{"the callee refreshes", "", "1800", "Session-Expires: 600;refresher=uas|Require: timer", "600;refresher=uas", "600s"},
+		{"only the caller has one", "Supported: timer", "1800", "", "1800;refresher=uac", "1800s"},
+		{"the caller's own", "Supported: timer|Session-Expires: 120", "120", "", "120;refresher=uac", "120s"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				alice, bob := w.phones["alice"], w.phones["bob"]
+				alice.add(tt.caller)
+				w.play("alice INVITE bob (A)\n bob gets INVITE (sdes A)")
+				if v := wire.Header(bob.got["INVITE"], "Session-Expires"); v != tt.asked {
+					t.Errorf("bob is asked for %q", v)
+				}
+				bob.add(tt.callee)
+				w.play("bob 200 (B)\n alice gets 200 INVITE (B)\n alice ACK\n bob gets ACK")
+				if v := wire.Header(alice.last, "Session-Expires"); v != tt.told {
+					t.Errorf("alice is told %q", v)
+				}
+				if tt.alive == "" {
+					w.play("wait 24h\n quiet")
+					return
+				}
+				w.play("wait " + tt.alive + "\n quiet")
+				w.play("wait 15s" + bothHungUp)
+				if r := w.records.newest(); r.EndedBy != "session timer" || r.Cause != 102 {
+					t.Errorf("record %+v", r)
+				}
+			})
+		})
+	}
+}
+
+func (p *phone) add(headers string) {
+	for h := range strings.SplitSeq(headers, "|") {
+		if name, value, ok := strings.Cut(h, ": "); ok {
+			p.extra = append(p.extra, wire.H(name, value))
+		}
+	}
+}
+
+// A refresh starts the time anew; one without a timer ends it.
+func TestSessionRefresh(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.play("alice INVITE bob (A)\n bob gets INVITE (sdes A)\n bob adds Session-Expires: 100;refresher=uas\n bob 200 (B)\n alice gets 200 INVITE (B)\n alice ACK\n bob gets ACK")
+		for range 5 {
+			w.play(`
+				wait 90s
+				bob UPDATE
+				alice gets UPDATE
+				alice adds Session-Expires: 100;refresher=uac
+				alice 200 UPDATE
+				bob gets 200 UPDATE
+				quiet`)
+		}
+		w.play("bob UPDATE\n alice gets UPDATE\n alice 200 UPDATE\n bob gets 200 UPDATE\n wait 24h\n quiet")
+	})
+}
+
+// RFC 4028 §6: a device that wants longer ones than we asked for, and a caller
+// who wants too short ones.
+func TestSessionTooShort(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.play(`
+			alice INVITE bob (A)
+			bob gets INVITE (sdes A)
+			bob 422
+			bob gets ACK
+			bob gets INVITE (sdes A)`)
+		got := w.phones["bob"].got["INVITE"]
+		if se, cseq := wire.Header(got, "Session-Expires"), wire.Header(got, "CSeq"); se != "" || cseq != "2 INVITE" {
+			t.Errorf("asked again with Session-Expires %q and CSeq %q", se, cseq)
+		}
+		w.play("bob 486\n bob gets ACK\n alice gets 486 INVITE")
+		w.phones["alice"].add("Supported: timer|Session-Expires: 60")
+		w.play("alice INVITE bob (A)\n alice gets 422 INVITE\n quiet")
+		if v := wire.Header(w.phones["alice"].last, "Min-SE"); v != "90" {
+			t.Errorf("Min-SE %q", v)
+		}
+	})
+}
+
+func TestLimits(t *testing.T) {
+	t.Run("of the server", func(t *testing.T) {
+		inWorld(t, func(w *world) {
+			w.play(talk + "\n carol INVITE bob (C)\n carol gets 503 INVITE\n quiet")
+			if v := wire.Header(w.phones["carol"].last, "Retry-After"); v == "" {
+				t.Error("no Retry-After")
+			}
+		}, func(c *Config) { c.MaxCalls = 1 })
+	})
+	t.Run("of a user", func(t *testing.T) {
+		inWorld(t, func(w *world) {
+			w.play(talk + "\n alice INVITE carol (A)\n alice gets 403 INVITE\n carol INVITE bob (C)\n bob gets INVITE (sdes C)\n bob 486\n bob gets ACK\n carol gets 486 INVITE\n quiet")
+		}, func(c *Config) { c.MaxPerUser = 1 })
+	})
+}
+
+// The same INVITE by two ways is one call (RFC 3261 §8.2.2.2).
+func TestMerged(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.play("alice INVITE bob (A)\n bob gets INVITE (sdes A)")
+		alice := w.phones["alice"]
+		hs := slices.DeleteFunc(slices.Clone(alice.sent.Headers()), func(h sip.Header) bool { return h.Name() == "Via" })
+		hs = append(hs, wire.H("Via", "SIP/2.0/TLS 10.0.0.9:5060;rport;branch="+wire.NewBranch()))
+		first := alice.sent
+		alice.sent = wire.NewRequest("INVITE", first.Recipient, first.Body(), hs...)
+		alice.transmit(alice.sent)
+		synctest.Wait()
+		w.play("alice gets 482 INVITE")
+		alice.sent = first
+		w.play("bob 486\n bob gets ACK\n alice gets 486 INVITE\n quiet")
+	})
+}
+
+// Where the number of the caller's requests is another one at the device, both
+// see one row of their own.
+func TestShiftedNumbers(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.play("alice INVITE bob (A)\n bob gets INVITE (sdes A)\n bob 488\n bob gets ACK\n bob gets INVITE (dtls A)")
+		alice, bob := w.phones["alice"], w.phones["bob"]
+		check := func(method, sent, got string) {
+			t.Helper()
+			if v := wire.Header(bob.got[method], "CSeq"); v != got {
+				t.Errorf("bob got %s", v)
+			}
+			if v := wire.Header(alice.last, "CSeq"); method != "ACK" && v != sent {
+				t.Errorf("alice got %s", v)
+			}
+		}
+		bob.add("Require: 100rel|RSeq: 7")
+		w.play("bob 183 (dtls B)\n alice gets 183 INVITE (dtls B)\n")
+		check("INVITE", "1 INVITE", "2 INVITE")
+		alice.add("RAck: 7 1 INVITE")
+		w.play("alice PRACK\n bob gets PRACK\n bob 200 PRACK\n alice gets 200 PRACK")
+		check("PRACK", "2 PRACK", "3 PRACK")
+		if v := wire.Header(bob.got["PRACK"], "RAck"); v != "7 2 INVITE" {
+			t.Errorf("RAck %s", v)
+		}
+		w.play("bob 200\n alice gets 200 INVITE\n alice ACK\n bob gets ACK")
+		check("ACK", "", "2 ACK")
+		w.play("alice INFO\n bob gets INFO\n bob 200 INFO\n alice gets 200 INFO")
+		check("INFO", "3 INFO", "4 INFO")
+		w.play("bob INFO\n alice gets INFO\n alice 200 INFO\n bob gets 200 INFO")
+		if v := wire.Header(bob.last, "CSeq"); v != wire.Header(alice.got["INFO"], "CSeq") {
+			t.Errorf("bob's own number changed: %s", v)
+		}
+		w.service.Drain(cancelled())
+		w.play(bothHungUp)
+		check("BYE", "3 INFO", "5 BYE")
+	})
+}
+
+// RFC 3261 §18.3, RFC 2046: what is not a description alone.
+func TestOtherBodies(t *testing.T) {
+	inWorld(t, func(w *world) {
+		alice, bob := w.phones["alice"], w.phones["bob"]
+		send := func(kind, body, header string) {
+			alice.kind = kind
+			alice.add(header)
+			alice.request("INVITE", "sip:bob@example.com", body)
+			synctest.Wait()
+		}
+		const parts = "--b1\r\nContent-Type: application/pidf+xml\r\n\r\n<here/>\r\n--b1\r\nContent-Type: application/sdp\r\n\r\nA\r\n--b1--\r\n"
+		send(`multipart/mixed;boundary="b1"`, parts, "")
+		if got := bob.take(); got != "INVITE ("+strings.Replace(parts, "\r\nA\r\n", "\r\nsdes A\r\n", 1)+")" {
+			t.Errorf("bob got %s", got)
+		}
+		w.play("bob 486\n bob gets ACK\n alice gets 486 INVITE")
+
+		send("application/resource-lists+xml", "<list/>", "")
+		w.play("bob gets INVITE (<list/>)")
+		if v := wire.Header(bob.got["INVITE"], "Session-Expires"); v != "" || len(w.service.Live()) != 0 {
+			t.Error("an INVITE without description is a call")
+		}
+		w.play("bob 486\n bob gets ACK\n alice gets 486 INVITE")
+
+		send("application/sdp", "zzz", "Content-Encoding: deflate")
+		w.play("alice gets 415 INVITE\n quiet")
+	})
+}
+
+func TestRecord(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.phone("bob2", "tls")
+		w.play(`
+			alice INVITE bob (A)
+			bob gets INVITE (sdes A)
+			bob2 gets INVITE (sdes A)
+			wait 1s
+			alice gets 100 INVITE
+			bob 486
+			bob gets ACK
+			bob2 180
+			alice gets 180 INVITE
+			wait 2s
+			bob2 200 (B)
+			alice gets 200 INVITE (B)
+			alice ACK
+			bob2 gets ACK
+			wait 10s
+			alice BYE
+			bob2 gets BYE
+			bob2 200 BYE
+			alice gets 200 BYE`)
+		r := w.records.newest()
+		if r.Direction != "internal" || r.Dialled != "sip:bob@example.com" || r.Caller.Address != "alice@example.com" ||
+			r.Caller.Device != "alice phone" || r.Callee.Address != "bob@example.com" || r.Callee.Device != "bob2 phone" ||
+			r.Status != 200 || r.Cause != 16 || r.EndedBy != "caller" {
+			t.Errorf("record %+v", r)
+		}
+		if ring, talk := r.Ringing.Sub(r.Started), r.Ended.Sub(*r.Answered); ring != time.Second || talk != 10*time.Second {
+			t.Errorf("rang after %v, talked %v", ring, talk)
+		}
+		if len(r.Attempts) != 2 || r.Attempts[0].Status != 486 || r.Attempts[0].Cause != 17 ||
+			r.Attempts[1].Status != 200 || !strings.HasPrefix(r.Attempts[1].Target, "device sip:bob2@") {
+			t.Errorf("attempts %+v", r.Attempts)
+		}
+		if len(r.Quality) != 2 || r.Quality[1].Leg != "callee" || r.Quality[0].JitterMS != 1.5 || r.Quality[0].Dropped != 3 {
+			t.Errorf("quality %+v", r.Quality)
+		}
+		if w.records.saved != 3 {
+			t.Errorf("saved %d times", w.records.saved)
+		}
+	})
+}
