@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -171,18 +170,24 @@ func (b *Border) Trusted(f *transport.Flow) bool {
 // Run looks names up, probes and registers gateways until ctx ends, and then
 // takes the registrations back. Call it when the listeners are open.
 func (b *Border) Run(ctx context.Context) {
+	b.saving.Lock()
 	b.mu.Lock()
 	b.running = ctx
-	trunks := slices.Clone(b.trunks)
 	b.mu.Unlock()
-	for _, t := range trunks {
+	for _, t := range b.all() {
 		b.start(ctx, t)
 	}
+	b.saving.Unlock()
 	tick := time.NewTicker(time.Minute)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
+			b.saving.Lock() // whoever changes a trunk now starts nothing any more
+			b.mu.Lock()
+			b.running = nil
+			b.mu.Unlock()
+			b.saving.Unlock()
 			b.keepers.Wait()
 			return
 		case <-tick.C:

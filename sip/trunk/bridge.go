@@ -235,6 +235,8 @@ func (x *bridge) request(d *dialog.Dialog, in *dialog.Incoming) {
 			return
 		}
 		x.relay(in, d, p, "INFO")
+	case sip.OPTIONS: // some carriers ask so whether the call is still there
+		in.Reply(sip.StatusOK, "", wire.H("Accept", "application/sdp"))
 	case sip.REFER:
 		x.refer(d, p, in)
 	default:

@@ -270,11 +270,9 @@ func (b *Border) dial(hop transport.Hop, then func(*transport.Flow, error)) {
 	}()
 }
 
-// certified tells whether the peer of a flow has shown a certificate of this
-// gateway: one that names its host in the subjectAltName, as a SIP URI without
-// user or as a DNS name, and not by a wildcard (RFC 5922 §7.1 and §7.2).
-func (g *gateway) certified(f *transport.Flow) bool { return g.shownBy(f.TLS()) }
-
+// shownBy tells whether a peer has shown a certificate of this gateway: one that
+// names its host in the subjectAltName, as a SIP URI without user or as a DNS
+// name, and not by a wildcard (RFC 5922 §7.1 and §7.2).
 func (g *gateway) shownBy(state *tls.ConnectionState) bool {
 	if state == nil || len(state.VerifiedChains) == 0 || len(state.PeerCertificates) == 0 {
 		return false

@@ -40,6 +40,9 @@ func (b *Border) bringIn(r *server.Request) {
 	case g == nil: // the trunk was taken away in this moment
 		r.Reply(sip.StatusForbidden, "")
 		return
+	case r.MaxForwards <= 1:
+		r.Reply(sip.StatusTooManyHops, "")
+		return
 	case to == "":
 		b.log.Warn("a carrier called a number that leads nowhere", "trunk", g.trunk.Name, "gateway", g.Name, "number", number, "trace", r.TraceID)
 		b.metrics.calls.WithLabelValues(g.trunk.Name, "in", "unknown").Inc()
@@ -96,7 +99,7 @@ func (x *inward) place(r *server.Request, to string) {
 	uri := sip.Uri{Scheme: "sip", User: wire.EscapeUser(to), Host: b.cfg.Domain}
 	c := b.callInside(x.about, uri)
 	c.CallID, c.Strand, c.Content = x.callID, x.strand, dialog.ContentOf(r.Request)
-	c.MaxForwards = max(r.MaxForwards-1, 1)
+	c.MaxForwards = r.MaxForwards - 1
 	c.Reliable = !x.late && (wire.Has(r.Request, "Supported", "100rel") || wire.Has(r.Request, "Require", "100rel"))
 	x.remember(x.callID, x.about)
 	x.to = b.caller.Call(c, x.toEvents(x.failed, nil, func() {}))

@@ -71,6 +71,9 @@ func (b *Border) takeOut(in *transaction.Incoming, tx *transaction.Server) {
 	case !ok || t == nil:
 		_ = tx.Respond(wire.NewResponse(in.Request, sip.StatusNotFound, ""))
 		return
+	case in.MaxForwards <= 1: // loops through a carrier must end
+		_ = tx.Respond(wire.NewResponse(in.Request, sip.StatusTooManyHops, ""))
+		return
 	case !p.route.Emergency && t.Disabled:
 		_ = tx.Respond(wire.NewResponse(in.Request, sip.StatusServiceUnavailable, ""))
 		return
@@ -285,14 +288,13 @@ func (o *outward) reasonHeader() []sip.Header {
 }
 
 // call is the INVITE for the gateway. Nothing of the one inside is in it but the
-// body and the hops that are left (RFC 3261 §16.6 step 3 holds for us too: loops
-// through a carrier must end).
+// body and the number of hops that are left.
 func (o *outward) call(f *transport.Flow) dialog.Call {
 	r, domain := &o.p.route, o.gw.domain()
 	uri := o.requestURI()
 	c := dialog.Call{
 		URI: uri, Flow: f, To: "<" + wire.URIString(&uri) + ">",
-		MaxForwards: max(o.invite.MaxForwards-1, 1),
+		MaxForwards: o.invite.MaxForwards - 1,
 		Reliable:    !o.late && (wire.Has(o.invite.Request, "Supported", "100rel") || wire.Has(o.invite.Request, "Require", "100rel")),
 		Content:     dialog.ContentOf(o.invite.Request),
 	}

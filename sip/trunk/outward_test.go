@@ -103,6 +103,16 @@ func TestCallOut(t *testing.T) {
 		}
 		s.Do(func() { s.HangUp("") })
 	})
+	story(t, "no hop is left", one, func(t *testing.T, w *world) {
+		c := w.carrier(first, "UDP")
+		var out, in int
+		w.dial(user(), "+498912345", failing(&out), func(c *dialog.Call) { c.MaxForwards = 1 })
+		c.call("+86105551234", failing(&in), func(c *dialog.Call) { c.MaxForwards = 1 })
+		pass(time.Second)
+		if out != 483 || in != 483 || c.count("INVITE") != 0 || len(w.rang) != 0 {
+			t.Errorf("out %d, in %d", out, in)
+		}
+	})
 	story(t, "early media, reliably at both ends", one, func(t *testing.T, w *world) {
 		c := w.carrier(first, "UDP")
 		c.answer = func(in *transaction.Incoming, tx *transaction.Server) {
@@ -187,6 +197,7 @@ func TestInsideTheCall(t *testing.T) {
 			{there, "INFO", "application/dtmf", "5", nil, 200, &atPhone, "INFO 5"},
 			{there, "INFO", "text/html", "<b>", nil, 415, &atPhone, ""},
 			{there, "REFER", "", "", nil, 403, &atPhone, ""},
+			{there, "OPTIONS", "", "", nil, 200, &atPhone, ""},
 			{there, "MESSAGE", "text/plain", "hi", nil, 405, &atPhone, ""},
 		} {
 			*step.list = nil

@@ -65,12 +65,7 @@ func (s *sources) add(g *gateway) {
 func (s *sources) of(f *transport.Flow) (from []*gateway) {
 	remote := f.Remote.Addr().Unmap()
 	if f.Secure() {
-		for _, g := range s.secure {
-			if g.certified(f) || f.Outbound && g.leadsTo(f) {
-				from = append(from, g)
-			}
-		}
-		return from
+		return s.proven(f)
 	}
 	for _, p := range s.addrs[remote] {
 		switch {
@@ -83,6 +78,20 @@ func (s *sources) of(f *transport.Flow) (from []*gateway) {
 	for _, n := range s.networks {
 		if n.gw.Transport != "tls" && n.prefix.Contains(remote) && !slices.Contains(from, n.gw) {
 			from = append(from, n.gw)
+		}
+	}
+	return from
+}
+
+// proven returns the gateways that a TLS flow has proved to come from.
+func (s *sources) proven(f *transport.Flow) (from []*gateway) {
+	if len(s.secure) == 0 {
+		return nil // most servers: nobody's certificate is looked at
+	}
+	state := f.TLS()
+	for _, g := range s.secure {
+		if g.shownBy(state) || f.Outbound && g.leadsTo(f) {
+			from = append(from, g)
 		}
 	}
 	return from

@@ -75,7 +75,7 @@ func (book) Failed(transport.Hop) {}
 // world is the server with its border, carriers and what is inside, on a
 // network in memory.
 type world struct {
-	t      *testing.T
+	t      testing.TB
 	border *Border
 	layer  *transaction.Layer
 	chain  *server.Server
@@ -297,7 +297,7 @@ func line(name string, gateways ...string) store.Trunk {
 	return t
 }
 
-func newWorld(t *testing.T, trunks ...store.Trunk) *world {
+func newWorld(t testing.TB, trunks ...store.Trunk) *world {
 	w := &world{t: t, carriers: map[netip.AddrPort]*carrier{}, store: &memory{trunks: trunks}, names: book{}}
 	w.layer = transaction.New(transaction.Config{})
 	var err error
