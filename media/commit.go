@@ -134,6 +134,7 @@ func (l *Leg) apply(changes []change) {
 	}
 	l.session.enter(l)
 	now := l.session.engine.network.Now()
+	l.heard = now // by its signalling
 	for _, k := range l.links {
 		for _, p := range k.components() {
 			p.greet(now)

@@ -14,7 +14,7 @@ const (
 // Event of a session.
 type Event struct {
 	Kind EventKind
-	Leg  *Leg   // nil for EventFailed
+	Leg  *Leg   // of EventSilent, nil for the others
 	Text string // for the log
 }
 

@@ -94,9 +94,9 @@ func newMetrics(r prometheus.Registerer, e *Engine) (*metrics, error) {
 
 // collect takes what a loop counted since its last tick.
 func (m *metrics) collect(w *worker) {
-	m.packets.Add(w.packets)
-	m.bytes.Add(w.bytes)
-	w.packets, w.bytes = 0, 0
+	m.packets.Add(w.relayed.packets)
+	m.bytes.Add(w.relayed.bytes)
+	w.relayed = tally{}
 	for i, n := range w.drops {
 		if n > 0 {
 			m.drops[i].Add(n)

@@ -43,9 +43,9 @@ func (s *Session) NewLeg(p Profile) *Leg {
 }
 
 // Connect lets media flow between two legs of the session, and no longer between
-// them and whomever they were connected to. It lasts: what the legs agree later changes
-// how packets flow between them. Who connects them once more, at the answer after
-// early media, gives both their full time until EventSilent.
+// them and whomever they were connected to. It lasts: what the legs agree later
+// changes how packets flow between them. Who connects them once more, at the
+// answer after early media, gives both their full time until EventSilent.
 func (s *Session) Connect(a, b *Leg) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -133,6 +133,8 @@ func (s *stream) receive(b []byte, header int, at int64) {
 		s.drop(unconnected)
 	case !s.plan.Receive || !to.plan.Send: // RFC 3264 §5.1, §8.4
 		s.drop(held)
+	case p == nil:
+		s.drop(payload)
 	default:
 		s.relay(to, b, header, p, at)
 	}
@@ -161,9 +163,7 @@ func (s *stream) relay(to *stream, b []byte, header int, p *rtp.Payload, at int6
 		}
 	}
 	c.socket.Load().Send(b, remote)
-	w := s.leg.session.worker
-	w.packets++
-	w.bytes += uint64(len(b))
+	s.leg.session.worker.relayed.count(len(b))
 }
 
 // ready tells where to send, false when there are no keys, or nobody to send to.
@@ -184,6 +184,7 @@ func (s *stream) forward(b []byte, at int64) {
 	}
 	c.socket.Load().Send(b, remote)
 	s.sent.count(len(b))
+	s.leg.session.worker.relayed.count(len(b))
 }
 
 func (s *stream) drop(r reason) {

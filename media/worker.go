@@ -30,8 +30,8 @@ type worker struct {
 	scratch  []byte // of an RTCP packet that is being made
 
 	// Since the last tick.
-	packets, bytes uint64 // relayed
-	drops          [reasons]uint64
+	relayed tally
+	drops   [reasons]uint64
 }
 
 func newWorker(e *Engine, l *transport.Loop) *worker {
