@@ -2,6 +2,7 @@ package media_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -83,5 +84,55 @@ func TestCarrierSourceIsStrict(t *testing.T) {
 	}
 	if err := leg.TakeAnswer(elsewhere.offer()); err == nil {
 		t.Error("an answer from outside the carrier's networks was taken")
+	}
+}
+
+// TestAdvertised tells the address outside of a 1:1 NAT, and binds that inside.
+func TestAdvertised(t *testing.T) {
+	outside := netip.MustParseAddr("203.0.113.5")
+	e := newEngine(t, func(c *media.Config) { c.Addresses = []media.Address{{Bind: loopback, Advertise: outside}} })
+	s := e.NewSession(nil)
+	defer s.Close()
+	offer, err := s.NewLeg(sdesPhone.profile()).MakeOffer(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at := parse(offer)[0].address; at != outside {
+		t.Errorf("told %v, want %v", at, outside)
+	}
+	if bytes.Contains(offer, []byte(loopback.String())) {
+		t.Errorf("the inner address is told:\n%s", offer)
+	}
+}
+
+// TestFamilyOfMedia answers media of IPv6 there, though the signalling is of IPv4.
+func TestFamilyOfMedia(t *testing.T) {
+	six := netip.IPv6Loopback()
+	e := newEngine(t, func(c *media.Config) { c.Addresses = []media.Address{{Bind: loopback}, {Bind: six}} })
+	c := newCall(t, e, newPhoneAt(t, sdesPhone, six, "audio"), newPhone(t, plainPhone))
+	if at := c.caller.lines[0].remote.Addr(); at != six {
+		t.Errorf("answered %v", at)
+	}
+	c.talk(5)
+}
+
+// TestExtensionsOfLegs lets header extensions pass that both browsers agreed to,
+// and makes padding of others.
+func TestExtensionsOfLegs(t *testing.T) {
+	e := newEngine(t)
+	caller, callee := newPhone(t, webPhone, "audio"), newPhone(t, webPhone, "audio")
+	for _, p := range []*phone{caller, callee} {
+		p.lines[0].extra = []string{"extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level"}
+	}
+	newCall(t, e, caller, callee)
+	from, to := caller.lines[0], callee.lines[0]
+	p := from.next()
+	if err := errors.Join(p.SetExtension(1, []byte{0x85}), p.SetExtension(3, []byte{1, 2})); err != nil {
+		t.Fatal(err)
+	}
+	from.media.conn.WriteToUDPAddrPort(from.seal(p), from.remote)
+	to.await("the packet", func() bool { return len(to.heard) == 1 })
+	if got := to.heard[0]; !bytes.Equal(got.GetExtension(1), []byte{0x85}) || got.GetExtension(3) != nil {
+		t.Errorf("extensions %v", got.Extensions)
 	}
 }

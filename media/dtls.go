@@ -56,7 +56,7 @@ func (p *component) prints() []string {
 func (p *component) associate(b []byte, from netip.AddrPort, at int64) {
 	switch a := p.dtls; {
 	case len(p.link.streams) == 0:
-		if b[0] == handshakeRecord && p.link.leg.profile.Offer == DTLS && p.link.leg.profile.allows(from.Addr()) {
+		if b[0] == handshakeRecord && p.link.leg.profile.SRTP != Forbid && p.link.leg.profile.allows(from.Addr()) {
 			p.hello = hello{bytes.Clone(b), from}
 		}
 	case p.prints() == nil:

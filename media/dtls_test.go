@@ -65,7 +65,7 @@ func TestWrongFingerprint(t *testing.T) {
 // certificate.
 func TestStrangersHello(t *testing.T) {
 	e := newEngine(t)
-	caller, callee := newPhone(t, sdesPhone, "audio"), newPhone(t, dtlsPhone)
+	caller, callee := newPhone(t, sdesPhone, "audio"), newPhone(t, dtlsPhone, "audio")
 	thief := newPhone(t, dtlsPhone, "audio").lines[0].media
 	c := &call{t: t, engine: e, caller: caller, callee: callee, session: e.NewSession(nil)}
 	defer c.session.Close()
@@ -78,8 +78,11 @@ func TestStrangersHello(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := parse(offer)[0]
-	go thief.handshake(netip.AddrPortFrom(at.address, uint16(at.port)), at.value("fingerprint"), true)
+	said := parse(offer)[0]
+	go thief.handshake(netip.AddrPortFrom(said.address, uint16(said.port)), said.value("fingerprint"), true)
+	for _, w := range callee.lines[0].wires() {
+		w.started = true // not yet
+	}
 	if err := c.b.TakeAnswer(callee.answer(offer)); err != nil {
 		t.Fatal(err)
 	}
@@ -88,8 +91,38 @@ func TestStrangersHello(t *testing.T) {
 		t.Fatal(err)
 	}
 	caller.accept(answer)
+	for begun := time.Now(); ; {
+		thief.mu.Lock()
+		answered := thief.taken > 0
+		thief.mu.Unlock()
+		if answered {
+			break
+		}
+		if time.Since(begun) > patience {
+			t.Fatal("nobody answered the stranger, who might have been the phone")
+		}
+	}
+	for _, w := range callee.lines[0].wires() {
+		w.started = false
+	}
+	callee.lines[0].start(said, false)
 	c.secured()
 	c.talk(10)
+	if r := c.b.Report()[0]; r.Security != "DTLS AEAD_AES_128_GCM" {
+		t.Errorf("security %q", r.Security)
+	}
+}
+
+// TestPatientPhones lets phones wait for our ClientHello (setup:passive).
+func TestPatientPhones(t *testing.T) {
+	e := newEngine(t)
+	for _, f := range []flavour{dtlsPhone, icePhone, webPhone} {
+		f.waits = true
+		t.Run(f.name, func(t *testing.T) {
+			c := newCall(t, e, newPhone(t, sdesPhone, "audio"), newPhone(t, f))
+			c.talk(10)
+		})
+	}
 }
 
 // TestNewCertificate lets a phone come back from a re-INVITE with another

@@ -1,6 +1,7 @@
 package media_test
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -30,6 +31,40 @@ func TestPanicEndsOneSession(t *testing.T) {
 	if u := e.Usage(); u.Sessions != 1 {
 		t.Errorf("%d sessions", u.Sessions)
 	}
+}
+
+// TestAfterTheEnd asks things of what is closed already: they fail, politely.
+func TestAfterTheEnd(t *testing.T) {
+	e := newEngine(t)
+	p := newPhone(t, sdesPhone, "audio")
+	open := e.NewSession(nil)
+	closed := open.NewLeg(p.profile())
+	if closed.Keying() != media.Plain || closed.Held() {
+		t.Error("a leg that nobody spoke to says something")
+	}
+	closed.Close()
+	closed.Close()
+	if err := e.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	other := e.NewSession(nil)
+	other.Connect(closed, open.NewLeg(p.profile()))
+	for _, l := range []*media.Leg{closed, open.NewLeg(p.profile()), other.NewLeg(p.profile())} {
+		_, made := l.MakeOffer(nil)
+		_, answered := l.MakeAnswer(nil)
+		_, refused := l.Refuse()
+		for _, err := range []error{l.TakeOffer(p.offer()), l.TakeAnswer(p.offer()), made, answered, refused} {
+			if !errors.Is(err, media.ErrState) {
+				t.Errorf("error %v, want %v", err, media.ErrState)
+			}
+		}
+		l.Rollback()
+		l.Close()
+		if r := l.Report(); len(r) != 0 {
+			t.Errorf("report %v", r)
+		}
+	}
+	other.Close()
 }
 
 // TestLossAndOrder lets packets of the peer get lost, come late and come twice.

@@ -28,6 +28,7 @@ type flavour struct {
 	ice    bool
 	mux    bool // rtcp-mux
 	bundle bool
+	waits  bool // answers setup:passive: we send the ClientHello
 }
 
 var (
@@ -300,6 +301,9 @@ func (l *line) describe(line func(string, ...any), to *section) {
 	for _, c := range cryptos {
 		line("a=crypto:%s", c)
 	}
+	for _, a := range l.extra {
+		line("a=%s", a)
+	}
 	line("a=%s\r\na=mid:%d", l.direction, l.index)
 	if l.phone.mux && (to == nil || to.has("rtcp-mux")) {
 		line("a=rtcp-mux")
@@ -308,7 +312,10 @@ func (l *line) describe(line func(string, ...any), to *section) {
 	}
 	if l.phone.dtls {
 		setup := "actpass"
-		if to != nil {
+		switch {
+		case to != nil && l.phone.waits:
+			setup = "passive"
+		case to != nil:
 			setup = "active"
 		}
 		line("a=setup:%s\r\na=fingerprint:%s", setup, fingerprint(l.phone.cert))

@@ -33,6 +33,7 @@ type line struct {
 	media, control *wire
 	codecs         []codec
 	direction      string
+	extra          []string // attributes
 	stopped        bool
 	offered        []sdes
 	answering      *sdes // ours in the answer that we give
@@ -315,7 +316,7 @@ func (l *line) start(s section, answer bool) {
 	if !l.phone.dtls || s.port == 0 {
 		return
 	}
-	client := !answer || s.value("setup") != "active"
+	client := s.value("setup") != "active" && (answer || !l.phone.waits)
 	for _, w := range l.wires() {
 		remote := l.remote
 		if w == l.control {
