@@ -264,6 +264,9 @@ passwd=%[5]s
 `, proxy, transport, p.user, s.Ready.Domain, s.Ready.Password)
 	if v.ice {
 		rc = strings.Replace(rc, "[auth_info_0]", "nat_policy_ref=ice\n[auth_info_0]", 1) + "[nat_policy_0]\nref=ice\nprotocols=ice\n"
+		// Its candidates, and what it sends from, are never of the loopback
+		// interface: bound there it would not hear the answers to its checks.
+		rc = strings.Replace(rc, "bind_address=127.0.0.1\n[net]", "[net]", 1)
 	}
 	path := filepath.Join(p.dir, "rc")
 	if _, err := os.Stat(path); err == nil {
