@@ -95,7 +95,7 @@ func BenchmarkCall(b *testing.B) {
 
 func benchmarkCall(b *testing.B, how string, relay Relay) {
 	w := newWorld(b, func(c *Config) {
-		c.SRTP, c.Loopback = media.Prefer, true
+		c.SRTP = media.Prefer
 		if relay != nil {
 			c.Relay = relay
 			c.Local = func(*transport.Flow) netip.Addr { return netip.MustParseAddr("127.0.0.1") }

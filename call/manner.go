@@ -48,10 +48,10 @@ func mannerOf(k media.Keying) manner {
 // manners lists how a leg may be offered media, the most likely first. Keys in
 // the description are as secret as the signalling is (RFC 4568 §7), so without
 // TLS there is only DTLS.
-func manners(p *media.Profile) []manner {
+func manners(p *media.Profile, browser bool) []manner {
 	switch {
-	case p.ICE:
-		return []manner{secureDTLS} // RFC 8827 §6.5: a browser
+	case browser:
+		return []manner{secureDTLS} // RFC 8827 §6.5
 	case p.SRTP == media.Forbid:
 		return []manner{plain}
 	case p.SRTP == media.Prefer && p.Secure:
@@ -104,8 +104,8 @@ func (h *habits) learn(d deviceKind, m manner) {
 
 // choose picks how a device is offered media next; ok is false when it has
 // refused everything.
-func (h *habits) choose(d deviceKind, p *media.Profile, refused refusals) (m manner, ok bool) {
-	all := manners(p)
+func (h *habits) choose(d deviceKind, p *media.Profile, browser bool, refused refusals) (m manner, ok bool) {
+	all := manners(p, browser)
 	h.mu.Lock()
 	m, ok = h.known[d]
 	h.mu.Unlock()

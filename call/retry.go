@@ -31,8 +31,8 @@ func (c *call) otherManner(b *branch) *registrar.Target {
 		return nil // a carrier says what it takes; without an offer nothing was refused
 	}
 	again := c.again(b, nothing.with(b.manner))
-	profile := c.service.profile(again.Flow)
-	if _, ok := c.service.habits.choose(b.kind, &profile, c.retries[c.firstOf(again)].refused); !ok {
+	profile := c.service.profile(again.Flow, again.ICE)
+	if _, ok := c.service.habits.choose(b.kind, &profile, isBrowser(again.Flow), c.retries[c.firstOf(again)].refused); !ok {
 		return nil
 	}
 	return again

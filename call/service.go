@@ -60,8 +60,7 @@ type Config struct {
 	// one that its signalling came to.
 	Local func(f *transport.Flow) netip.Addr
 
-	SRTP     media.Policy // of users' legs
-	Loopback bool         // keys may stand in descriptions that go over the loopback interface without TLS
+	SRTP media.Policy // of users' legs
 
 	MaxCalls       int           // at the same time, 0: no limit
 	MaxPerUser     int           // calls that one user may have made at the same time, 0: no limit

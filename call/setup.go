@@ -27,7 +27,7 @@ func (c *call) prepare() *server.Error {
 	if c.half == rings {
 		return nil // nobody is there yet
 	}
-	profile := s.profile(c.caller.flow)
+	profile := s.profile(c.caller.flow, false)
 	if in, ok := s.inbound(&c.record); ok {
 		profile = s.carrierProfile(c.caller.flow, in.Media)
 	}
@@ -99,15 +99,15 @@ func (c *call) newBranch(t *registrar.Target) (b *branch, profile media.Profile,
 	b = &branch{party: party{user: t.User, flow: t.Flow, routes: t.Path}, target: t, attempt: -1}
 	if b.way = c.wayOf(t); b.way != nil {
 		profile = s.carrierProfile(t.Flow, b.way.Media)
-		manners(&profile)[0].apply(&profile)
+		manners(&profile, false)[0].apply(&profile)
 		return b, profile, true
 	}
 	b.kind = deviceKind{t.User, t.Device.UserAgent}
 	b.attempt = c.try(t)
-	profile = s.profile(t.Flow)
+	profile = s.profile(t.Flow, t.ICE)
 	before := c.retries[c.firstOf(t)]
 	b.shift = before.times
-	b.manner, ok = s.habits.choose(b.kind, &profile, before.refused)
+	b.manner, ok = s.habits.choose(b.kind, &profile, isBrowser(t.Flow), before.refused)
 	b.manner.apply(&profile)
 	profile.Modest = before.times > 0
 	return b, profile, ok
@@ -118,12 +118,11 @@ func isBrowser(f *transport.Flow) bool {
 	return f.Transport == transport.WS || f.Transport == transport.WSS
 }
 
-// profile is what holds for the media of a user's device.
-func (s *Service) profile(f *transport.Flow) media.Profile {
-	peer := f.Remote.Addr()
+// profile is what holds for the media of a user's device. One that does ICE may
+// send nothing to a peer who does not offer it.
+func (s *Service) profile(f *transport.Flow, ice bool) media.Profile {
 	return media.Profile{
-		SRTP: s.cfg.SRTP, NAT: true, ICE: isBrowser(f), Local: s.local(f), Peer: peer,
-		Secure: f.Secure() || s.cfg.Loopback && peer.IsLoopback(),
+		SRTP: s.cfg.SRTP, NAT: true, ICE: ice || isBrowser(f), Local: s.local(f), Peer: f.Remote.Addr(), Secure: f.Secure(),
 	}
 }
 

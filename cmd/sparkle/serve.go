@@ -207,7 +207,7 @@ func (s *Server) buildCalls() (err error) {
 	s.calls = call.New(call.Config{
 		Proxy: s.proxy, Relay: call.EngineRelay(s.media), Records: s.store, Local: s.mediaAddress,
 		Setup: s.store, Users: s.accounts, Domains: s.names(), Agent: placer, Language: s.cfg.Language,
-		SRTP: policy, Loopback: true,
+		SRTP:     policy,
 		MaxCalls: c.Max, MaxPerUser: c.MaxPerUser, SessionExpires: c.SessionExpires,
 		Log: s.part("call"), Registerer: s.metrics,
 	})

@@ -2,6 +2,7 @@ package registrar
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -82,6 +83,7 @@ type Target struct {
 	Instance string
 	RegID    int
 	GRUU     string // public GRUU, "" without an instance
+	ICE      bool   // it said that it does ICE (RFC 5768)
 }
 
 // target makes the Target of b.
@@ -94,6 +96,7 @@ func (g *Registrar) target(rec *record, b *binding) (Target, error) {
 	t := Target{
 		User: b.user, Device: *b.device, Contact: u, Path: b.path, Q: int(b.q),
 		Flow: b.flow, Instance: b.device.Instance, RegID: int(b.regID),
+		ICE: strings.Contains(b.params+";", ";+sip.ice;"),
 	}
 	if b.instanced {
 		t.GRUU = string(appendGRUU(nil, rec, b.device.Instance))
