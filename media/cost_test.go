@@ -132,6 +132,20 @@ func (d *drain) expect(n int) {
 	d.line.await("a burst", func() bool { return len(d.line.heard) >= d.seen })
 }
 
+// BenchmarkTick is the time for which packets wait while the loop looks after
+// its share of 4,000 calls.
+func BenchmarkTick(b *testing.B) {
+	e := newEngine(b, func(c *media.Config) { c.FirstPort, c.LastPort = 10000, 60000 })
+	c := sdesTranscript()
+	var s *media.Session
+	for range 4000 {
+		s = c.play(b, e)
+	}
+	for b.Loop() {
+		s.Tick()
+	}
+}
+
 // TestMemory opens many calls and tells what one costs.
 func TestMemory(t *testing.T) {
 	const limit = 60_000 // bytes, of heap and stacks

@@ -125,6 +125,27 @@ func TestPatientPhones(t *testing.T) {
 	}
 }
 
+// TestKeyingOfThePhone offers both keyings to phones that do one of them.
+func TestKeyingOfThePhone(t *testing.T) {
+	e := newEngine(t)
+	for _, f := range []flavour{sdesPhone, gcmPhone, dtlsPhone} {
+		t.Run(f.name, func(t *testing.T) {
+			c := &call{t: t, engine: e, caller: newPhone(t, plainPhone, "audio"), callee: newPhone(t, f), session: e.NewSession(nil)}
+			defer c.session.Close()
+			either := f.profile()
+			either.Offer = media.SDES
+			c.a, c.b = c.session.NewLeg(plainPhone.profile()), c.session.NewLeg(either)
+			c.exchange(c.caller, c.callee, c.a, c.b)
+			c.session.Connect(c.a, c.b)
+			c.secured()
+			c.talk(10)
+			if keying := c.b.Keying(); f.dtls != (keying == media.DTLS) {
+				t.Errorf("keying %v", keying)
+			}
+		})
+	}
+}
+
 // TestNewCertificate lets a phone come back from a re-INVITE with another
 // certificate, which wants a new association (RFC 8842 §4).
 func TestNewCertificate(t *testing.T) {

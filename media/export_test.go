@@ -32,3 +32,8 @@ func (l *Leg) Age(d time.Duration) {
 		l.listen(l.session.engine.network.Now())
 	})
 }
+
+// Tick lets the loop of the session look after its share.
+func (s *Session) Tick() {
+	s.OnLoop(func() { s.worker.tick(s.engine.network.Now()) })
+}

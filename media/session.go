@@ -24,6 +24,8 @@ type Session struct {
 
 	// On the loop.
 	live    []*Leg // that have ports
+	entered bool   // the worker looks after it
+	place   int    // among the sessions of the worker
 	untold  bool   // its media failed and its owner does not know yet
 	assault assault
 }

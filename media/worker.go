@@ -8,8 +8,10 @@ import (
 )
 
 const (
-	// tick is how often a loop looks after its sessions.
-	tick = 500 * time.Millisecond
+	// Each tick a loop looks after one share of its sessions, so that packets never
+	// wait for all of them: after each session every half second.
+	tick   = 50 * time.Millisecond
+	shares = 10
 	// holdSilence is how long a peer may send nothing at all that need not send.
 	holdSilence = int64(time.Hour)
 	// largestReport is what an RTCP packet of ours may have, with what encryption adds.
@@ -26,7 +28,8 @@ const (
 type worker struct {
 	engine   *Engine
 	loop     *transport.Loop
-	sessions map[*Session]struct{}
+	sessions []*Session
+	next     int    // of sessions to be looked after
 	scratch  []byte // of an RTCP packet that is being made
 
 	// Since the last tick.
@@ -35,19 +38,36 @@ type worker struct {
 }
 
 func newWorker(e *Engine, l *transport.Loop) *worker {
-	w := &worker{engine: e, loop: l, sessions: map[*Session]struct{}{}, scratch: make([]byte, 0, largestReport)}
+	w := &worker{engine: e, loop: l, scratch: make([]byte, 0, largestReport)}
 	l.Every(tick, w.tick)
 	return w
 }
 
-func (w *worker) enter(s *Session) { w.sessions[s] = struct{}{} }
-func (w *worker) leave(s *Session) { delete(w.sessions, s) }
+func (w *worker) enter(s *Session) {
+	if !s.entered {
+		s.entered, s.place = true, len(w.sessions)
+		w.sessions = append(w.sessions, s)
+	}
+}
+
+func (w *worker) leave(s *Session) {
+	if !s.entered {
+		return
+	}
+	s.entered = false
+	last := len(w.sessions) - 1
+	w.sessions[s.place] = w.sessions[last]
+	w.sessions[s.place].place = s.place
+	w.sessions[last] = nil
+	w.sessions = w.sessions[:last]
+}
 
 // tick does what time brings.
 func (w *worker) tick(now int64) {
 	w.engine.metrics.collect(w)
-	for s := range w.sessions {
-		w.look(s, now)
+	for range (len(w.sessions) + shares - 1) / shares {
+		w.next = (w.next + 1) % len(w.sessions)
+		w.look(w.sessions[w.next], now)
 	}
 }
 
