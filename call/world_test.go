@@ -500,7 +500,6 @@ func cancelled() context.Context {
 // bad, and plain where SRTP is required.
 type fakeRelay struct {
 	sessions []*fakeSession
-	policy   media.Policy
 }
 
 func (r *fakeRelay) NewSession(on func(media.Event)) Session {
