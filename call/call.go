@@ -135,6 +135,7 @@ func (s *Service) ServeSIP(r *server.Request) {
 		c, err = k.newCall(r, content)
 	} else {
 		c = s.newCall(r, content, s.newRecord(r))
+		c.transferred(r)
 	}
 	if err == nil {
 		c.timer = timer

@@ -13,6 +13,7 @@ const (
 	forwardOffline  = "forward offline"
 	redirected      = "redirection"
 	overflowed      = "overflow"
+	transfer        = "transfer"
 )
 
 // arrival is what a user wants to become of a call to him.

@@ -63,7 +63,7 @@ func (c *call) inDialog(r *server.Request, from side) (w *refresh, then func(), 
 			w, then, err = c.describe(r, b, from)
 		}
 	case sip.REFER:
-		err = c.mayRefer(c.of(b, from).user, r)
+		err = c.mayRefer(c.referrer(b, from), r)
 	}
 	if w == nil && err == nil && from == caller && b.shift != 0 {
 		w = &refresh{call: c, branch: b, from: from, method: r.Method, cseq: r.CSeq, original: r}

@@ -95,6 +95,9 @@ func (c *call) snapshot() *store.CallRecord {
 // meant notes who was called. Where the call goes instead, that is told by the
 // attempts, and by who answers. c.mu is held.
 func (c *call) meant(found registrar.Resolved) {
+	if found.User.ID == 0 {
+		return // a device that was called by its own address
+	}
 	address := found.User.AOR()
 	if c.known == nil {
 		c.known = make(map[store.UserID]string, 1)

@@ -79,7 +79,8 @@ type Service struct {
 	metrics *metrics
 	habits  habits
 
-	settings *settings
+	settings  *settings
+	referrals referrals
 
 	closing atomic.Bool
 	cancel  context.CancelFunc

@@ -205,6 +205,32 @@ func TestServices(t *testing.T) {
 			carol gets INVITE (sdes A)` + answeredByCarol + `
 			wait 40s
 			quiet`, nil, nil},
+		{"his patience is not that of whom he forwards to", fakeSetup{settings: user(bob, func(s *store.CallSettings) { s.ForwardBusy, s.ForwardNoAnswer = "carol", "dave" })}, `
+			alice INVITE bob (A)
+			bob gets INVITE (sdes A)
+			bob 486
+			bob gets ACK
+			carol gets INVITE (sdes A)
+			carol 180
+			alice gets 180 INVITE
+			wait 30s` + answeredByCarol,
+			[]string{"forward busy of bob@example.com to sip:carol@example.com"}, nil},
+		{"a phone that rang and gave up", fakeSetup{settings: user(bob, func(s *store.CallSettings) { s.ForwardNoAnswer, s.ForwardOffline = "carol", "dave" })}, `
+			alice INVITE bob (A)
+			bob gets INVITE (sdes A)
+			bob 180
+			alice gets 180 INVITE
+			bob 480
+			bob gets ACK
+			carol gets INVITE (sdes A)` + answeredByCarol,
+			[]string{"forward no answer of bob@example.com to sip:carol@example.com"}, nil},
+		{"a phone that could not ring", fakeSetup{settings: user(bob, func(s *store.CallSettings) { s.ForwardNoAnswer, s.ForwardOffline = "dave", "carol" })}, `
+			alice INVITE bob (A)
+			bob gets INVITE (sdes A)
+			bob 480
+			bob gets ACK
+			carol gets INVITE (sdes A)` + answeredByCarol,
+			[]string{"forward offline of bob@example.com to sip:carol@example.com"}, nil},
 		{"forward offline", fakeSetup{settings: user('e', func(s *store.CallSettings) { s.ForwardOffline = "carol" })}, `
 			alice INVITE erin (A)
 			carol gets INVITE (sdes A)` + answeredByCarol,
@@ -267,6 +293,32 @@ func TestServices(t *testing.T) {
 			dave2 gets ACK
 			carol gets INVITE (sdes A)` + answeredByCarol,
 			[]string{"redirection of dave@example.com to sip:carol@example.com"}, nil},
+		{"a phone redirects to a stranger", fakeSetup{}, `
+			alice INVITE bob (A)
+			bob gets INVITE (sdes A)
+			bob adds Contact: <sip:carol@elsewhere.example>
+			bob 302
+			bob gets ACK
+			alice gets 480 INVITE
+			alice INVITE bob (A)
+			bob gets INVITE (sdes A)
+			bob adds Contact: <sip:198.51.100.7:5060>
+			bob 305
+			bob gets ACK
+			alice gets 480 INVITE
+			quiet`, nil, nil},
+		{"a member who does not want to be disturbed", fakeSetup{
+			settings: user(bob, func(s *store.CallSettings) { s.DoNotDisturb = true }),
+			groups:   []store.HuntGroup{{Name: "sales", Members: []string{"bob", "carol"}}}}, `
+			alice INVITE sales (A)
+			carol gets INVITE (sdes A)` + answeredByCarol, nil, nil},
+		{"a member who redirects is only busy", fakeSetup{groups: []store.HuntGroup{{Name: "sales", Members: []string{"bob", "carol"}}}}, `
+			alice INVITE sales (A)
+			bob gets INVITE (sdes A)
+			carol gets INVITE (sdes A)
+			bob adds Contact: <sip:dave@example.com>
+			bob 302
+			bob gets ACK` + answeredByCarol, nil, nil},
 		{"all at once, busy and declined by some", fakeSetup{groups: []store.HuntGroup{{Name: "sales", Numbers: []string{"600"}, Members: []string{"bob", "carol", "+4930", "erin", "alice"}}}}, `
 			alice INVITE 600 (A)
 			bob gets INVITE (sdes A)

@@ -1,10 +1,13 @@
 package call
 
 import (
+	"maps"
+	"sync"
+	"time"
+
 	"github.com/emiago/sipgo/sip"
 	"github.com/sparkleim/sparkle/sip/server"
 	"github.com/sparkleim/sparkle/sip/wire"
-	"github.com/sparkleim/sparkle/store"
 )
 
 // A transfer (REFER, RFC 3515) passes: who is referred calls the target himself
@@ -13,9 +16,21 @@ import (
 // is a forward of the user whose device it comes from, and never the caller's
 // business.
 
-// mayRefer tells why a user may not transfer as r asks, nil when he may. c.mu is
+// referrer is who transfers a call: the user at one side, nobody at a carrier's.
+// c.mu is held.
+func (c *call) referrer(b *branch, from side) payer {
+	switch {
+	case from == caller && c.caller.user != 0:
+		return payer{user: c.caller.user, from: c.record.Caller.Address}
+	case from == callee && b.way == nil:
+		return payer{user: b.user, from: c.known[b.user]}
+	}
+	return payer{}
+}
+
+// mayRefer tells why somebody may not transfer as r asks, nil when he may. c.mu is
 // held.
-func (c *call) mayRefer(u store.UserID, r *server.Request) *server.Error {
+func (c *call) mayRefer(who payer, r *server.Request) *server.Error {
 	s := c.service
 	targets := wire.Values(r.Request, "Refer-To")
 	if len(targets) == 0 {
@@ -25,25 +40,81 @@ func (c *call) mayRefer(u store.UserID, r *server.Request) *server.Error {
 	switch {
 	case err != nil || len(targets) > 1:
 		return &server.Error{Status: sip.StatusBadRequest, Warning: "a REFER has one Refer-To"} // RFC 3515 §2.4.2
-	case u == 0:
-		c.deny(deniedRefer, wire.URIString(&to.URI), payer{}, "carriers do not transfer calls")
+	case who.user == 0:
+		c.deny(deniedRefer, wire.URIString(&to.URI), who, "carriers do not transfer calls")
 		return &server.Error{Status: sip.StatusForbidden}
 	case s.cfg.Border == nil || !isTelephone(&to.URI) || s.isOurs(&to.URI):
 		return nil
 	}
 	to.URI.Headers = nil
 	number := wire.URIString(&to.URI)
-	who := s.account(payer{user: u})
-	who.Live = 0 // it will be a call of somebody else
-	if _, err := s.cfg.Border.Routes(who, number); err != nil {
+	account := s.account(payer{user: who.user})
+	account.Live = 0 // it will be a call of somebody else
+	if _, err := s.cfg.Border.Routes(account, number); err != nil {
 		refusal := asError(err)
 		if refusal.Status != sip.StatusForbidden {
 			return nil // it fails, if it does, where it is tried
 		}
-		c.deny(deniedRefer, number, payer{user: u}, refusal.Warning)
+		c.deny(deniedRefer, number, who, refusal.Warning)
 		return refusal
 	}
+	s.referrals.add(number, who, time.Now())
 	return nil
+}
+
+// referrals remembers for a minute who has transferred whom to a number outside.
+// A party at a carrier does not call there himself, the border calls for him: that
+// the one who referred pays is what this is for. What a device writes into a
+// Referred-By is no proof of it.
+type referrals struct {
+	mu  sync.Mutex
+	all map[string]referral
+}
+
+type referral struct {
+	who   payer
+	until time.Time
+}
+
+// Limits of what is remembered; beyond it transfers of carriers' calls fail.
+const (
+	referralLasts = time.Minute
+	mostReferrals = 1000
+)
+
+func (f *referrals) add(number string, who payer, now time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.all == nil {
+		f.all = make(map[string]referral)
+	}
+	maps.DeleteFunc(f.all, func(_ string, r referral) bool { return now.After(r.until) })
+	if len(f.all) < mostReferrals {
+		f.all[number] = referral{who, now.Add(referralLasts)}
+	}
+}
+
+// take returns who has transferred to a number, once.
+func (f *referrals) take(number string, now time.Time) payer {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r, ok := f.all[number]
+	delete(f.all, number)
+	if !ok || now.After(r.until) {
+		return payer{}
+	}
+	return r.who
+}
+
+// transferred makes the one who has transferred a carrier's call its payer.
+func (c *call) transferred(r *server.Request) {
+	if !r.Trusted || c.caller.user != 0 || wire.Header(r.Request, "Referred-By") == "" { // RFC 3892 §2.1, by the border
+		return
+	}
+	first := &c.route.stages[0]
+	if first.payer = c.service.referrals.take(wire.URIString(&r.Recipient), time.Now()); first.payer.diverted() {
+		first.why = transfer
+	}
 }
 
 // isOurs tells whether an address belongs to a user or a hunt group.

@@ -39,15 +39,16 @@ type world struct {
 	flows   map[uint64]*phone
 	targets map[string][]registrar.Target // by user name
 	agent   *dialog.Agent
-	plugged *transport.Flow // the agent's
+	plugged map[uint64]*transport.Flow // of agents
 }
 
-func (w *world) Attach(f *transport.Flow) { w.plugged = f }
-func (w *world) Detach(*transport.Flow)   { w.plugged = nil }
+func (w *world) Attach(f *transport.Flow) { w.plugged[f.ID] = f }
+func (w *world) Detach(f *transport.Flow) { delete(w.plugged, f.ID) }
 
 func newWorld(t testing.TB, change ...func(*Config)) *world {
 	w := &world{t: t, layer: transaction.New(transaction.Config{}), relay: &fakeRelay{}, records: &fakeRecords{},
-		phones: map[string]*phone{}, flows: map[uint64]*phone{}, targets: map[string][]registrar.Target{}}
+		phones: map[string]*phone{}, flows: map[uint64]*phone{}, targets: map[string][]registrar.Target{},
+		plugged: map[uint64]*transport.Flow{}}
 	p, err := proxy.New(proxy.Config{Transactions: w.layer, Flows: w, Locations: w,
 		Domains: []string{"example.com"}, Secret: []byte("a secret of the test")})
 	if err != nil {
@@ -91,8 +92,8 @@ func (w *world) Check(f *transport.Flow, _ *sip.Request, _ *wire.Core, _ bool, _
 
 func (w *world) Flow(id uint64) (*transport.Flow, bool) {
 	p, ok := w.flows[id]
-	if w.plugged != nil && w.plugged.ID == id {
-		return w.plugged, true
+	if agent := w.plugged[id]; agent != nil {
+		return agent, true
 	}
 	if !ok || !p.flow.Alive() {
 		return nil, false

@@ -1,0 +1,291 @@
+package call
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/emiago/sipgo/sip"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/sparkleim/sparkle/sip/registrar"
+	"github.com/sparkleim/sparkle/sip/transport"
+	"github.com/sparkleim/sparkle/sip/trunk"
+	"github.com/sparkleim/sparkle/sip/wire"
+	"github.com/sparkleim/sparkle/store"
+)
+
+// office is the trunk of the fraud matrix: Beijing, with everything allowed that a
+// class allows. By default that is China but its 900 numbers; bob may call
+// Germany too, carol is locked.
+type office struct{ *world }
+
+func (office) Trunks(context.Context) ([]store.Trunk, error) {
+	return []store.Trunk{{ID: 1, Name: "t",
+		Gateways: []store.Gateway{{Name: "g", Address: "203.0.113.9", Transport: "udp", Probe: -1}},
+		Numbers: store.NumberPlan{Country: "86", Area: "10", National: "0", International: "00", Default: "+861055550000",
+			Emergency: []string{"110"}, Inward: []store.Inward{{Number: "+86105555*", To: "*"}}},
+	}}, nil
+}
+
+func (office) Classes(context.Context) ([]store.ClassOfService, error) {
+	return []store.ClassOfService{
+		{Name: "default", Allow: []string{"+86"}, Deny: []string{"+86900"}, MaxCalls: 1},
+		{Name: "germany", Allow: []string{"+86", "+49"}},
+	}, nil
+}
+
+func (office) SetTrunk(_ context.Context, t store.Trunk) (store.Trunk, error) { return t, nil }
+func (office) RemoveTrunk(context.Context, int64) error                       { return nil }
+func (office) SetClass(_ context.Context, c store.ClassOfService) (store.ClassOfService, error) {
+	return c, nil
+}
+func (office) RemoveClass(context.Context, string) error { return nil }
+func (office) Dial(context.Context, transport.Hop) (*transport.Flow, error) {
+	return nil, transport.ErrClosed
+}
+
+// guardedBorder decides as the real one does, and calls the phone "carrier".
+type guardedBorder struct {
+	*fakeBorder
+	real *trunk.Border
+	went []string // the numbers that left, with who paid
+}
+
+func (b *guardedBorder) Routes(c trunk.Caller, dialled string) ([]trunk.Route, error) {
+	return b.real.Routes(c, dialled)
+}
+
+func (b *guardedBorder) Target(r trunk.Route, c trunk.Caller, on func(store.CallAttempt)) registrar.Target {
+	b.went = append(b.went, r.Number+" by "+strings.Join(c.Numbers[max(len(c.Numbers)-1, 0):], ""))
+	return b.fakeBorder.Target(r, c, on)
+}
+
+// S15 and S21 of the security rows: whatever leads a call outside, who may not call
+// there does not get there, and whoever sends it there pays.
+func TestTollFraud(t *testing.T) {
+	const class, locked, dead = "class", "locked", "dead"
+	numbers := []struct{ written, home, abroad string }{
+		// as written, what becomes of it by default, and for bob who may call Germany
+		{"sip:0105550000@example.com", "+86105550000", "+86105550000"},
+		{"sip:00498912345@example.com", class, "+498912345"},
+		{"sip:+498912345@example.com", class, "+498912345"},
+		{"sip:%2B49%2D89%2D12345@example.com", class, "+498912345"},
+		{"sip:%34%39@example.com", dead, dead}, // 49: too short for anything
+		{"sip:00(49)89-123.45@example.com;user=phone", class, "+498912345"},
+		{"sip:8912345;phone-context=+49@example.com", class, "+498912345"},
+		{"sip:+498912345;npdi;rn=+19005550123@example.com", class, "+498912345"},
+		{"tel:+49-89-12345", class, "+498912345"},
+		{"tel:8912345;phone-context=+49", class, "+498912345"},
+		{"tel:8912345;phone-context=+1-900", class, class},
+		{"sip:0900555123@example.com", class, "+86900555123"},
+		{"sip:+19005550123@example.com", class, class},
+		{"sip:0019005550123@example.com", class, class},
+		{"sip:%252B498912345@example.com", dead, dead},
+		{"sip:+498912345%00@example.com", dead, dead},
+		{"sip:+49+8912345@example.com", dead, dead},
+		{"sip:*21*00498912345%23@example.com", dead, dead},
+		{"sip:110@example.com", "110", "110"},
+	}
+	ways := []struct {
+		name  string
+		setup func(number string) fakeSetup
+		play  func(w *world, number string)
+		who   store.UserID // who pays
+		shy   bool         // the caller learns nothing but that it did not work
+		after bool         // judged, but not called there
+	}{
+		{name: "dialled", who: alice, play: func(w *world, n string) { w.phones["alice"].invite(n) }},
+		{name: "forward", who: carol, shy: true,
+			setup: func(n string) fakeSetup {
+				return fakeSetup{settings: []store.CallSettings{{User: carol, ForwardAlways: n}}}
+			},
+			play: func(w *world, _ string) { w.phones["alice"].invite("sip:carol@example.com") }},
+		{name: "forward of one who may", who: bob, shy: true,
+			setup: func(n string) fakeSetup {
+				return fakeSetup{settings: []store.CallSettings{{User: bob, ForwardAlways: n}}}
+			},
+			play: func(w *world, _ string) { w.phones["alice"].invite("sip:bob@example.com") }},
+		{name: "forward to a forward", who: carol, shy: true,
+			setup: func(n string) fakeSetup {
+				return fakeSetup{settings: []store.CallSettings{{User: bob, ForwardAlways: "carol"}, {User: carol, ForwardAlways: n}}}
+			},
+			play: func(w *world, _ string) { w.phones["alice"].invite("sip:bob@example.com") }},
+		{name: "redirection", who: carol, shy: true,
+			play: func(w *world, n string) {
+				w.phones["alice"].invite("sip:carol@example.com")
+				w.step("carol gets INVITE (sdes A)")
+				w.phones["carol"].extra = []sip.Header{wire.H("Contact", "<"+n+">")}
+				w.play("carol 302\ncarol gets ACK")
+			}},
+		{name: "member of a group", who: 0, shy: true,
+			setup: func(n string) fakeSetup {
+				return fakeSetup{groups: []store.HuntGroup{{Name: "sales", Members: []string{n}}}}
+			},
+			play: func(w *world, _ string) { w.phones["alice"].invite("sip:sales@example.com") }},
+		{name: "overflow of a group", who: 0, shy: true,
+			setup: func(n string) fakeSetup {
+				return fakeSetup{groups: []store.HuntGroup{{Name: "sales", Members: []string{"erin"}, Overflow: n}}}
+			},
+			play: func(w *world, _ string) { w.phones["alice"].invite("sip:sales@example.com") }},
+		{name: "transfer", who: alice, after: true,
+			play: func(w *world, n string) {
+				w.play("alice INVITE carol (A)\ncarol gets INVITE (sdes A)\ncarol 200 (C)\nalice gets 200 INVITE (C)\nalice ACK\ncarol gets ACK")
+				w.phones["alice"].extra = []sip.Header{wire.H("Refer-To", "<"+n+">")}
+				w.step("alice REFER")
+			}},
+		{name: "a carrier's call", who: -1, play: func(w *world, n string) {
+			w.phones["border"].invite(n)
+		}},
+	}
+	for _, way := range ways {
+		for _, n := range numbers {
+			t.Run(way.name+" "+n.written, func(t *testing.T) {
+				var setup fakeSetup
+				if way.setup != nil {
+					setup = way.setup(n.written)
+				}
+				setup.settings = append(setup.settings, store.CallSettings{User: bob, Class: "germany"})
+				if len(setup.settings) > 1 && setup.settings[0].User == bob { // one record a user
+					setup.settings[len(setup.settings)-1].ForwardAlways = setup.settings[0].ForwardAlways
+				}
+				want := n.home
+				switch {
+				case way.who == bob:
+					want = n.abroad
+				case way.who < 0: // nobody answers for it
+					want = dead
+				}
+				if want == "110" && way.shy {
+					want = dead
+				}
+				withRealBorder(t, &setup, func(w *world, b *guardedBorder) {
+					way.play(w, n.written)
+					judge(t, w, b, want, way.who, way.after)
+				})
+			})
+		}
+	}
+}
+
+// judge compares where a call got to.
+func judge(t *testing.T, w *world, b *guardedBorder, want string, who store.UserID, after bool) {
+	t.Helper()
+	denied := 0
+	for _, why := range []string{deniedDialled, deniedCarrier, deniedEmergency, deniedLoop, deniedHunt, deniedRefer,
+		forwardAlways, redirected, overflowed} {
+		denied += int(testutil.ToFloat64(w.service.metrics.denied.WithLabelValues(why)))
+	}
+	passes := want != "class" && want != "dead"
+	switch rang := w.phones["carrier"].take() == "INVITE (plain A)"; {
+	case after:
+		if refused := w.phones["carol"].take() != "REFER"; refused != (want == "class") {
+			t.Errorf("the transfer was refused: %v", refused)
+		}
+	case rang != passes:
+		t.Errorf("the carrier was called: %v", b.went)
+	case passes && !slices.Equal(b.went, []string{want + " by " + name(who)}):
+		t.Errorf("went out: %q, want %s by %s", b.went, want, name(who))
+	}
+	if want == "class" && denied != 1 || passes && denied != 0 {
+		t.Errorf("%d alarms", denied)
+	}
+	w.drainPhones()
+	w.service.Drain(cancelled())
+	synctest.Wait()
+	w.drainPhones()
+}
+
+// name is the last of somebody's numbers.
+func name(who store.UserID) string {
+	if who == 0 {
+		return "sales"
+	}
+	return string(rune(who))
+}
+
+func withRealBorder(t *testing.T, setup *fakeSetup, test func(w *world, b *guardedBorder)) {
+	b := &guardedBorder{}
+	withServices(t, setup, func(w *world, f *fakeBorder) {
+		b.fakeBorder = f
+		var err error
+		if b.real, err = trunk.New(trunk.Config{Store: office{w}, Transactions: w.layer, Stack: office{w}, Domain: "example.com"}); err != nil {
+			t.Fatal(err)
+		}
+		defer b.real.Close()
+		w.service.cfg.Border = b
+		test(w, b)
+	})
+}
+
+// invite calls any URI.
+func (p *phone) invite(uri string) {
+	to, err := wire.ParseURI(uri)
+	if err != nil {
+		p.world.t.Fatal(err)
+	}
+	d := &p.dialog
+	d.callID, d.cseq = wire.NewCallID(), 1
+	d.local, d.remote = "<sip:"+p.account+"@example.com>;tag="+p.name, "<"+uri+">"
+	hs, text := p.described(p.headers(wire.H("CSeq", "1 INVITE")), "A")
+	p.sent = wire.NewRequest("INVITE", to, text, hs...)
+	if p.account == "border" {
+		f := p.world.service.cfg.Border.(*guardedBorder).fakeBorder
+		f.inbound[d.callID] = trunk.Inbound{Trunk: "t", Caller: "+4930", Dialled: uri}
+	}
+	p.transmit(p.sent)
+	synctest.Wait()
+}
+
+// A user's limits hold for what he forwards, and what has ended counts no more.
+func TestForwardsAreLimited(t *testing.T) {
+	setup := fakeSetup{settings: []store.CallSettings{{User: carol, ForwardAlways: "0105550000"}}}
+	withRealBorder(t, &setup, func(w *world, b *guardedBorder) {
+		for i, rings := range []bool{true, false} { // the class allows one call at a time
+			p := w.phones[[]string{"alice", "bob"}[i]]
+			p.invite("sip:carol@example.com")
+			if got := w.phones["carrier"].take() != ""; got != rings {
+				t.Errorf("call %d rings: %v", i+1, got)
+			}
+		}
+		if got := w.phones["bob"].take(); got != "480 INVITE" {
+			t.Errorf("bob got %s", got)
+		}
+		w.play("carrier 486\ncarrier gets ACK\nalice gets 486 INVITE")
+		w.phones["dave"].invite("sip:carol@example.com")
+		if got := w.phones["carrier"].take(); got != "INVITE (plain A)" {
+			t.Errorf("after the end of the first: %q", got)
+		}
+		w.play("carrier 486\ncarrier gets ACK\ndave gets 486 INVITE")
+		if want := fmt.Sprint([]string{"+86105550000 by c", "+86105550000 by c"}); fmt.Sprint(b.went) != want {
+			t.Errorf("went out: %q", b.went)
+		}
+	})
+}
+
+// A party at a carrier whom a user transfers outside is called for by the border,
+// at the cost of that user, and only of him.
+func TestTransferOfACarriersCall(t *testing.T) {
+	withRealBorder(t, &fakeSetup{settings: []store.CallSettings{{User: bob, Class: "germany"}}}, func(w *world, b *guardedBorder) {
+		w.phones["border"].invite("sip:bob@example.com")
+		w.play("bob gets INVITE (sdes A)\nbob 200 (B)\nborder gets 200 INVITE (B)\nborder ACK\nbob gets ACK")
+		w.phones["bob"].extra = []sip.Header{wire.H("Refer-To", "<sip:0105550000@example.com>")}
+		w.play("bob REFER\nborder gets REFER\nborder 202 REFER\nbob gets 202 REFER")
+		for _, want := range []string{"INVITE (plain A)", ""} { // once
+			w.phones["border"].extra = []sip.Header{wire.H("Referred-By", "<sip:alice@example.com>")}
+			w.phones["border"].invite("sip:0105550000@example.com")
+			if got := w.phones["carrier"].take(); got != want {
+				t.Errorf("the carrier got %q, want %q", got, want)
+			}
+		}
+		if want := []string{"+86105550000 by b"}; !slices.Equal(b.went, want) {
+			t.Errorf("went out: %q", b.went)
+		}
+		w.drainPhones()
+		w.service.Drain(cancelled())
+		synctest.Wait()
+		w.drainPhones()
+	})
+}
