@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/sparkleim/sparkle/media/negotiate"
 	"github.com/sparkleim/sparkle/media/rtp"
@@ -96,6 +97,12 @@ func (c *change) rekey() (err error) {
 		}
 	}
 	return nil
+}
+
+// another tells whether the peer may be another device than before: a later
+// answer to the same offer, or one that lost its memory.
+func (c *change) another() bool {
+	return c.old != nil && (c.in != nil || c.old.Remote != c.plan.Remote || !slices.Equal(c.old.Prints, c.plan.Prints))
 }
 
 func same(a, b secure.Crypto) bool {

@@ -226,6 +226,62 @@ func TestLateOffer(t *testing.T) {
 	}
 }
 
+// TestSecondAnswer takes a later answer to one offer, of another phone behind the
+// branch: it replaces the first (RFC 3261 §13.2.1 allows it of forking proxies).
+func TestSecondAnswer(t *testing.T) {
+	e := newEngine(t)
+	for _, f := range []flavour{plainPhone, sdesPhone, dtlsPhone} {
+		t.Run(f.name, func(t *testing.T) {
+			caller, first, second := newPhone(t, sdesPhone, "audio"), newPhone(t, f), newPhone(t, f)
+			c := &call{t: t, engine: e, caller: caller, callee: first, session: e.NewSession(nil)}
+			defer c.session.Close()
+			c.a, c.b = c.session.NewLeg(caller.profile()), c.session.NewLeg(f.profile())
+			c.session.Connect(c.a, c.b)
+			if err := c.a.TakeOffer(caller.offer()); err != nil {
+				t.Fatal(err)
+			}
+			offer, err := c.b.MakeOffer(c.a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range []*phone{first, second} {
+				c.callee = p
+				if err := c.b.TakeAnswer(p.answer(offer)); err != nil {
+					t.Fatal(err)
+				}
+				answer, err := c.a.MakeAnswer(c.b)
+				if err != nil {
+					t.Fatal(err)
+				}
+				c.settle()
+				caller.accept(answer)
+				c.secured()
+				c.talk(10)
+			}
+		})
+	}
+}
+
+// TestNewPorts lets a phone change its ports by a new offer.
+func TestNewPorts(t *testing.T) {
+	e := newEngine(t)
+	for _, f := range []flavour{plainPhone, gcmPhone} {
+		t.Run(f.name, func(t *testing.T) {
+			c := newCall(t, e, newPhone(t, f, "audio"), newPhone(t, f))
+			c.talk(5)
+			l := c.caller.lines[0]
+			seal, open := l.media.seal, l.media.open
+			l.media.conn.Close()
+			l.media, l.control = openPair(c.caller)
+			l.media.mu.Lock()
+			l.media.seal, l.media.open = seal, open
+			l.media.mu.Unlock()
+			c.exchange(c.caller, c.callee, c.a, c.b)
+			c.talk(5)
+		})
+	}
+}
+
 // TestOwnOffer offers to a phone without anybody on the other side.
 func TestOwnOffer(t *testing.T) {
 	e := newEngine(t)

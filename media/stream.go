@@ -69,6 +69,9 @@ func (s *stream) apply(c *change) {
 	if s.link == nil {
 		return
 	}
+	if s.peer != nil && c.another() {
+		s.peer.rewriter.Switch() // its numbers may be anything, under an SSRC that we know
+	}
 	if !slices.Contains(s.link.streams, s) {
 		s.link.streams = append(s.link.streams, s)
 	}
