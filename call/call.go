@@ -251,7 +251,7 @@ func (c *call) originate(method string, b *branch, to side, hs ...sip.Header) {
 	}, nil)
 }
 
-// finish closes the media and the record, once.
+// finish ends a call, once.
 func (c *call) finish(e ending) bool {
 	c.mu.Lock()
 	if c.phase == over {
@@ -262,21 +262,36 @@ func (c *call) finish(e ending) bool {
 	if heir == nil {
 		c.closeRecord(e, time.Now())
 	}
+	talked := c.phase == talking
 	c.phase = over
-	session := c.session
 	c.mu.Unlock()
 	c.deadline.Store(0)
+	// The relay takes its time to say what it measured. Whoever ends the call,
+	// the goroutine of a flow, does not wait for it.
+	s := c.service
+	s.leave(c)
+	s.running.Go(func() {
+		defer c.caught()
+		c.close(talked && heir == nil)
+		if heir == nil { // otherwise that has the record, and the media
+			s.metrics.finished(&c.record)
+			s.cfg.Records.SaveCall(c.snapshot())
+		}
+	})
+	return true
+}
+
+// close gives the media back, and takes from it how the call sounded.
+func (c *call) close(measured bool) {
+	c.mu.Lock()
+	session := c.session
+	if measured {
+		c.record.Quality = c.quality()
+	}
+	c.mu.Unlock()
 	if session != nil {
 		session.Close()
 	}
-	s := c.service
-	s.leave(c)
-	if heir != nil {
-		return true // it has the record, and the media
-	}
-	s.metrics.finished(&c.record) // nobody changes it any more
-	s.cfg.Records.SaveCall(c.snapshot())
-	return true
 }
 
 // heard takes what the relay tells about the media of a call.

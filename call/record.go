@@ -218,9 +218,6 @@ func (c *call) closeRecord(e ending, now time.Time) {
 	if r.Cause == 0 {
 		r.Cause = causeOf(r.Status)
 	}
-	if c.phase == talking {
-		r.Quality = c.quality()
-	}
 	for i := range r.Attempts { // of devices that ring until now
 		if a := &r.Attempts[i]; a.Ended.IsZero() {
 			a.Ended, a.Status, a.Cause, a.Reason = now, sip.StatusRequestTerminated, causeNormal, "cancelled"

@@ -164,10 +164,10 @@ func (s *Service) whenIdle() <-chan struct{} {
 func (s *Service) Close() {
 	s.closing.Store(true)
 	s.cancel()
-	s.running.Wait()
 	for _, c := range s.all() {
 		c.hangUp(ending{by: "restart", cause: causeTemporary, reason: "the server stops"})
 	}
+	s.running.Wait()
 }
 
 // enter makes a call known. It fails when the same INVITE is already being
