@@ -12,9 +12,9 @@ import (
 	"github.com/sparkleim/sparkle/sip/wire"
 )
 
-// maxChallenges is how often one request is sent again with other credentials:
-// once for the first nonce, once for one that was stale.
-const maxChallenges = 2
+// maxRetries is how often one request is sent again because of what its response
+// says: with credentials, with those for another nonce, with another interval.
+const maxRetries = 3
 
 // Call is an INVITE that we send.
 type Call struct {
@@ -41,17 +41,18 @@ type Call struct {
 
 // outgoing is the part of a session that we began.
 type outgoing struct {
-	call      Call
-	tag       string
-	seq       uint32
-	proof     []sip.Header // credentials of the INVITE
-	request   *sip.Request // nil: this session came from outside
-	client    *transaction.Client
-	given     bool // hung up before it was answered
-	reason    string
-	heard     bool
-	challenge int
-	minSE     string // of a 422
+	call    Call
+	tag     string
+	seq     uint32
+	proof   []sip.Header // credentials of the INVITE
+	request *sip.Request // nil: this session came from outside
+	client  *transaction.Client
+	given   bool // hung up before it was answered
+	reason  string
+	heard   bool
+	retried int
+	proved  bool   // a challenge was answered
+	minSE   string // of a 422
 }
 
 // Call sends an INVITE. c.URI, c.Flow and c.From are needed.
@@ -152,16 +153,17 @@ func (s *Session) response(seq uint32, res *sip.Response, err error) {
 // (RFC 4028 §7.3).
 func (s *Session) retries(res *sip.Response) bool {
 	o := &s.outgoing
-	if o.given || o.challenge >= maxChallenges {
+	if o.given || o.retried >= maxRetries {
 		return false
 	}
 	var credentials []sip.Header
 	switch {
-	case isChallenge(res.StatusCode) && o.call.Authorize != nil:
+	case isChallenge(res.StatusCode) && o.call.Authorize != nil && (!o.proved || IsStale(res)):
 		credentials = o.call.Authorize(res, "INVITE", wire.URIString(&o.call.URI))
 		if credentials == nil {
 			return false
 		}
+		o.proved = true
 	case res.StatusCode == 422:
 		least, err := strconv.Atoi(strings.TrimSpace(wire.Header(res, "Min-SE")))
 		if err != nil || least <= o.call.Expires || least > maxExpires {
@@ -171,7 +173,7 @@ func (s *Session) retries(res *sip.Response) bool {
 	default:
 		return false
 	}
-	o.challenge++
+	o.retried++
 	s.forgetEarly()
 	o.request = s.invite(credentials)
 	s.transmit()
@@ -188,6 +190,20 @@ func (s *Session) forgetEarly() {
 
 func isChallenge(status int) bool {
 	return status == sip.StatusUnauthorized || status == sip.StatusProxyAuthRequired
+}
+
+// IsStale tells whether only the nonce of our credentials was too old
+// (RFC 7616 §3.3). Without that they were wrong, and saying them again does not
+// help.
+func IsStale(res *sip.Response) bool {
+	for _, name := range [...]string{"WWW-Authenticate", "Proxy-Authenticate"} {
+		for value := range wire.All(res, name) {
+			if strings.Contains(strings.ToLower(strings.ReplaceAll(value, `"`, "")), "stale=true") {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // provisional takes 101 to 199 (RFC 3261 §13.2.2.1).

@@ -474,15 +474,20 @@ func TestChallenges(t *testing.T) {
 		want   string
 	}{
 		{"answered", "right", "a INVITE (offer)\nb 407\na ACK\na INVITE (offer)\nb 180\nb 200 (answer)\na ACK"},
-		{"wrongly", "wrong", "a INVITE (offer)\nb 407\na ACK\na INVITE (offer)\nb 407\na ACK\na INVITE (offer)\nb 407\na ACK"},
+		{"wrongly", "wrong", "a INVITE (offer)\nb 407\na ACK\na INVITE (offer)\nb 407\na ACK"},
+		{"too late", "stale", "a INVITE (offer)\nb 407\na ACK\na INVITE (offer)\nb 407\na ACK\na INVITE (offer)\nb 407\na ACK\na INVITE (offer)\nb 407\na ACK"},
 		{"not", "", "a INVITE (offer)\nb 407\na ACK"},
 	} {
 		story(t, c.name, func(t *testing.T, w *world) {
 			w.b.answering(Events{})
 			inner := w.b.accept
 			w.b.accept = func(in *transaction.Incoming, tx *transaction.Server) {
-				if wire.Header(in.Request, "Proxy-Authorization") != "right" {
-					_ = tx.Respond(wire.NewResponse(in.Request, 407, "", wire.H("Proxy-Authenticate", "Digest")))
+				if proof := wire.Header(in.Request, "Proxy-Authorization"); proof != "right" {
+					challenge := "Digest"
+					if proof == "stale" {
+						challenge += ` stale="TRUE"`
+					}
+					_ = tx.Respond(wire.NewResponse(in.Request, 407, "", wire.H("Proxy-Authenticate", challenge)))
 					return
 				}
 				inner(in, tx)

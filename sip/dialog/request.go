@@ -130,7 +130,7 @@ func (d *Dialog) finished(x *exchange, res *sip.Response, err error) {
 // challenged sends a request again with credentials, where its response asks for
 // some that we have.
 func (d *Dialog) challenged(x *exchange, res *sip.Response) bool {
-	if res == nil || !isChallenge(res.StatusCode) || x.challenges >= maxChallenges {
+	if res == nil || !isChallenge(res.StatusCode) || x.challenges >= maxRetries || x.challenges > 0 && !IsStale(res) {
 		return false
 	}
 	if x.proof = d.credentials(x.method, res); x.proof == nil {

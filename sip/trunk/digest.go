@@ -42,10 +42,13 @@ func (d *digest) authorize(res *sip.Response, method, uri string) []sip.Header {
 	defer d.mu.Unlock()
 	if res != nil {
 		c, ok := d.choose(res)
-		if !ok || c.nonce == d.last.nonce && !c.stale {
-			return nil // our password was wrong; saying it again does not help
+		if !ok {
+			return nil
 		}
-		d.last, d.count = c, 0
+		if c.nonce != d.last.nonce {
+			d.count = 0
+		}
+		d.last = c
 	}
 	if d.last.nonce == "" {
 		return nil
@@ -94,8 +97,6 @@ func parseChallenge(value string) (c challenge, usable bool) {
 			c.opaque = text
 		case "algorithm":
 			c.algorithm = strings.ToUpper(text)
-		case "stale":
-			c.stale = strings.EqualFold(text, "true")
 		case "qop":
 			offered = true
 			for q := range strings.SplitSeq(text, ",") {

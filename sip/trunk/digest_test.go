@@ -86,18 +86,13 @@ func TestDigest(t *testing.T) {
 		if req := wire.NewRequest("INVITE", to, nil, hs...); !proves(req, "u", "p") {
 			t.Errorf("%s: the answer is wrong: %s", c.name, hs[0].Value())
 		}
-		if d.authorize(challenge(c.lines...), "INVITE", uri) != nil {
-			t.Errorf("%s: the same challenge was answered twice", c.name)
-		}
 		again := d.authorize(nil, "BYE", uri)
 		if again == nil || strings.Contains(part, "qop") && !strings.Contains(again[0].Value(), "nc=00000002") {
 			t.Errorf("%s: the nonce is not used again: %v", c.name, again)
 		}
-		for i, l := range c.lines {
-			c.lines[i] = l + ", stale=true"
-		}
-		if c.name != "nonsense" && d.authorize(challenge(c.lines...), "INVITE", uri) == nil {
-			t.Errorf("%s: a stale nonce was not replaced", c.name)
+		third := d.authorize(challenge(c.lines...), "INVITE", uri)
+		if third == nil || strings.Contains(part, "qop") && !strings.Contains(third[0].Value(), "nc=00000003") {
+			t.Errorf("%s: the same nonce was counted anew: %v", c.name, third)
 		}
 	}
 	if hs := (&digest{}).authorize(challenge(`WWW-Authenticate: Digest realm="c", nonce="n"`), "INVITE", uri); hs != nil {

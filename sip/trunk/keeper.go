@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+	"github.com/sparkleim/sparkle/sip/dialog"
 	"github.com/sparkleim/sparkle/sip/transaction"
 	"github.com/sparkleim/sparkle/sip/transport"
 	"github.com/sparkleim/sparkle/sip/wire"
@@ -258,23 +259,23 @@ var errRefused = errors.New("the carrier refuses our username or password")
 // at registers at one address: challenged, or told a longer time, it asks again
 // (RFC 3261 §10.2.8, §22.2).
 func (r *registration) at(ctx context.Context, hop transport.Hop, expires int) (granted int, err error) {
-	var challenge *sip.Response
+	var challenge *sip.Response // that the next request answers
 	for range 4 {
 		var contact string
-		var asked bool
+		var credentials []sip.Header
 		res, err := r.b.ask(ctx, hop, func(f *transport.Flow) *sip.Request {
 			contact = r.b.outer.Contact(wire.EscapeUser(r.g.trunk.Username), f)
-			credentials := r.digest.authorize(challenge, "REGISTER", r.uriText())
-			asked = challenge == nil || credentials != nil
+			credentials = r.digest.authorize(challenge, "REGISTER", r.uriText())
 			return r.request(f, contact, expires, credentials)
 		})
 		switch {
 		case err != nil:
 			r.b.cfg.Names.Failed(hop)
 			return 0, err
-		case !asked:
-			return 0, errRefused
 		case res.StatusCode == sip.StatusUnauthorized, res.StatusCode == sip.StatusProxyAuthRequired:
+			if challenge != nil && (credentials == nil || !dialog.IsStale(res)) {
+				return 0, errRefused
+			}
 			challenge = res
 		case res.StatusCode == sip.StatusIntervalToBrief:
 			challenge = nil
