@@ -29,7 +29,6 @@ type digest struct {
 type challenge struct {
 	header                               string // that answers it
 	realm, nonce, opaque, algorithm, qop string
-	stale                                bool
 }
 
 // authorize is what dialog.Call.Authorize wants. In advance it uses the last
