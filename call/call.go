@@ -51,6 +51,7 @@ type call struct {
 	known    map[store.UserID]string     // addresses of the users that were tried
 	spent    []payer                     // who has a call outside because of this one
 	half     half                        // of a call that the server places
+	request  *server.Request             // the INVITE, nil when it was answered
 	verdict  *server.Error               // for the caller when nobody could be tried
 	retries  map[*registrar.Target]retry // of devices that are asked again, by the target that named them first
 	ending   *ending                     // why it is being ended, when that is not the caller's or callee's doing
@@ -172,7 +173,7 @@ func (c *call) begin(r *server.Request) {
 		c.finish(ending{by: "server", status: err.Status, reason: wire.Reason(err.Status)})
 		return
 	}
-	c.fork = fork
+	c.fork, c.request = fork, r
 	c.advance(outcome{})
 }
 
@@ -263,7 +264,7 @@ func (c *call) finish(e ending) bool {
 		c.closeRecord(e, time.Now())
 	}
 	talked := c.phase == talking
-	c.phase = over
+	c.phase, c.request = over, nil
 	c.mu.Unlock()
 	c.deadline.Store(0)
 	// The relay takes its time to say what it measured. Whoever ends the call,

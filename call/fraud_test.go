@@ -246,6 +246,7 @@ func TestForwardsAreLimited(t *testing.T) {
 		for i, rings := range []bool{true, false} { // the class allows one call at a time
 			p := w.phones[[]string{"alice", "bob"}[i]]
 			p.invite("sip:carol@example.com")
+			w.step(p.name + " gets 181 INVITE")
 			if got := w.phones["carrier"].take() != ""; got != rings {
 				t.Errorf("call %d rings: %v", i+1, got)
 			}
@@ -255,6 +256,7 @@ func TestForwardsAreLimited(t *testing.T) {
 		}
 		w.play("carrier 486\ncarrier gets ACK\nalice gets 486 INVITE")
 		w.phones["dave"].invite("sip:carol@example.com")
+		w.step("dave gets 181 INVITE")
 		if got := w.phones["carrier"].take(); got != "INVITE (plain A)" {
 			t.Errorf("after the end of the first: %q", got)
 		}

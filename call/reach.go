@@ -22,8 +22,11 @@ func (c *call) advance(o outcome) {
 	if more && next.why != "" {
 		c.diverted(next.why, next.payer.from, &next.address)
 	}
-	tried, verdict := len(c.branches) > 0, c.verdict
+	tried, verdict, invite := len(c.branches) > 0, c.verdict, c.request
 	c.mu.Unlock()
+	if more && next.why != "" {
+		tellForwarded(invite)
+	}
 	switch {
 	case !more && !tried && verdict != nil:
 		c.fork.End(verdict)
@@ -35,6 +38,14 @@ func (c *call) advance(o outcome) {
 		c.callMembers(next)
 	default:
 		c.lookUp(next)
+	}
+}
+
+// tellForwarded lets a caller know that it takes longer (RFC 3261 §21.1.3). Who
+// insists on reliable provisional responses gets those of devices only.
+func tellForwarded(invite *server.Request) {
+	if invite != nil && !wire.Has(invite.Request, "Require", "100rel") {
+		invite.Reply(statusForwarded, "")
 	}
 }
 

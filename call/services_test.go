@@ -174,6 +174,7 @@ func TestServices(t *testing.T) {
 	}{
 		{"forward always", fakeSetup{settings: user(bob, func(s *store.CallSettings) { s.ForwardAlways = "carol" })}, `
 			alice INVITE bob (A)
+			alice gets 181 INVITE
 			carol gets INVITE (sdes A)` + answeredByCarol,
 			[]string{"forward always of bob@example.com to sip:carol@example.com"}, nil},
 		{"forward busy, and all of his phones are asked first", fakeSetup{settings: user('d', func(s *store.CallSettings) { s.ForwardBusy = "carol@example.com" })}, `
@@ -184,6 +185,7 @@ func TestServices(t *testing.T) {
 			dave gets ACK
 			dave2 603
 			dave2 gets ACK
+			alice gets 181 INVITE
 			carol gets INVITE (sdes A)` + answeredByCarol,
 			[]string{"forward busy of dave@example.com to sip:carol@example.com"}, nil},
 		{"forward no answer", fakeSetup{settings: user(bob, func(s *store.CallSettings) { s.ForwardNoAnswer, s.NoAnswerAfter = "carol", 10 })}, `
@@ -198,6 +200,7 @@ func TestServices(t *testing.T) {
 			bob 200 CANCEL
 			bob 487
 			bob gets ACK
+			alice gets 181 INVITE
 			carol gets INVITE (sdes A)` + answeredByCarol,
 			[]string{"forward no answer of bob@example.com to sip:carol@example.com"}, nil},
 		{"who answers in time is not forwarded", fakeSetup{settings: user(carol, func(s *store.CallSettings) { s.ForwardNoAnswer = "bob" })}, `
@@ -210,6 +213,7 @@ func TestServices(t *testing.T) {
 			bob gets INVITE (sdes A)
 			bob 486
 			bob gets ACK
+			alice gets 181 INVITE
 			carol gets INVITE (sdes A)
 			carol 180
 			alice gets 180 INVITE
@@ -222,6 +226,7 @@ func TestServices(t *testing.T) {
 			alice gets 180 INVITE
 			bob 480
 			bob gets ACK
+			alice gets 181 INVITE
 			carol gets INVITE (sdes A)` + answeredByCarol,
 			[]string{"forward no answer of bob@example.com to sip:carol@example.com"}, nil},
 		{"a phone that could not ring", fakeSetup{settings: user(bob, func(s *store.CallSettings) { s.ForwardNoAnswer, s.ForwardOffline = "dave", "carol" })}, `
@@ -229,10 +234,12 @@ func TestServices(t *testing.T) {
 			bob gets INVITE (sdes A)
 			bob 480
 			bob gets ACK
+			alice gets 181 INVITE
 			carol gets INVITE (sdes A)` + answeredByCarol,
 			[]string{"forward offline of bob@example.com to sip:carol@example.com"}, nil},
 		{"forward offline", fakeSetup{settings: user('e', func(s *store.CallSettings) { s.ForwardOffline = "carol" })}, `
 			alice INVITE erin (A)
+			alice gets 181 INVITE
 			carol gets INVITE (sdes A)` + answeredByCarol,
 			[]string{"forward offline of erin@example.com to sip:carol@example.com"}, nil},
 		{"do not disturb", fakeSetup{settings: user(bob, func(s *store.CallSettings) { s.DoNotDisturb = true })}, `
@@ -241,17 +248,21 @@ func TestServices(t *testing.T) {
 			quiet`, nil, nil},
 		{"do not disturb, and somebody for the calls", fakeSetup{settings: user(bob, func(s *store.CallSettings) { s.DoNotDisturb, s.ForwardNoAnswer = true, "carol" })}, `
 			alice INVITE bob (A)
+			alice gets 181 INVITE
 			carol gets INVITE (sdes A)` + answeredByCarol,
 			[]string{"forward no answer of bob@example.com to sip:carol@example.com"}, nil},
 		{"forwards in a circle end", fakeSetup{settings: append(
 			user(bob, func(s *store.CallSettings) { s.ForwardAlways = "carol" }),
 			user(carol, func(s *store.CallSettings) { s.ForwardAlways = "bob" })...)}, `
 			alice INVITE bob (A)
+			alice gets 181 INVITE
+			alice gets 181 INVITE
 			alice gets 480 INVITE
 			quiet`,
 			[]string{"forward always of bob@example.com to sip:carol@example.com", "forward always of carol@example.com to sip:bob@example.com"}, nil},
 		{"bob forwards to where he may call, and pays", fakeSetup{settings: user(bob, func(s *store.CallSettings) { s.ForwardAlways = "0049 (30) 123" })}, `
 			alice INVITE bob (A)
+			alice gets 181 INVITE
 			carrier gets INVITE (plain A)` + answeredByCarrier,
 			[]string{"forward always of bob@example.com to sip:004930123@example.com"},
 			[]string{`+86102,b for +4930123 shows "+86101" live 0`}},
@@ -276,6 +287,7 @@ func TestServices(t *testing.T) {
 			bob adds Contact: <sip:carol@example.com?Replaces=x>
 			bob 302
 			bob gets ACK
+			alice gets 181 INVITE
 			carol gets INVITE (sdes A)` + answeredByCarol,
 			[]string{"redirection of bob@example.com to sip:carol@example.com"}, nil},
 		{"a phone redirects while another one rings", fakeSetup{}, `
@@ -291,6 +303,7 @@ func TestServices(t *testing.T) {
 			dave2 200 CANCEL
 			dave2 487
 			dave2 gets ACK
+			alice gets 181 INVITE
 			carol gets INVITE (sdes A)` + answeredByCarol,
 			[]string{"redirection of dave@example.com to sip:carol@example.com"}, nil},
 		{"a phone redirects to a stranger", fakeSetup{}, `
@@ -355,6 +368,7 @@ func TestServices(t *testing.T) {
 			bob gets INVITE (sdes A)
 			bob 480
 			bob gets ACK
+			alice gets 181 INVITE
 			carol gets INVITE (sdes A)` + answeredByCarol,
 			[]string{"overflow of sales@example.com to sip:office@example.com"}, nil},
 		{"a group of nobody", fakeSetup{groups: []store.HuntGroup{{Name: "sales", Members: []string{"erin", "alice"}}}}, `

@@ -298,7 +298,7 @@ func (c *call) success(b *branch, res *sip.Response) (out *sip.Response, then fu
 
 // answer lets the parties talk. c.mu is held.
 func (c *call) answer(b *branch, res *sip.Response, lasts time.Duration) {
-	c.answered, c.phase = b, talking
+	c.answered, c.phase, c.request = b, talking, nil
 	c.connect(b)
 	for _, other := range c.branches {
 		if other != nil && other != b && !other.failed {
