@@ -4,7 +4,7 @@
 // cmd/sipload.
 //
 // Everything runs on loopback, on free ports, and ends with its test. The tests
-// are named by story: chat, offline, register, call, websocket; admin and tls for
+// are named by story: chat, offline, register, call, services, websocket; admin and tls for
 // who runs the server; torture, slow, flood, oversize and injection for what comes
 // from outside; crash, disk and drain for what fails inside. A missing program
 // fails the test and says what to install (`make test` installs it); only the full
