@@ -132,14 +132,20 @@ func (c *call) secured() {
 // exchange is one offer from a phone to another and the answer.
 func (c *call) exchange(from, to *phone, a, b *media.Leg) {
 	c.t.Helper()
-	if err := a.TakeOffer(from.offer()); err != nil {
+	c.negotiate(from.offer(), from, to, a, b)
+}
+
+// negotiate is an exchange with an offer of the test's own.
+func (c *call) negotiate(offer []byte, from, to *phone, a, b *media.Leg) {
+	c.t.Helper()
+	if err := a.TakeOffer(offer); err != nil {
 		c.t.Fatal("take the offer:", err)
 	}
-	offer, err := b.MakeOffer(a)
+	made, err := b.MakeOffer(a)
 	if err != nil {
 		c.t.Fatal("make the offer:", err)
 	}
-	if err := b.TakeAnswer(to.answer(offer)); err != nil {
+	if err := b.TakeAnswer(to.answer(made)); err != nil {
 		c.t.Fatal("take the answer:", err)
 	}
 	answer, err := a.MakeAnswer(b)

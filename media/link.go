@@ -134,13 +134,16 @@ func (p *component) apply(c *change) {
 // find tells the latch where the peer says it is.
 func (p *component) find(kind transport.LatchKind, sdp netip.AddrPort) {
 	profile := &p.link.leg.profile
-	p.sdp = sdp
 	if p.latch != nil && p.kind == kind {
-		if kind != transport.Nominated { // which knows better than the SDP, perhaps since before the answer
+		// ICE knows better than the SDP, perhaps since before the answer, and who holds
+		// by c=0.0.0.0 (RFC 3264 §8.4) is still where he was.
+		if kind != transport.Nominated && sdp.IsValid() {
+			p.sdp = sdp
 			p.latch.Update(sdp, profile.Peer)
 		}
 		return
 	}
+	p.sdp = sdp
 	p.kind, p.latch = kind, transport.NewLatch(kind, sdp, profile.Peer, profile.allows)
 }
 

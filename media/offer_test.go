@@ -37,6 +37,29 @@ func TestHold(t *testing.T) {
 	}
 }
 
+// TestOldHold holds as RFC 2543 did, by c=0.0.0.0: no media, but reports, and the
+// address that was learned is not forgotten.
+func TestOldHold(t *testing.T) {
+	e := newEngine(t)
+	for _, f := range []flavour{plainPhone, sdesPhone} {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			c := newCall(t, e, newPhone(t, f, "audio"), newPhone(t, f))
+			c.talk(5)
+			caller, callee := c.caller.lines[0], c.callee.lines[0]
+			offer := bytes.Replace(c.caller.offer(), []byte("c=IN IP4 127.0.0.1"), []byte("c=IN IP4 0.0.0.0"), 1)
+			c.negotiate(offer, c.caller, c.callee, c.a, c.b)
+			if !c.a.Held() {
+				t.Error("not held")
+			}
+			c.silent(caller, func() { callee.send(5) }, func() { c.settle() })
+			awaitSender(caller)
+			c.exchange(c.caller, c.callee, c.a, c.b)
+			c.talk(5)
+		})
+	}
+}
+
 // TestRefresh repeats an offer: nothing changes, not even roll-over counters and
 // the ports, and the text stays the same.
 func TestRefresh(t *testing.T) {
