@@ -278,8 +278,23 @@ func (c *call) finish(e ending) bool {
 			s.metrics.finished(&c.record)
 			s.cfg.Records.SaveCall(c.snapshot())
 		}
+		c.release()
 	})
 	return true
+}
+
+// release lets go of what is large in a call that is over: the transactions hold
+// it for half a minute, for late responses.
+func (c *call) release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.session, c.caller.leg, c.content = nil, nil, body{}
+	c.record.Attempts, c.record.Quality = nil, nil
+	for _, b := range c.branches {
+		if b != nil {
+			b.leg, b.target, b.told = nil, nil, [3][]byte{}
+		}
+	}
 }
 
 // close gives the media back, and takes from it how the call sounded.

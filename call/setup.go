@@ -271,7 +271,11 @@ func (c *call) rollback(b *branch) {
 // success is a 2xx. One that cannot be used is ended here, and is a failure of
 // its branch. c.mu is held; then is called without.
 func (c *call) success(b *branch, res *sip.Response) (out *sip.Response, then func()) {
-	if (c.phase == over || b.failed) && b != c.answered {
+	switch {
+	case b == c.answered && c.phase == over: // repeated, and too late for anybody
+		setBody(res, nil)
+		return res, nil
+	case b.failed || c.phase == over:
 		return c.failureOf(res, sip.StatusNotAcceptableHere), func() { c.dismiss(b) }
 	}
 	content, refusal := bodyOf(res)
