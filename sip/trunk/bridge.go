@@ -181,44 +181,72 @@ func (x *bridge) remember(callID string, about Inbound) {
 	x.b.inside[callID] = about
 }
 
-// plainReason keeps of Reason values (RFC 3326) protocol, cause and text: what
-// one side may know of the other.
+// plainReason keeps of the first usable value of a Reason header (RFC 3326)
+// protocol, cause and text: what one side may know of the other.
 func plainReason(reason string) string {
-	value, _, _ := strings.Cut(reason, ",")
-	parts := strings.Split(value, ";")
-	protocol := strings.TrimSpace(parts[0])
-	if !strings.EqualFold(protocol, "Q.850") && !strings.EqualFold(protocol, "SIP") {
-		return ""
-	}
-	for _, p := range parts[1:] {
-		name, cause, _ := strings.Cut(p, "=")
-		n, err := strconv.Atoi(strings.TrimSpace(cause))
-		if strings.EqualFold(strings.TrimSpace(name), "cause") && err == nil && n > 0 && n < 1000 {
-			return protocol + ";cause=" + strconv.Itoa(n) + reasonText(parts[1:])
+	for value, rest := "", reason; rest != ""; {
+		value, rest = cutOutside(rest, ',')
+		if protocol, cause, text := readReason(value); cause > 0 {
+			plain := protocol + ";cause=" + strconv.Itoa(cause)
+			if text != "" {
+				plain += ";text=" + wire.QuoteString(text)
+			}
+			return plain
 		}
 	}
 	return ""
 }
 
-func reasonText(params []string) string {
-	for _, p := range params {
-		name, text, _ := strings.Cut(p, "=")
-		if strings.EqualFold(strings.TrimSpace(name), "text") && len(text) <= 100 {
-			return ";text=" + wire.QuoteString(wire.Unquote(strings.TrimSpace(text)))
-		}
-	}
-	return ""
-}
-
-// q850 is the cause of a Reason of Q.850, 0 without.
+// q850 is the cause of a value of Q.850, 0 without one.
 func q850(reason string) int {
-	text, ok := strings.CutPrefix(plainReason(reason), "Q.850;cause=")
-	if !ok {
-		return 0
+	for value, rest := "", reason; rest != ""; {
+		value, rest = cutOutside(rest, ',')
+		if protocol, cause, _ := readReason(value); protocol == "Q.850" {
+			return cause
+		}
 	}
-	text, _, _ = strings.Cut(text, ";")
-	n, _ := strconv.Atoi(text)
-	return n
+	return 0
+}
+
+// readReason reads one value of Q.850 or SIP; cause is 0 for others.
+func readReason(value string) (protocol string, cause int, text string) {
+	protocol, rest := cutOutside(value, ';')
+	protocol = strings.ToUpper(strings.TrimSpace(protocol))
+	if protocol != "Q.850" && protocol != "SIP" {
+		return "", 0, ""
+	}
+	for param := ""; rest != ""; {
+		param, rest = cutOutside(rest, ';')
+		name, v, _ := strings.Cut(param, "=")
+		v = strings.TrimSpace(v)
+		switch strings.ToLower(strings.TrimSpace(name)) {
+		case "cause":
+			if n, err := strconv.Atoi(v); err == nil && n > 0 && n < 1000 {
+				cause = n
+			}
+		case "text":
+			if v = wire.Unquote(v); len(v) <= 100 {
+				text = v
+			}
+		}
+	}
+	return protocol, cause, text
+}
+
+// cutOutside cuts s at the first separator outside of quotes.
+func cutOutside(s string, separator byte) (before, after string) {
+	quoted := false
+	for i := 0; i < len(s); i++ {
+		switch {
+		case quoted && s[i] == '\\':
+			i++
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == separator && !quoted:
+			return s[:i], s[i+1:]
+		}
+	}
+	return s, ""
 }
 
 // request passes a request inside the dialog to the other side.
