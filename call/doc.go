@@ -12,6 +12,17 @@
 // each attempt, leaves one record: who, what was dialled, what was tried, how it
 // ended, and how it sounded.
 //
+// Where a call goes is decided by a pure machine (route.go) that knows what users
+// and administrators have set ([Service.SetSettings], [Service.SetHuntGroup]):
+// forwards, do-not-disturb, redirections of phones, groups that ring at once or one
+// after the other. A call is diverted five times at most, and tries no address
+// twice. It leaves to a carrier at somebody's cost only: of the caller, or of the
+// user or group that diverts it; his lock, class of service and limits decide
+// (pay.go). What is denied is counted and logged.
+//
 // Calls that the server places itself ([Service.Dial]) are two dialogs of an
-// agent of ours, joined.
+// agent of ours, joined, with one record and one session of media (click.go).
+//
+// What it does not do: ringback tones for whoever clicked, auto-answer, groups of
+// groups, and forwards of a member while his group rings him.
 package call

@@ -174,8 +174,7 @@ func TestTollFraud(t *testing.T) {
 func judge(t *testing.T, w *world, b *guardedBorder, want string, who store.UserID, after bool) {
 	t.Helper()
 	denied := 0
-	for _, why := range []string{deniedDialled, deniedCarrier, deniedEmergency, deniedLoop, deniedHunt, deniedRefer,
-		forwardAlways, redirected, overflowed} {
+	for _, why := range denials() {
 		denied += int(testutil.ToFloat64(w.service.metrics.denied.WithLabelValues(why)))
 	}
 	passes := want != "class" && want != "dead"

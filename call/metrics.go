@@ -44,6 +44,9 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Buckets: []float64{2, 2.5, 3, 3.3, 3.6, 3.8, 4, 4.2, 4.4},
 		}),
 	}
+	for _, why := range denials() {
+		m.denied.WithLabelValues(why) // from the start, so that the first one is an increase
+	}
 	if r != nil {
 		r.MustRegister(m.live, m.started, m.ended, m.denied, m.setup, m.duration, m.mos)
 	}

@@ -28,6 +28,14 @@ const (
 	deniedRefer     = "refer"     // a transfer
 )
 
+// denials are all whys.
+func denials() []string {
+	return []string{
+		deniedDialled, deniedCarrier, deniedEmergency, deniedLoop, deniedHunt, deniedRefer,
+		forwardAlways, forwardBusy, forwardNoAnswer, forwardOffline, redirected, overflowed, transfer,
+	}
+}
+
 // waysOut finds the ways to the number of a stage for the one who pays for it,
 // and counts the call as his.
 func (c *call) waysOut(at stage) ([]trunk.Route, *server.Error) {

@@ -111,6 +111,12 @@ func TestNumbersBelongToUsers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, acc := range []*accounts{a, reopened(t, db, w)} {
+		if acc.Owner("1003") != u.ID || acc.Owner("alice") != u.ID || acc.Owner("1004") != 0 {
+			t.Error("1003 is not alice's, or more than that is")
+		}
+		if got := acc.Numbers(u.ID); !slices.Equal(got, []string{"1003", "alice"}) || acc.Numbers(u.ID+1) != nil {
+			t.Errorf("alice's numbers: %q", got)
+		}
 		if !acc.owns(u.ID, "1003") || acc.owns(u.ID, "1004") || acc.owns(u.ID+1, "1003") {
 			t.Error("1003 is not alice's, or more than that is")
 		}
@@ -125,7 +131,7 @@ func TestNumbersBelongToUsers(t *testing.T) {
 	if err := a.Remove(t.Context(), u); err != nil {
 		t.Fatal(err)
 	}
-	if a.owns(u.ID, "1004") {
+	if a.owns(u.ID, "1004") || a.Owner("alice") != 0 || a.Numbers(u.ID) != nil {
 		t.Error("a removed user owns a number")
 	}
 }

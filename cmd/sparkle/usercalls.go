@@ -23,7 +23,7 @@ func (c *cli) userCalls() *cobra.Command {
 		Args: arguments(cobra.ExactArgs(1)),
 	}
 	e := editsOf[store.CallSettings](cmd)
-	e.flag("dnd", "do not disturb: calls are refused as busy", func(s *store.CallSettings) *bool { return &s.DoNotDisturb })
+	e.flag("dnd", "do not disturb: no device rings, calls go where busy or unanswered ones go", func(s *store.CallSettings) *bool { return &s.DoNotDisturb })
 	e.text("forward-always", "where all calls go", func(s *store.CallSettings) *string { return &s.ForwardAlways })
 	e.text("forward-busy", "where calls go while the user is busy", func(s *store.CallSettings) *string { return &s.ForwardBusy })
 	e.text("forward-no-answer", "where calls go that are not answered in time", func(s *store.CallSettings) *string { return &s.ForwardNoAnswer })
