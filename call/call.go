@@ -121,7 +121,7 @@ func (s *Service) ServeSIP(r *server.Request) {
 		return
 	}
 	if err == nil {
-		err = s.refuseNow()
+		err = s.refuseNow(isTelephone(&r.Recipient))
 	}
 	var timer sessionTimer
 	if err == nil {

@@ -266,6 +266,31 @@ func TestForwardsAreLimited(t *testing.T) {
 	})
 }
 
+// A full server, a user with as many calls as he may have, a locked one: emergency
+// calls pass, others do not.
+func TestEmergency(t *testing.T) {
+	setup := fakeSetup{settings: []store.CallSettings{{User: alice, Locked: true, MaxCalls: 1}}}
+	withRealBorder(t, &setup, func(w *world, b *guardedBorder) {
+		w.service.cfg.MaxCalls, w.service.cfg.MaxPerUser = 1, 1
+		w.play("alice INVITE bob (A)\nbob gets INVITE (sdes A)\nbob 200 (B)\nalice gets 200 INVITE (B)\nalice ACK\nbob gets ACK")
+		for _, number := range []string{"sip:0105550000@example.com", "sip:carol@example.com", "sip:d@example.com"} {
+			w.phones["dave"].invite(number)
+			w.step("dave gets 503 INVITE")
+		}
+		w.phones["alice"].invite("tel:1-10")
+		w.play("carrier gets INVITE (plain A)\ncarrier 486\ncarrier gets ACK\nalice gets 486 INVITE")
+		w.service.cfg.MaxCalls = 0
+		w.phones["alice"].invite("sip:carol@example.com")
+		w.step("alice gets 403 INVITE")
+		if want := []string{"110 by a"}; !slices.Equal(b.went, want) {
+			t.Errorf("went out: %q", b.went)
+		}
+		w.service.Drain(cancelled())
+		synctest.Wait()
+		w.drainPhones()
+	})
+}
+
 // A party at a carrier whom a user transfers outside is called for by the border,
 // at the cost of that user, and only of him.
 func TestTransferOfACarriersCall(t *testing.T) {

@@ -250,29 +250,34 @@ func (s *Service) all() []*call {
 	return all
 }
 
-// refuseNow tells why no call may begin, nil when it may.
-func (s *Service) refuseNow() *server.Error {
+// refuseNow tells why no call may begin, nil when it may. A full server lets pass
+// what may be an emergency; if it is none, refuseMore says so later.
+func (s *Service) refuseNow(number bool) *server.Error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.closing.Load():
 		return &server.Error{Status: sip.StatusServiceUnavailable, RetryAfter: 10, Warning: "the server stops"}
-	case s.cfg.MaxCalls > 0 && len(s.byID) >= s.cfg.MaxCalls:
-		return &server.Error{Status: sip.StatusServiceUnavailable, RetryAfter: 10, Warning: "the server has as many calls as it may have"}
+	case s.cfg.MaxCalls > 0 && len(s.byID) >= s.cfg.MaxCalls && !(number && s.cfg.Border != nil):
+		return errFull()
 	}
 	return nil
+}
+
+func errFull() *server.Error {
+	return &server.Error{Status: sip.StatusServiceUnavailable, RetryAfter: 10, Warning: "the server has as many calls as it may have"}
 }
 
 // refuseMore tells why a user may not make one more call, which is entered
 // already; nil when he may.
 func (s *Service) refuseMore(u store.UserID) *server.Error {
-	if s.cfg.MaxPerUser == 0 || u == 0 {
-		return nil
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.made[u] <= s.cfg.MaxPerUser {
-		return nil
+	switch {
+	case s.cfg.MaxCalls > 0 && len(s.byID) > s.cfg.MaxCalls:
+		return errFull()
+	case s.cfg.MaxPerUser > 0 && u != 0 && s.made[u] > s.cfg.MaxPerUser:
+		return &server.Error{Status: sip.StatusForbidden, Warning: "you have as many calls as you may have; end one first"}
 	}
-	return &server.Error{Status: sip.StatusForbidden, Warning: "you have as many calls as you may have; end one first"}
+	return nil
 }
