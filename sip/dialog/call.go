@@ -114,6 +114,9 @@ func (s *Session) invite(credentials []sip.Header) *sip.Request {
 
 // transmit sends the INVITE that was made last.
 func (s *Session) transmit() {
+	if s.phase != ringing {
+		return // given up in the same moment
+	}
 	o := &s.outgoing
 	seq := o.seq
 	o.client = s.ua.cfg.Transactions.Send(o.request, o.call.Flow, func(_ *transaction.Client, res *sip.Response, err error) {

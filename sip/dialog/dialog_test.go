@@ -103,6 +103,17 @@ func TestCalls(t *testing.T) {
 			t.Errorf("the caller was told %d ends", failed)
 		}
 	})
+	story(t, "given up before it was sent", func(t *testing.T, w *world) {
+		failed := 0
+		strand := w.a.Strand()
+		strand.Do(func() {
+			w.call(Events{Failed: func(*sip.Response, error) { failed++ }}, func(c *Call) { c.Strand = strand }).HangUp("")
+		})
+		pass(time.Second)
+		if len(w.notes) != 0 || failed != 1 {
+			t.Errorf("sent %v, told %d ends", w.notes, failed)
+		}
+	})
 	story(t, "nobody is there, and it is given up", func(t *testing.T, w *world) {
 		w.drop = func(string, string) bool { return true }
 		var failure error

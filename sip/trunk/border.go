@@ -250,11 +250,11 @@ func (b *Border) follow(next sip.Uri, now *transport.Flow, then func(*transport.
 		then(now, nil)
 		return
 	}
-	go func() {
+	go b.guard(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()
 		then(b.findWay(ctx, &next, now))
-	}()
+	})
 }
 
 // isAt tells whether a URI names the peer of a flow.

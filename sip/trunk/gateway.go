@@ -263,11 +263,11 @@ func (b *Border) dial(hop transport.Hop, then func(*transport.Flow, error)) {
 		then(b.cfg.Stack.UDPFlow(netip.AddrPort{}, hop.Addr))
 		return
 	}
-	go func() {
+	go b.guard(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), answerTime)
 		defer cancel()
 		then(b.cfg.Stack.Dial(ctx, hop))
-	}()
+	})
 }
 
 // shownBy tells whether a peer has shown a certificate of this gateway: one that

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -31,11 +32,32 @@ func (b *Border) start(ctx context.Context, t *group) {
 	ctx, t.stop = context.WithCancel(ctx)
 	for _, g := range t.gateways {
 		b.metrics.gateway(g)
-		b.keepers.Go(func() { b.probe(ctx, g) })
+		b.keepers.Go(func() { b.withoutEnd(ctx, func() { b.probe(ctx, g) }) })
 		if t.Register {
-			b.keepers.Go(func() { b.register(ctx, g) })
+			b.keepers.Go(func() { b.withoutEnd(ctx, func() { b.register(ctx, g) }) })
 		}
 	}
+}
+
+// withoutEnd runs work until ctx ends, again after a panic: nothing that a
+// carrier answers stops the process or the keeping (DESIGN.md law 6).
+func (b *Border) withoutEnd(ctx context.Context, work func()) {
+	for ctx.Err() == nil {
+		b.guard(work)
+		sleep(ctx, afterPanic)
+	}
+}
+
+const afterPanic = time.Minute
+
+// guard runs what no strand and no chain guards.
+func (b *Border) guard(work func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			b.log.Error("the border panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+	}()
+	work()
 }
 
 // sleep waits; false: ctx has ended.

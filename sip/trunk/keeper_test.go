@@ -287,3 +287,18 @@ func TestRegistration(t *testing.T) {
 		stop()
 	})
 }
+
+// DESIGN.md law 6
+func TestKeepersSurvive(t *testing.T) {
+	story(t, "a panic", nil, func(t *testing.T, w *world) {
+		ctx, cancel := context.WithCancel(t.Context())
+		times := 0
+		go w.border.withoutEnd(ctx, func() { times++; panic("oh") })
+		pass(2*afterPanic + time.Second)
+		cancel()
+		pass(time.Second)
+		if times != 3 {
+			t.Errorf("ran %d times", times)
+		}
+	})
+}
