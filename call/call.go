@@ -48,7 +48,7 @@ type call struct {
 	route    route
 	stage    stage                       // that is tried now
 	ways     map[string]*trunk.Route     // that targets stand for, by their Contact
-	known    map[store.UserID]string     // addresses of the users that were tried
+	known    map[store.UserID]string     // addresses of users that were tried instead of the callee
 	spent    []payer                     // who has a call outside because of this one
 	half     half                        // of a call that the server places
 	request  *server.Request             // the INVITE, nil when it was answered
@@ -136,6 +136,7 @@ func (s *Service) ServeSIP(r *server.Request) {
 		c, err = k.newCall(r, content)
 	} else {
 		c = s.newCall(r, content, s.newRecord(r))
+		c.route.stages[0].own = forOneDevice(r)
 		c.transferred(r)
 	}
 	if err == nil {

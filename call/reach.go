@@ -114,6 +114,13 @@ func (c *call) callUser(at stage, found registrar.Resolved) {
 	}
 }
 
+// forOneDevice tells whether an INVITE is for one device and not for its user: it
+// takes the place of a call there (RFC 3891), or names the device (RFC 5627).
+func forOneDevice(r *server.Request) bool {
+	_, gruu := wire.URIParam(&r.Recipient, "gr")
+	return gruu || wire.Header(r.Request, "Replaces") != ""
+}
+
 func unavailable() *server.Error { return &server.Error{Status: sip.StatusTemporarilyUnavailable} }
 
 // disturbed tells whether a user does not want to be.

@@ -99,13 +99,23 @@ func (c *call) meant(found registrar.Resolved) {
 		return // a device that was called by its own address
 	}
 	address := found.User.AOR()
-	if c.known == nil {
-		c.known = make(map[store.UserID]string, 1)
-	}
-	c.known[found.User.ID] = address
-	if c.record.Callee.Address == "" && c.half != rings {
+	switch {
+	case c.record.Callee.Address == "" && c.half != rings:
 		c.record.Callee = store.CallParty{User: found.User.ID, Address: address, Shown: address}
+	case c.record.Callee.User != found.User.ID:
+		if c.known == nil {
+			c.known = make(map[store.UserID]string)
+		}
+		c.known[found.User.ID] = address
 	}
+}
+
+// addressOf is the address of a user who was tried. c.mu is held.
+func (c *call) addressOf(u store.UserID) string {
+	if u == c.record.Callee.User {
+		return c.record.Callee.Address
+	}
+	return c.known[u]
 }
 
 // toCarrier notes that the call goes out. c.mu is held.

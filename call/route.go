@@ -34,7 +34,7 @@ type stage struct {
 	trunk   *trunk.Route
 	group   *store.HuntGroup // whose members ring, or one of them
 	member  bool             // address is a member: what he set for himself does not hold
-	own     bool             // the user's own devices, for a call that he wants to make
+	own     bool             // the devices whatever their user has set: he wants to make the call, or it is for one of them
 	payer   payer
 	ring    time.Duration // how long; 0: until somebody says something
 	why     string        // the call was diverted here, "" for who was dialled

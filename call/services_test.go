@@ -246,6 +246,19 @@ func TestServices(t *testing.T) {
 			alice INVITE bob (A)
 			alice gets 480 INVITE
 			quiet`, nil, nil},
+		{"but a call that takes another one's place comes through", fakeSetup{settings: user(bob, func(s *store.CallSettings) { s.DoNotDisturb, s.ForwardAlways = true, "carol" })}, `
+			alice adds Replaces: x;to-tag=1;from-tag=2
+			alice INVITE bob (A)
+			bob gets INVITE (sdes A)
+			bob 486
+			bob gets ACK
+			alice gets 486 INVITE
+			alice INVITE bob@example.com;gr=x (A)
+			bob gets INVITE (sdes A)
+			bob 486
+			bob gets ACK
+			alice gets 486 INVITE
+			quiet`, nil, nil},
 		{"do not disturb, and somebody for the calls", fakeSetup{settings: user(bob, func(s *store.CallSettings) { s.DoNotDisturb, s.ForwardNoAnswer = true, "carol" })}, `
 			alice INVITE bob (A)
 			alice gets 181 INVITE
@@ -389,4 +402,12 @@ func TestServices(t *testing.T) {
 			})
 		})
 	}
+}
+
+// address is a name in the domain of the tests, or an address.
+func address(name string) string {
+	if strings.Contains(name, "@") {
+		return "sip:" + name
+	}
+	return "sip:" + name + "@example.com"
 }

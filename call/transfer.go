@@ -23,7 +23,7 @@ func (c *call) referrer(b *branch, from side) payer {
 	case from == caller && c.caller.user != 0:
 		return payer{user: c.caller.user, from: c.record.Caller.Address}
 	case from == callee && b.way == nil:
-		return payer{user: b.user, from: c.known[b.user]}
+		return payer{user: b.user, from: c.addressOf(b.user)}
 	}
 	return payer{}
 }

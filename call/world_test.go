@@ -444,7 +444,7 @@ func (w *world) step(line string) {
 		fmt.Sscan(what, &status)
 		p.respond(status, method, body)
 	case len(rest) > 0:
-		p.request(what, "sip:"+rest[0]+"@example.com", body)
+		p.request(what, address(rest[0]), body)
 	default:
 		p.inDialog(what, body)
 	}
