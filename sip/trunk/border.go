@@ -84,7 +84,6 @@ type Border struct {
 	inside  map[string]Inbound // by Call-ID
 	plans   map[string]planned // what Target has made, by its token
 	running context.Context    // nil before Run
-	keepers sync.WaitGroup
 
 	saving sync.Mutex // one change of the settings at a time
 }
@@ -188,7 +187,9 @@ func (b *Border) Run(ctx context.Context) {
 			b.running = nil
 			b.mu.Unlock()
 			b.saving.Unlock()
-			b.keepers.Wait()
+			for _, t := range b.all() {
+				t.keepers.Wait()
+			}
 			return
 		case <-tick.C:
 			b.forgetOld(time.Now())

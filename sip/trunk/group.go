@@ -22,7 +22,8 @@ type group struct {
 	serves   prefixes
 	media    Media
 	*usage
-	stop context.CancelFunc // ends its keepers; nil when they do not run
+	stop    context.CancelFunc // ends its keepers; nil when they do not run
+	keepers sync.WaitGroup
 }
 
 // usage of one trunk.

@@ -32,9 +32,9 @@ func (b *Border) start(ctx context.Context, t *group) {
 	ctx, t.stop = context.WithCancel(ctx)
 	for _, g := range t.gateways {
 		b.metrics.gateway(g)
-		b.keepers.Go(func() { b.withoutEnd(ctx, func() { b.probe(ctx, g) }) })
+		t.keepers.Go(func() { b.withoutEnd(ctx, func() { b.probe(ctx, g) }) })
 		if t.Register {
-			b.keepers.Go(func() { b.withoutEnd(ctx, func() { b.register(ctx, g) }) })
+			t.keepers.Go(func() { b.withoutEnd(ctx, func() { b.register(ctx, g) }) })
 		}
 	}
 }

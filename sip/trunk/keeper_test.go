@@ -249,6 +249,28 @@ func TestRegistration(t *testing.T) {
 		}
 		stop()
 	})
+	story(t, "changed", []store.Trunk{tr}, func(t *testing.T, w *world) {
+		c := w.carrier(first, "UDP")
+		registering(c, "120")
+		stop := w.run()
+		pass(time.Second)
+		changed := tr
+		changed.MaxOut = 7
+		if _, err := w.border.SetTrunk(t.Context(), changed); err != nil {
+			t.Fatal(err)
+		}
+		pass(time.Second)
+		var last []string
+		for _, r := range c.got {
+			if r.Method == sip.REGISTER {
+				last = append(last, wire.Header(r, "Expires"))
+			}
+		}
+		if got := strings.Join(last[2:], " "); !strings.HasPrefix(got, "0 ") || !strings.HasSuffix(got, " 600") || w.state("t", "g1").Registered == nil {
+			t.Errorf("then came REGISTERs with Expires %s", got)
+		}
+		stop()
+	})
 	wrong := tr
 	wrong.Password = "wrong"
 	story(t, "a wrong password is not tried for ever", []store.Trunk{wrong}, func(t *testing.T, w *world) {

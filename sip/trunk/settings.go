@@ -94,10 +94,12 @@ func (b *Border) replace(id int64, g *group) (old *group) {
 	return old
 }
 
-// end stops what keeps the gateways of a group.
+// end stops what keeps the gateways of a group and waits until it is over: what
+// takes a registration back must not overtake the next one.
 func (g *group) end() {
 	if g.stop != nil {
 		g.stop()
+		g.keepers.Wait()
 	}
 }
 
