@@ -11,6 +11,7 @@ type Relay interface {
 type Session interface {
 	NewLeg(p media.Profile) Leg
 	Connect(a, b Leg)
+	Together(f func())
 	Close()
 }
 

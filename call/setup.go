@@ -167,7 +167,7 @@ func (c *call) Response(i int, res *sip.Response) *sip.Response {
 		c.provisional(b, res)
 	case status < 300:
 		b.learn(res)
-		res, then = c.success(b, res)
+		c.together(func() { res, then = c.success(b, res) })
 	default:
 		res, then = c.declined(b, res)
 	}
@@ -176,6 +176,15 @@ func (c *call) Response(i int, res *sip.Response) *sip.Response {
 		then()
 	}
 	return res
+}
+
+// together lets the relay take what f changes in one piece. c.mu is held.
+func (c *call) together(f func()) {
+	if c.session == nil {
+		f()
+		return
+	}
+	c.session.Together(f)
 }
 
 // learn takes from a response what is needed to speak to its device.

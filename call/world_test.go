@@ -524,6 +524,7 @@ type fakeSession struct {
 
 func (s *fakeSession) NewLeg(p media.Profile) Leg { return &fakeLeg{profile: p} }
 func (s *fakeSession) Connect(a, b Leg)           { s.joined = a.(*fakeLeg).said + "=" + b.(*fakeLeg).said }
+func (s *fakeSession) Together(f func())          { f() }
 func (s *fakeSession) Close()                     { s.closed = true }
 
 type fakeLeg struct {

@@ -18,9 +18,11 @@ type Session struct {
 	worker *worker
 	on     func(Event)
 
-	mu     sync.Mutex
-	legs   []*Leg
-	closed bool
+	mu       sync.Mutex
+	legs     []*Leg
+	closed   bool
+	together int      // callers of Together
+	gathered []func() // changes that the loop gets when they are done
 
 	// On the loop.
 	live    []*Leg // that have ports
@@ -67,9 +69,32 @@ func (s *Session) Connect(a, b *Leg) {
 	s.do(append(changes, a.join()...))
 }
 
+// Together hands what f changes by several methods to the loop at once, which is
+// woken once.
+func (s *Session) Together(f func()) {
+	s.mu.Lock()
+	s.together++
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.together--; s.together == 0 {
+			changes := s.gathered
+			s.gathered = nil
+			s.do(changes)
+		}
+	}()
+	f()
+}
+
 // do makes changes on the loop, soon, all between two packets. What the caller
-// does next on the loop comes after it. The changes use nothing that mu guards.
+// does next on the loop comes after it. The changes use nothing that mu guards,
+// which is held.
 func (s *Session) do(changes []func()) {
+	if s.together > 0 {
+		s.gathered = append(s.gathered, changes...)
+		return
+	}
 	if len(changes) == 0 {
 		return
 	}
