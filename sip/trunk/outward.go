@@ -1,6 +1,7 @@
 package trunk
 
 import (
+	"errors"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -213,7 +214,13 @@ func (o *outward) up() {
 
 // refused takes a negative final response, or none.
 func (o *outward) refused(res *sip.Response, err error) {
-	if err != nil {
+	switch {
+	case errors.Is(err, transaction.ErrOverload): // ours: no gateway is to blame
+		o.close("failed", sip.StatusServiceUnavailable, err.Error(), 0)
+		o.from.Reject(sip.StatusServiceUnavailable, "", wire.H("Retry-After", "5"))
+		o.end(nil, "")
+		return
+	case err != nil:
 		o.failed(sip.StatusRequestTimeout, err.Error())
 		return
 	}

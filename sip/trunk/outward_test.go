@@ -294,6 +294,32 @@ func TestFailover(t *testing.T) {
 	})
 }
 
+// When we are overloaded ourselves, the gateways keep their good name.
+func TestOurOverload(t *testing.T) {
+	story(t, "no transaction is left", []store.Trunk{line("t", first, second)}, func(t *testing.T, w *world) {
+		c := w.carrier(first, "UDP")
+		full := transaction.New(transaction.Config{MaxTransactions: 1})
+		full.Serve(w.chain)
+		full.Send(w.border.options(w.border.all()[0].gateways[0], w.flow("UDP", c.addr)), w.flow("TCP", c.addr),
+			func(*transaction.Client, *sip.Response, error) {}) // takes the only place
+		outer, err := dialog.New(dialog.Config{Transactions: full, Local: w.Local, Route: w.border.follow})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.border.outer = outer
+		status := 0
+		for range failedCalls + 1 {
+			w.dial(user(), "+498912345", failing(&status))
+			pass(time.Second)
+		}
+		if status != 503 || w.state("t", "g1").State != "unknown" {
+			t.Errorf("the caller got %d, the gateway is %s", status, w.state("t", "g1").State)
+		}
+		pass(time.Minute)
+		full.Close()
+	})
+}
+
 func overTCP(t store.Trunk) store.Trunk {
 	for i := range t.Gateways {
 		t.Gateways[i].Transport = "tcp"
