@@ -5,7 +5,12 @@
 // For each call it owns one media session: the session description of every
 // branch is rewritten for the relay, the caller sees one answer, and packets flow
 // when somebody has answered. SRTP is required on users' legs unless the
-// administrator allows otherwise.
+// administrator allows otherwise. Phones differ in what they take (manner.go): one
+// that refuses an offer is asked again in another manner while the others ring,
+// and its habit is remembered (retry.go tells how a second INVITE gets by). A
+// device whose answer cannot be used is hung up on, and the call goes on without
+// it. Which message carries an offer and which an answer is decided by a pure
+// machine for each dialog (exchange.go, RFC 6337).
 //
 // While a call lives it is listed and can be ended by an administrator, by
 // silence of its media, or by its session timer (RFC 4028). Each call, and

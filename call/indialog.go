@@ -184,6 +184,7 @@ func (w *refresh) Response(_ int, res *sip.Response) *sip.Response {
 		}
 	case status < 300:
 		if err != nil || refusal != nil {
+			c.rollback(b)
 			setBody(res, nil)
 			go c.broken("the answer to a new offer cannot be used")()
 		}

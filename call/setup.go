@@ -241,11 +241,10 @@ func (c *call) carry(v verb, b *branch, from side, content *body, res *sip.Respo
 		setBody(res, content.with(b.told[from.other()]))
 	case strip:
 		setBody(res, nil)
-	case rollback, missing:
+	case rollback:
 		c.rollback(b)
-		if v == missing {
-			return errNoAnswer
-		}
+	case missing:
+		return errNoAnswer
 	}
 	return nil
 }
@@ -347,11 +346,12 @@ func (c *call) refreshed(lasts time.Duration) {
 func (c *call) unusable(b *branch, res *sip.Response, err error) (out *sip.Response, then func()) {
 	c.fail(b, sip.StatusNotAcceptableHere, err.Error())
 	again := c.otherManner(b)
-	return c.failureOf(res, sip.StatusNotAcceptableHere), func() {
+	if again == nil {
+		return c.failureOf(res, sip.StatusNotAcceptableHere), func() { c.dismiss(b) }
+	}
+	return c.failureOf(res, sip.StatusTemporarilyUnavailable), func() {
 		c.dismiss(b)
-		if again != nil {
-			c.fork.Extend([]registrar.Target{*again})
-		}
+		c.fork.Extend([]registrar.Target{*again})
 	}
 }
 

@@ -192,6 +192,11 @@ func TestStories(t *testing.T) {
 		{"no answer in the answer", `
 			alice INVITE bob (A)
 			bob gets INVITE (sdes A)
+			bob 200
+			bob gets ACK
+			bob gets BYE
+			bob gets INVITE (dtls A)
+			bob 200 BYE
 			bob 486
 			bob gets ACK
 			alice gets 486 INVITE
