@@ -84,6 +84,7 @@ type branch struct {
 	party
 	target  *registrar.Target
 	way     *trunk.Route // that target stands for, nil for a user's device
+	rung    payer        // the user of the stage that it belongs to, nobody in a group
 	kind    deviceKind
 	manner  manner    // of our offer
 	shift   uint32    // how far the CSeq of the caller's requests is ahead at the device, see retry.go

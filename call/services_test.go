@@ -338,6 +338,29 @@ func TestServices(t *testing.T) {
 			groups:   []store.HuntGroup{{Name: "sales", Members: []string{"bob", "carol"}}}}, `
 			alice INVITE sales (A)
 			carol gets INVITE (sdes A)` + answeredByCarol, nil, nil},
+		{"a phone redirects too late, and not at the cost of the next", fakeSetup{settings: user(bob, func(s *store.CallSettings) { s.ForwardNoAnswer, s.NoAnswerAfter = "carol", 5 })}, `
+			alice INVITE bob (A)
+			bob gets INVITE (sdes A)
+			bob 180
+			alice gets 180 INVITE
+			wait 7s
+			bob gets CANCEL
+			bob 200 CANCEL
+			alice gets 181 INVITE
+			carol gets INVITE (sdes A)
+			bob adds Contact: <sip:+4930@example.com>
+			bob 302
+			bob gets ACK
+			carol 180
+			alice gets 180 INVITE` + answeredByCarol,
+			[]string{"forward no answer of bob@example.com to sip:carol@example.com"}, nil},
+		{"one after the other, and one redirects", fakeSetup{groups: []store.HuntGroup{{Name: "sales", Serial: true, Members: []string{"bob", "carol"}}}}, `
+			alice INVITE sales (A)
+			bob gets INVITE (sdes A)
+			bob adds Contact: <sip:+4930@example.com>
+			bob 302
+			bob gets ACK
+			carol gets INVITE (sdes A)` + answeredByCarol, nil, nil},
 		{"a member who redirects is only busy", fakeSetup{groups: []store.HuntGroup{{Name: "sales", Members: []string{"bob", "carol"}}}}, `
 			alice INVITE sales (A)
 			bob gets INVITE (sdes A)

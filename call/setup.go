@@ -102,6 +102,7 @@ func (c *call) newBranch(t *registrar.Target) (b *branch, profile media.Profile,
 		manners(&profile, false)[0].apply(&profile)
 		return b, profile, true
 	}
+	b.rung = c.stage.rung
 	b.kind = deviceKind{t.User, t.Device.UserAgent}
 	b.attempt = c.try(t)
 	profile = s.profile(t.Flow, t.ICE)

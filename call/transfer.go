@@ -130,11 +130,11 @@ func (c *call) withdrawn(b *branch, res *sip.Response) (out *sip.Response, then 
 	switch {
 	case res.StatusCode == sip.StatusGlobalBusyEverywhere:
 		return c.failureOf(res, sip.StatusBusyHere), nil
-	case res.StatusCode >= 400 || c.stage.group != nil || b.way != nil || b.user == 0:
-		return out, nil
+	case res.StatusCode >= 400 || b.rung.user == 0 || b.rung != c.stage.rung || c.stage.member:
+		return out, nil // a group's, a carrier's, or too late: the call has moved on
 	}
 	contact, err := wire.ParseNameAddr(wire.Header(res, "Contact"))
-	who := c.stage.rung
+	who := b.rung
 	if err != nil || contact.URI.Scheme != "tel" && !c.service.settings.serves(contact.URI.Host) {
 		c.deny(redirected, wire.Header(res, "Contact"), who, "a device may redirect to users and telephone numbers only")
 		return out, nil
