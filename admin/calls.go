@@ -76,27 +76,13 @@ type CallPath struct {
 }
 
 func (a *API) registerCalls(api huma.API) {
-	live, records := a.Calls != nil, a.CallRecords != nil
-	huma.Register(api, wired(operation(http.MethodGet, "/v1/calls", "list-calls", "List calls, newest first, or those in progress"), live && records), a.listCalls)
-	huma.Register(api, wired(operation(http.MethodGet, "/v1/calls/{id}", "get-call", "Show a call: who, what was tried, how it ended and sounded"), live && records), a.getCall)
-	huma.Register(api, wired(operation(http.MethodDelete, "/v1/calls/{id}", "hang-up", "End a call for both sides"), live), a.hangUp)
+	huma.Register(api, operation(http.MethodGet, "/v1/calls", "list-calls", "List calls, newest first, or those in progress"), a.listCalls)
+	huma.Register(api, operation(http.MethodGet, "/v1/calls/{id}", "get-call", "Show a call: who, what was tried, how it ended and sounded"), a.getCall)
+	huma.Register(api, operation(http.MethodDelete, "/v1/calls/{id}", "hang-up", "End a call for both sides"), a.hangUp)
 	add := operation(http.MethodPost, "/v1/calls", "dial", "Ring a user's devices and connect the one that answers with a number")
 	add.DefaultStatus = http.StatusCreated
-	huma.Register(api, wired(add, live), a.dial)
-	huma.Register(api, wired(long(operation(http.MethodGet, "/v1/calls/export", "export-calls", "Export call records as JSON lines or CSV, oldest first")), records), a.exportCalls)
-}
-
-// wired answers 501 to an operation whose service this server does not have.
-func wired(op huma.Operation, there bool) huma.Operation {
-	if there {
-		return op
-	}
-	op.Middlewares = append(op.Middlewares, func(h huma.Context, _ func(huma.Context)) {
-		h.SetHeader("Content-Type", "application/problem+json")
-		h.SetStatus(http.StatusNotImplemented)
-		h.BodyWriter().Write([]byte(`{"status":501,"title":"Not Implemented","detail":"this server makes no calls"}`))
-	})
-	return op
+	huma.Register(api, add, a.dial)
+	huma.Register(api, long(operation(http.MethodGet, "/v1/calls/export", "export-calls", "Export call records as JSON lines or CSV, oldest first")), a.exportCalls)
 }
 
 // resolveCalls turns names into what the store searches by.

@@ -3,14 +3,11 @@ package admin
 import (
 	"encoding/csv"
 	"encoding/json"
-	"io"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sparkleim/sparkle/sip/server"
 	"github.com/sparkleim/sparkle/store"
 )
@@ -216,21 +213,6 @@ func TestCallErrors(t *testing.T) {
 		}
 		if w.Code != test.status || got.Detail != test.text {
 			t.Errorf("%s %s: %d %q, want %d %q", test.method, test.path, w.Code, got.Detail, test.status, test.text)
-		}
-	}
-	f.wantAudit(t, "", "")
-}
-
-func TestWithoutCalls(t *testing.T) {
-	f := newFixture(t)
-	f.API = New(Config{Accounts: f.accounts, Audit: f.audit, Gatherer: prometheus.NewRegistry(), Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	for _, route := range routes {
-		if !strings.HasPrefix(route.path, "/v1/calls") && !strings.HasPrefix(route.path, "/v1/trunks") {
-			continue
-		}
-		w := f.unix(t, route.method, route.path, route.body)
-		if w.Code != http.StatusNotImplemented || !strings.Contains(w.Body.String(), "this server makes no calls") {
-			t.Errorf("%s %s: %d %s", route.method, route.path, w.Code, w.Body)
 		}
 	}
 	f.wantAudit(t, "", "")

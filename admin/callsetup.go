@@ -16,18 +16,16 @@ type NamePath struct {
 }
 
 func (a *API) registerCallSetup(api huma.API) {
-	calls := a.Calls != nil
-	huma.Register(api, wired(operation(http.MethodGet, "/v1/users/{user}/calls", "get-call-settings", "Show what a user decided about calls"), calls), a.getCallSettings)
-	huma.Register(api, wired(operation(http.MethodPut, "/v1/users/{user}/calls", "set-call-settings", "Replace a user's call settings; version is that of the settings that were read"), calls), a.setCallSettings)
-	huma.Register(api, wired(operation(http.MethodGet, "/v1/hunt-groups", "list-hunt-groups", "List hunt groups"), calls), a.listHuntGroups)
-	huma.Register(api, wired(operation(http.MethodGet, "/v1/hunt-groups/{name}", "get-hunt-group", "Show a hunt group"), calls), a.getHuntGroup)
-	huma.Register(api, wired(operation(http.MethodPut, "/v1/hunt-groups/{name}", "set-hunt-group", "Add a hunt group (without version), or replace the version that was read"), calls), a.setHuntGroup)
-	huma.Register(api, wired(operation(http.MethodDelete, "/v1/hunt-groups/{name}", "remove-hunt-group", "Remove a hunt group"), calls), a.removeHuntGroup)
-	trunks := a.Trunks != nil
-	huma.Register(api, wired(operation(http.MethodGet, "/v1/classes", "list-classes", "List classes of service: who may call where"), trunks), a.listClasses)
-	huma.Register(api, wired(operation(http.MethodGet, "/v1/classes/{name}", "get-class", "Show a class of service"), trunks), a.getClass)
-	huma.Register(api, wired(operation(http.MethodPut, "/v1/classes/{name}", "set-class", "Add a class of service (without version), or replace the version that was read"), trunks), a.setClass)
-	huma.Register(api, wired(operation(http.MethodDelete, "/v1/classes/{name}", "remove-class", "Remove a class of service that no user has"), trunks), a.removeClass)
+	huma.Register(api, operation(http.MethodGet, "/v1/users/{user}/calls", "get-call-settings", "Show what a user decided about calls"), a.getCallSettings)
+	huma.Register(api, operation(http.MethodPut, "/v1/users/{user}/calls", "set-call-settings", "Replace a user's call settings; version is that of the settings that were read"), a.setCallSettings)
+	huma.Register(api, operation(http.MethodGet, "/v1/hunt-groups", "list-hunt-groups", "List hunt groups"), a.listHuntGroups)
+	huma.Register(api, operation(http.MethodGet, "/v1/hunt-groups/{name}", "get-hunt-group", "Show a hunt group"), a.getHuntGroup)
+	huma.Register(api, operation(http.MethodPut, "/v1/hunt-groups/{name}", "set-hunt-group", "Add a hunt group (without version), or replace the version that was read"), a.setHuntGroup)
+	huma.Register(api, operation(http.MethodDelete, "/v1/hunt-groups/{name}", "remove-hunt-group", "Remove a hunt group"), a.removeHuntGroup)
+	huma.Register(api, operation(http.MethodGet, "/v1/classes", "list-classes", "List classes of service: who may call where"), a.listClasses)
+	huma.Register(api, operation(http.MethodGet, "/v1/classes/{name}", "get-class", "Show a class of service"), a.getClass)
+	huma.Register(api, operation(http.MethodPut, "/v1/classes/{name}", "set-class", "Add a class of service (without version), or replace the version that was read"), a.setClass)
+	huma.Register(api, operation(http.MethodDelete, "/v1/classes/{name}", "remove-class", "Remove a class of service that no user has"), a.removeClass)
 }
 
 func (a *API) getCallSettings(ctx context.Context, in *UserPath) (*reply[store.CallSettings], error) {

@@ -49,11 +49,10 @@ type GatewayPath struct {
 }
 
 func (a *API) registerTrunks(api huma.API) {
-	there := a.Trunks != nil
-	huma.Register(api, wired(operation(http.MethodGet, "/v1/trunks", "list-trunks", "List trunks with the state of their gateways"), there), a.listTrunks)
-	huma.Register(api, wired(operation(http.MethodGet, "/v1/trunks/{name}", "get-trunk", "Show a trunk with the state of its gateways"), there), a.getTrunk)
-	huma.Register(api, wired(operation(http.MethodPut, "/v1/trunks/{name}", "set-trunk", "Add a trunk (without version), or replace the version that was read"), there), a.setTrunk)
-	huma.Register(api, wired(operation(http.MethodDelete, "/v1/trunks/{name}", "remove-trunk", "Remove a trunk; calls in progress go on"), there), a.removeTrunk)
+	huma.Register(api, operation(http.MethodGet, "/v1/trunks", "list-trunks", "List trunks with the state of their gateways"), a.listTrunks)
+	huma.Register(api, operation(http.MethodGet, "/v1/trunks/{name}", "get-trunk", "Show a trunk with the state of its gateways"), a.getTrunk)
+	huma.Register(api, operation(http.MethodPut, "/v1/trunks/{name}", "set-trunk", "Add a trunk (without version), or replace the version that was read"), a.setTrunk)
+	huma.Register(api, operation(http.MethodDelete, "/v1/trunks/{name}", "remove-trunk", "Remove a trunk; calls in progress go on"), a.removeTrunk)
 	for _, way := range []struct {
 		name, id, summary string
 		out               bool
@@ -62,7 +61,7 @@ func (a *API) registerTrunks(api huma.API) {
 		{"in", "gateway-in", "Put a gateway back into service", false},
 	} {
 		op := operation(http.MethodPost, "/v1/trunks/{name}/gateways/{gateway}/"+way.name, way.id, way.summary)
-		huma.Register(api, wired(op, there), func(ctx context.Context, in *GatewayPath) (*struct{}, error) {
+		huma.Register(api, op, func(ctx context.Context, in *GatewayPath) (*struct{}, error) {
 			if err := a.Trunks.TakeOut(in.Name, in.Gateway, way.out); err != nil {
 				return nil, a.problem(err)
 			}

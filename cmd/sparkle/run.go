@@ -52,6 +52,9 @@ func (s *Server) run(ctx context.Context, ready func(ctx context.Context) error)
 	running.Go(func() { governGC(background) })
 	running.Go(func() { s.registrar.Run(background) })
 	err := s.open(ctx)
+	if err == nil {
+		running.Go(func() { s.border.Run(background) })
+	}
 	if err == nil && ready != nil {
 		err = ready(ctx)
 	}
@@ -172,6 +175,7 @@ func (s *Server) drain() error {
 	}
 	s.chat.Close()
 	s.calls.Close()
+	s.border.Close()
 	drained = errors.Join(drained, s.media.Close(flush))
 	s.transactions.Close()
 	closed := s.closeStore()

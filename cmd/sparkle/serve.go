@@ -21,6 +21,7 @@ import (
 	"github.com/sparkleim/sparkle/sip/server"
 	"github.com/sparkleim/sparkle/sip/transaction"
 	"github.com/sparkleim/sparkle/sip/transport"
+	"github.com/sparkleim/sparkle/sip/trunk"
 	"github.com/sparkleim/sparkle/store/sqldb"
 	"github.com/spf13/cobra"
 )
@@ -61,6 +62,7 @@ type Server struct {
 	proxy        *proxy.Proxy
 	chat         *chat.Service
 	media        *media.Engine
+	border       *trunk.Border
 	calls        *call.Service
 	chain        *server.Server
 	accounts     *accounts
@@ -78,7 +80,7 @@ func newServer(cfg *configs.Config, log *slog.Logger) (*Server, error) {
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, build := range []func() error{
 		s.checkHost, s.buildStore, s.buildTransport, s.buildAuth, s.buildRegistrar,
-		s.buildProxy, s.buildChat, s.buildAccounts, s.buildCalls, s.buildChain, s.buildAdmin,
+		s.buildProxy, s.buildChat, s.buildAccounts, s.buildBorder, s.buildCalls, s.buildChain, s.buildAdmin,
 	} {
 		if err := build(); err != nil {
 			s.closeStore()
@@ -182,6 +184,13 @@ func (s *Server) buildChat() error {
 	return nil
 }
 
+func (s *Server) buildBorder() (err error) {
+	s.border, err = trunk.New(trunk.Config{
+		Store: s.store, Transactions: s.transactions, Stack: s.stack, Domain: s.domain(), Log: s.part("trunk"), Metrics: s.metrics,
+	})
+	return err
+}
+
 func (s *Server) buildCalls() (err error) {
 	m := s.cfg.Media
 	engine := media.Config{
@@ -205,7 +214,7 @@ func (s *Server) buildCalls() (err error) {
 	}
 	c := s.cfg.Calls
 	s.calls = call.New(call.Config{
-		Proxy: s.proxy, Relay: call.EngineRelay(s.media), Records: s.store, Local: s.mediaAddress,
+		Proxy: s.proxy, Relay: call.EngineRelay(s.media), Border: s.border, Records: s.store, Local: s.mediaAddress,
 		Setup: s.store, Users: s.accounts, Domains: s.names(), Agent: placer, Language: s.cfg.Language,
 		SRTP:     policy,
 		MaxCalls: c.Max, MaxPerUser: c.MaxPerUser, SessionExpires: c.SessionExpires,
@@ -220,8 +229,9 @@ func (s *Server) buildChain() error {
 		rate = -1 // no limit
 	}
 	s.chain = server.New(server.Config{
-		Domains: s.names(), Auth: s.auth, Registrar: s.registrar, Chat: s.chat, Proxy: s.proxy, InDialog: s.proxy, Calls: s.calls, Trusted: s.calls.Trusted,
-		Owns: s.owns, Load: s.load, Rate: rate, Unlimited: s.cfg.UnlimitedNetworks(),
+		Domains: s.names(), Auth: s.auth, Registrar: s.registrar, Chat: s.chat, Proxy: s.proxy, InDialog: s.proxy, Calls: s.calls, Border: s.border,
+		Trusted: func(f *transport.Flow) bool { return s.border.Trusted(f) || s.calls.Trusted(f) },
+		Owns:    s.owns, Load: s.load, Rate: rate, Unlimited: s.cfg.UnlimitedNetworks(),
 		Closed: []func(*transport.Flow){s.registrar.FlowClosed},
 		Logger: s.part("server"), Registerer: s.metrics,
 	})
@@ -237,7 +247,7 @@ func (s *Server) buildAccounts() (err error) {
 func (s *Server) buildAdmin() error {
 	s.api = admin.New(admin.Config{
 		Accounts: s.accounts, Messages: s.store, Tokens: s.store, Audit: s.store, Tracer: tracer{s.stack},
-		Calls: s.calls, CallRecords: s.store,
+		Calls: s.calls, CallRecords: s.store, Trunks: s.border,
 		Backup: s.backup, Verify: s.store.Verify, Status: s.status, Ready: s.ready,
 		Gatherer: s.metrics, Version: programVersion(), Log: s.part("admin"),
 	})
