@@ -122,7 +122,7 @@ func (s *Service) ServeSIP(r *server.Request) {
 		return
 	}
 	if err == nil {
-		err = s.refuseNow(isTelephone(&r.Recipient))
+		err = s.refuseNow(&r.Recipient)
 	}
 	var timer sessionTimer
 	if err == nil {

@@ -78,7 +78,7 @@ func (s *Service) Dial(ctx context.Context, u store.User, to string) (id int64, 
 	if err != nil {
 		return 0, err
 	}
-	if err := s.refuseNow(false); err != nil {
+	if err := s.refuseNow(&target); err != nil {
 		return 0, err
 	}
 	k := &click{

@@ -32,7 +32,10 @@ func isNumber(user string) bool {
 // telephone is the number in a URI as it was dialled, without escapes, separators
 // and parameters; of another address its user part.
 func telephone(u *sip.Uri) string {
-	user, _, _ := strings.Cut(wire.AOR(&sip.Uri{Scheme: "sip", User: u.User, Host: "-"}), "@")
+	user := u.User
+	if strings.IndexByte(user, '%') >= 0 {
+		user = strings.TrimSuffix(wire.AOR(&sip.Uri{Scheme: "sip", User: user, Host: "-"}), "@-")
+	}
 	if n := dialled(user); isNumber(n) {
 		return n
 	}

@@ -160,3 +160,25 @@ func TestRingTime(t *testing.T) {
 		t.Error(ringTime(0), ringTime(7))
 	}
 }
+
+func TestTelephone(t *testing.T) {
+	for _, tt := range []struct {
+		uri    sip.Uri
+		want   string
+		number bool
+	}{
+		{uri("+49-89.(1)2345"), "+498912345", true},
+		{uri("%2B49%2D89"), "+4989", true},
+		{uri("1001;phone-context=x"), "1001", true},
+		{uri("*21*00#"), "*21*00#", true},
+		{uri("Alice"), "alice", false},
+		{uri("+"), "+", false},
+		{uri("1001%40x"), "1001@x", false},
+		{uri("%252B49"), "%2b49", false},
+		{sip.Uri{Scheme: "tel", User: "+49-89"}, "+4989", true},
+	} {
+		if got := telephone(&tt.uri); got != tt.want || isTelephone(&tt.uri) != tt.number {
+			t.Errorf("%s is %q, a number: %v", tt.uri.User, got, isTelephone(&tt.uri))
+		}
+	}
+}

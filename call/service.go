@@ -252,13 +252,13 @@ func (s *Service) all() []*call {
 
 // refuseNow tells why no call may begin, nil when it may. A full server lets pass
 // what may be an emergency; if it is none, refuseMore says so later.
-func (s *Service) refuseNow(number bool) *server.Error {
+func (s *Service) refuseNow(to *sip.Uri) *server.Error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.closing.Load():
 		return &server.Error{Status: sip.StatusServiceUnavailable, RetryAfter: 10, Warning: "the server stops"}
-	case s.cfg.MaxCalls > 0 && len(s.byID) >= s.cfg.MaxCalls && !(number && s.cfg.Border != nil):
+	case s.cfg.MaxCalls > 0 && len(s.byID) >= s.cfg.MaxCalls && !(s.cfg.Border != nil && isTelephone(to)):
 		return errFull()
 	}
 	return nil
