@@ -145,13 +145,15 @@ func (c *call) negotiate(offer []byte, from, to *phone, a, b *media.Leg) {
 	if err != nil {
 		c.t.Fatal("make the offer:", err)
 	}
-	if err := b.TakeAnswer(to.answer(made)); err != nil {
-		c.t.Fatal("take the answer:", err)
-	}
-	answer, err := a.MakeAnswer(b)
-	if err != nil {
-		c.t.Fatal("make the answer:", err)
-	}
+	var answer []byte
+	c.session.Together(func() { // as calls do
+		if err := b.TakeAnswer(to.answer(made)); err != nil {
+			c.t.Fatal("take the answer:", err)
+		}
+		if answer, err = a.MakeAnswer(b); err != nil {
+			c.t.Fatal("make the answer:", err)
+		}
+	})
 	c.settle()
 	from.accept(answer)
 }
