@@ -41,9 +41,10 @@ type CallParty struct {
 	Device  string `json:"device,omitempty"` // User-Agent
 }
 
-// CallAttempt is one device or gateway that was tried.
+// CallAttempt is one device or gateway that was tried, or, with Status 181, a
+// place where the call was diverted to.
 type CallAttempt struct {
-	Target  string    `json:"target"` // "device sip:…", "gateway NAME sip:…"
+	Target  string    `json:"target"` // "device sip:…", "gateway NAME sip:…", "forward busy of ADDRESS to sip:…"
 	Trunk   string    `json:"trunk,omitempty"`
 	Number  string    `json:"number,omitempty"` // as it was sent to the carrier
 	Started time.Time `json:"started"`

@@ -312,6 +312,7 @@ func TestCallStory(t *testing.T) {
 		Caller: store.CallParty{Address: "zhangsan@example.com", Shown: "+861055500001", Device: "Linphone/5.2\x1b[31m"},
 		Callee: store.CallParty{Address: "+861055512345", Shown: "+861055512345", Trunk: "second"},
 		Attempts: []store.CallAttempt{
+			{Target: "forward always of lisi@example.com to sip:055512345@example.com", Started: at(0), Ended: at(0), Status: 181, Reason: "Call Is Being Forwarded", Cause: 16},
 			{Target: "gateway a sip:192.0.2.1", Trunk: "telco", Number: "055512345", Started: at(0), Ended: at(0.3), Status: 503, Reason: "Service Unavailable", Cause: 41},
 			{Target: "gateway b sip:192.0.2.2", Trunk: "second", Number: "+861055512345", Started: at(0.3), Ended: at(4.2), Status: 200, Reason: "OK"},
 		},
@@ -331,6 +332,7 @@ callee     +861055512345, by trunk second
 direction  to a carrier
 
 12:00:00.000   +0.0 s  the call begins
+12:00:00.000   +0.0 s  goes elsewhere: forward always of lisi@example.com to sip:055512345@example.com
 12:00:00.000   +0.0 s  tries gateway a sip:192.0.2.1 of trunk telco with 055512345: 503 Service Unavailable (cause 41, temporary failure) after 0.3 s
 12:00:00.300   +0.3 s  tries gateway b sip:192.0.2.2 of trunk second with +861055512345: 200 OK after 3.9 s
 12:00:01.500   +1.5 s  it rings

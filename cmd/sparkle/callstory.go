@@ -172,8 +172,11 @@ func events(r *store.CallRecord) []event {
 	return list
 }
 
-// attemptText tells of one device or gateway.
+// attemptText tells of one device or gateway, or of where the call was diverted.
 func attemptText(t store.CallAttempt) string {
+	if t.Status == 181 { // Call Is Being Forwarded
+		return "goes elsewhere: " + t.Target
+	}
 	text := "tries " + t.Target
 	if t.Trunk != "" {
 		text += " of trunk " + t.Trunk

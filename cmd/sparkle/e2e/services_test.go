@@ -86,3 +86,48 @@ func TestForwardAndHunt(t *testing.T) {
 	alice.HangUp(t)
 	over(t, alice, bob)
 }
+
+// A click on a number outside, and a forward to one: each is called in the name of
+// the user, who pays, and both ends hear each other.
+func TestServicesToACarrier(t *testing.T) {
+	s := startServer(t)
+	alice := s.newTalker(t, "baresip", "alice", "tls", voice{encryption: "sdes", play: writeTone(t, callerTone)})
+	for _, kind := range []string{"click", "forward"} {
+		t.Run(kind, func(t *testing.T) {
+			telco := s.newCarrier(t, "carrier_answer", "", "acct", secretOfTrunk)
+			s.addTrunk(t, kind, []*carrier{telco})
+			defer s.sparkle(t, "trunk", "remove", kind)
+			switch kind {
+			case "click":
+				s.sparkle(t, "user", "calls", "alice", "--forward-always", "bob", "--dnd") // his own devices ring all the same
+				dial := exec.Command(s.bin, "call", "dial", "alice", "+1 (155) 501-234", "--data", s.dir)
+				if err := dial.Start(); err != nil {
+					t.Fatal(err)
+				}
+				eventually(t, 20*time.Second, "alice's own phone rings", alice.Ringing)
+				alice.Answer(t)
+				if err := dial.Wait(); err != nil {
+					t.Error("call dial:", err)
+				}
+			case "forward":
+				s.sparkle(t, "user", "calls", "bob", "--forward-offline", "+1 155 501234")
+				alice.Call(t, "bob@"+s.Ready.Domain)
+			}
+			eventually(t, 20*time.Second, "the call is answered", func() bool { return alice.InCall() && s.lastCall(t).Answered != nil })
+			time.Sleep(leadIn + toneTime + time.Second)
+			alice.HangUp(t)
+			telco.wantPlayed(t, "carrier_answer")
+			wantTone(t, "alice, her echo", listen(t, alice.Heard(t), callerTone))
+			r := s.lastCall(t)
+			if r.Number != "+1155501234" || r.Status != 200 || r.Cause != 16 || r.EndedBy != "caller" || r.Callee.Trunk != kind {
+				t.Errorf("record: %+v", r)
+			}
+			if want := map[string]string{"click": "click", "forward": "out"}[kind]; r.Direction != want {
+				t.Errorf("direction %s, want %s", r.Direction, want)
+			}
+			if story := s.sparkle(t, "call", "show", r.ID); kind == "forward" && !strings.Contains(story, "goes elsewhere: forward offline of bob@") {
+				t.Errorf("the story does not tell of the forward:\n%s", story)
+			}
+		})
+	}
+}
