@@ -212,6 +212,17 @@ func (s *Service) SetSettings(ctx context.Context, c store.CallSettings) (store.
 	return c, nil
 }
 
+// Forget drops what is remembered of a user who was removed: his ID may become
+// somebody else's.
+func (s *Service) Forget(u store.UserID) {
+	t := s.settings
+	t.saving.Lock()
+	defer t.saving.Unlock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.users, u)
+}
+
 // check tells what is wrong with the settings of a user.
 func (t *settings) check(c *store.CallSettings) error {
 	for _, f := range []struct {

@@ -79,6 +79,9 @@ func TestSetSettings(t *testing.T) {
 	if err != nil || set.Version != 1 || set.ForwardAlways != "bob" || s.Settings(alice) != set {
 		t.Errorf("%+v, %v, then %+v", set, err, s.Settings(alice))
 	}
+	if s.Forget(alice); s.Settings(alice) != (store.CallSettings{User: alice}) || !s.Settings(bob).Locked {
+		t.Errorf("after alice was removed: %+v, %+v", s.Settings(alice), s.Settings(bob))
+	}
 }
 
 func TestHuntGroups(t *testing.T) {

@@ -19,7 +19,7 @@ type accountStore interface {
 	store.Devices
 }
 
-// forgetter drops what authentication remembers of a user.
+// forgetter drops what authentication, or calls, remember of a user.
 type forgetter interface{ Forget(u store.UserID) }
 
 // locations drops what the registrar remembers of a user, and devices.
@@ -35,6 +35,7 @@ type accounts struct {
 	store  accountStore
 	auth   forgetter
 	phones locations
+	calls  forgetter // nil before there are any
 	domain string
 	md5    bool // passwords may be used with MD5
 
@@ -178,6 +179,9 @@ func (a *accounts) Remove(ctx context.Context, u store.User) error {
 	a.unlearn(u.ID)
 	a.mu.Unlock()
 	a.auth.Forget(u.ID)
+	if a.calls != nil {
+		a.calls.Forget(u.ID)
+	}
 	a.phones.ForgetUser(u.ID)
 	a.phones.RemoveUser(u.ID)
 	return nil

@@ -33,6 +33,11 @@ func (w *witness) since() []string {
 	return told
 }
 
+// callsWitness is the calls among those who forget.
+type callsWitness struct{ *witness }
+
+func (w callsWitness) Forget(u store.UserID) { w.note("calls forget %d", u) }
+
 func newTestAccounts(t *testing.T) (*accounts, *sqldb.DB, *witness) {
 	t.Helper()
 	db, err := sqldb.Open(sqldb.Config{Dir: t.TempDir()})
@@ -61,6 +66,8 @@ func TestChangesReachEverybody(t *testing.T) {
 	}
 	forgotten := []string{fmt.Sprintf("auth forgets %d", u.ID), fmt.Sprintf("registrar forgets %d", u.ID)}
 	disconnected := append(slices.Clone(forgotten), fmt.Sprintf("user %d is disconnected", u.ID))
+	removed := slices.Insert(slices.Clone(disconnected), 1, fmt.Sprintf("calls forget %d", u.ID))
+	a.calls = callsWitness{w}
 	w.since()
 	for _, test := range []struct {
 		name   string
@@ -71,7 +78,7 @@ func TestChangesReachEverybody(t *testing.T) {
 		{"password", func() error { return a.SetPassword(t.Context(), u, "battery staple") }, forgotten[:1]},
 		{"disable", func() error { u.Disabled = true; u, err = a.Update(t.Context(), u); return err }, disconnected},
 		{"revoke", func() error { _, err := a.RevokeDevice(t.Context(), d.ID); return err }, []string{fmt.Sprintf("device %d is disconnected", d.ID)}},
-		{"remove", func() error { return a.Remove(t.Context(), u) }, disconnected},
+		{"remove", func() error { return a.Remove(t.Context(), u) }, removed},
 		{"remove again", func() error { a.Remove(t.Context(), u); return nil }, nil},
 	} {
 		if err := test.change(); err != nil {

@@ -220,6 +220,7 @@ func (s *Server) buildCalls() (err error) {
 		MaxCalls: c.Max, MaxPerUser: c.MaxPerUser, SessionExpires: c.SessionExpires,
 		Log: s.part("call"), Registerer: s.metrics,
 	})
+	s.accounts.calls = s.calls
 	return nil
 }
 
