@@ -50,8 +50,9 @@ func (office) Dial(context.Context, transport.Hop) (*transport.Flow, error) {
 // guardedBorder decides as the real one does, and calls the phone "carrier".
 type guardedBorder struct {
 	*fakeBorder
-	real *trunk.Border
-	went []string // the numbers that left, with who paid
+	real  *trunk.Border
+	went  []string // the numbers that left, with who paid
+	shown string   // to the last of them
 }
 
 func (b *guardedBorder) Routes(c trunk.Caller, dialled string) ([]trunk.Route, error) {
@@ -59,6 +60,7 @@ func (b *guardedBorder) Routes(c trunk.Caller, dialled string) ([]trunk.Route, e
 }
 
 func (b *guardedBorder) Target(r trunk.Route, c trunk.Caller, on func(store.CallAttempt)) registrar.Target {
+	b.shown = r.Shown
 	b.went = append(b.went, r.Number+" by "+strings.Join(c.Numbers[max(len(c.Numbers)-1, 0):], ""))
 	return b.fakeBorder.Target(r, c, on)
 }
@@ -232,7 +234,7 @@ func (p *phone) invite(uri string) {
 	p.sent = wire.NewRequest("INVITE", to, text, hs...)
 	if p.account == "border" {
 		f := p.world.service.cfg.Border.(*guardedBorder).fakeBorder
-		f.inbound[d.callID] = trunk.Inbound{Trunk: "t", Caller: "+4930", Dialled: uri}
+		f.inbound[d.callID] = trunk.Inbound{Trunk: "t", Caller: "+493012345", Dialled: uri}
 	}
 	p.transmit(p.sent)
 	synctest.Wait()
@@ -313,5 +315,34 @@ func TestTransferOfACarriersCall(t *testing.T) {
 		w.service.Drain(cancelled())
 		synctest.Wait()
 		w.drainPhones()
+	})
+}
+
+// A carrier's call to a user who forwards it to a carrier: he pays, and the number
+// of the first caller is shown where the trunk can tell who has forwarded it.
+func TestForwardOfACarriersCall(t *testing.T) {
+	setup := fakeSetup{settings: []store.CallSettings{{User: bob, Class: "germany", ForwardAlways: "00498912345"}}}
+	withRealBorder(t, &setup, func(w *world, b *guardedBorder) {
+		w.phones["border"].invite("sip:bob@example.com")
+		w.play(`
+			border gets 181 INVITE
+			carrier gets INVITE (plain A)
+			carrier 200 (plain P)
+			border gets 200 INVITE (plain P)
+			border ACK
+			carrier gets ACK
+			border BYE
+			carrier gets BYE
+			carrier 200 BYE
+			border gets 200 BYE
+			quiet`)
+		if want := []string{"+498912345 by b"}; !slices.Equal(b.went, want) || b.shown != "+493012345" {
+			t.Errorf("went out: %q, showing %q", b.went, b.shown)
+		}
+		r := w.records.newest()
+		if r.Direction != inward || r.Caller.Address != "+493012345" || r.Number != "+498912345" || r.Callee.Trunk != "t" || r.EndedBy != "caller" ||
+			!slices.Equal(diversions(r), []string{"forward always of bob@example.com to sip:00498912345@example.com"}) {
+			t.Errorf("record: %+v", r)
+		}
 	})
 }
