@@ -166,3 +166,27 @@ func BenchmarkSettings(b *testing.B) {
 	runtime.KeepAlive(all)
 	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(len(all)), "B/user")
 }
+
+// Whatever an administrator, a user or a program writes as an address: what comes
+// of it is inside or a telephone number, can be written into a message, and means
+// the same when it is read again.
+func FuzzAddress(f *testing.F) {
+	for _, seed := range []string{"bob", "+49 (89) 123", "sip:bob@example.com;x=y?z=1", "tel:110;phone-context=+86", "张三", "a@b@example.com", "%00", "sips:x@example.com:5061", "a\r\nVia: x"} {
+		f.Add(seed)
+	}
+	set := withSettings(f, &fakeSetup{}).settings
+	f.Fuzz(func(t *testing.T, text string) {
+		u, err := set.address(text)
+		if err != nil {
+			return
+		}
+		written := wire.URIString(&u)
+		if u.Scheme != "tel" && !set.serves(u.Host) || u.Headers != nil || strings.ContainsAny(written, "\r\n\x00 <>\"") {
+			t.Fatalf("%q became %q", text, written)
+		}
+		again, err := wire.ParseURI(written)
+		if err != nil || telephone(&again) != telephone(&u) || isTelephone(&again) != isTelephone(&u) {
+			t.Fatalf("%q became %q, which reads %q (%v)", text, written, telephone(&again), err)
+		}
+	})
+}
