@@ -17,8 +17,8 @@ type body struct {
 	foreign    bool   // there is a body, and no description in it
 }
 
-// bodyOf reads the body of a message. An error is a description that is encoded:
-// it would pass unread.
+// bodyOf reads the body of a message. An error is a description that would pass
+// unread: one that is encoded, or hidden among parts.
 func bodyOf(m sip.Message) (body, *server.Error) {
 	text := m.Body()
 	if len(text) == 0 {
@@ -26,10 +26,11 @@ func bodyOf(m sip.Message) (body, *server.Error) {
 	}
 	kind := wire.Header(m, "Content-Type")
 	if !isSDP(kind) {
-		if boundary, ok := boundaryOf(kind); ok {
-			return bodyOfParts(text, boundary), nil
+		if main, _, _ := strings.Cut(strings.TrimSpace(kind), "/"); !strings.EqualFold(main, "multipart") {
+			return body{foreign: true}, nil
 		}
-		return body{foreign: true}, nil
+		b := bodyOfParts(text, boundaryOf(kind))
+		return b, b.hides(text)
 	}
 	switch encoding := wire.Header(m, "Content-Encoding"); {
 	case encoding == "" || strings.EqualFold(encoding, "identity"):
@@ -60,25 +61,25 @@ func isSDP(kind string) bool {
 	return strings.EqualFold(strings.TrimSpace(kind), sdpType)
 }
 
-// boundaryOf returns the boundary of a multipart type (RFC 2046 §5.1.1).
-func boundaryOf(kind string) (boundary string, ok bool) {
-	media, params, _ := strings.Cut(kind, ";")
-	if main, _, _ := strings.Cut(strings.TrimSpace(media), "/"); !strings.EqualFold(main, "multipart") {
-		return "", false
-	}
+// boundaryOf returns the boundary of a multipart type (RFC 2046 §5.1.1), "" when it
+// has none.
+func boundaryOf(kind string) string {
+	_, params, _ := strings.Cut(kind, ";")
 	for p := range strings.SplitSeq(params, ";") {
 		if name, value, _ := strings.Cut(p, "="); strings.EqualFold(strings.TrimSpace(name), "boundary") {
-			boundary = wire.Unquote(strings.TrimSpace(value))
-			return boundary, boundary != "" && len(boundary) <= 70
+			return wire.Unquote(strings.TrimSpace(value))
 		}
 	}
-	return "", false
+	return ""
 }
 
 // bodyOfParts finds the first description among the parts of a multipart body. A
 // part begins behind a line of its boundary, with headers, and ends before the
 // line end that precedes the next one.
 func bodyOfParts(text []byte, boundary string) body {
+	if boundary == "" || len(boundary) > 70 {
+		return body{foreign: true}
+	}
 	mark := []byte("--" + boundary)
 	for at := bytes.Index(text, mark); at >= 0; {
 		at += len(mark)
@@ -94,6 +95,21 @@ func bodyOfParts(text []byte, boundary string) body {
 		at = end + len("\r\n")
 	}
 	return body{foreign: true}
+}
+
+// hides refuses a body of several parts with another description than the one that
+// was found: a second one, or one in a part that has parts itself. A phone could
+// take that one, past the relay.
+func (b *body) hides(text []byte) *server.Error {
+	mentions := func(text []byte) int { return bytes.Count(bytes.ToLower(text), []byte(sdpType)) }
+	hidden := mentions(b.head) + mentions(b.tail) - 1
+	if b.foreign {
+		hidden = mentions(text)
+	}
+	if hidden <= 0 {
+		return nil
+	}
+	return &server.Error{Status: sip.StatusNotAcceptableHere, Warning: "send one session description, as the body or as a part of it"}
 }
 
 func partIsSDP(headers []byte) bool {

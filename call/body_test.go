@@ -13,18 +13,21 @@ func TestBodies(t *testing.T) {
 		name, kind, text string
 		sdp              string
 		foreign          bool
+		refused          bool
 	}{
-		{"none", "", "", "", false},
-		{"alone", "application/sdp", "v=0\r\n", "v=0\r\n", false},
-		{"with a parameter", "Application/SDP ; charset=utf-8", "v=0", "v=0", false},
-		{"something else", "text/plain", "v=0", "", true},
-		{"without type", "", "v=0", "", true},
-		{"a part", "multipart/mixed; boundary=x", part, "v=0\r\n", false},
-		{"a part in quotes", `multipart/alternative;q=1;boundary="x"`, "preamble\r\n" + part, "v=0\r\n", false},
-		{"compact", "multipart/mixed;boundary=x", "--x\r\nc: application/sdp\r\n\r\nv=0\r\n--x--", "v=0", false},
-		{"no end", "multipart/mixed;boundary=x", "--x\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n", "", true},
-		{"other parts only", "multipart/mixed;boundary=x", "--x\r\nContent-Type: text/plain\r\n\r\nv=0\r\n--x--", "", true},
-		{"no boundary", "multipart/mixed", part, "", true},
+		{"none", "", "", "", false, false},
+		{"alone", "application/sdp", "v=0\r\n", "v=0\r\n", false, false},
+		{"with a parameter", "Application/SDP ; charset=utf-8", "v=0", "v=0", false, false},
+		{"something else", "text/plain", "v=0", "", true, false},
+		{"without type", "", "v=0", "", true, false},
+		{"a part", "multipart/mixed; boundary=x", part, "v=0\r\n", false, false},
+		{"a part in quotes", `multipart/alternative;q=1;boundary="x"`, "preamble\r\n" + part, "v=0\r\n", false, false},
+		{"compact", "multipart/mixed;boundary=x", "--x\r\nc: application/sdp\r\n\r\nv=0\r\n--x--", "v=0", false, false},
+		{"no end", "multipart/mixed;boundary=x", "--x\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n", "", true, true},
+		{"other parts only", "multipart/mixed;boundary=x", "--x\r\nContent-Type: text/plain\r\n\r\nv=0\r\n--x--", "", true, false},
+		{"two", "multipart/mixed;boundary=x", "--x\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n" + part, "v=0", false, true},
+		{"one within another", "multipart/mixed;boundary=x", "--x\r\nContent-Type: multipart/mixed;boundary=y\r\n\r\n--y\r\nc: Application/SDP\r\n\r\nv=0\r\n--y--\r\n--x--", "", true, true},
+		{"no boundary", "multipart/mixed", part, "", true, true},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -34,7 +37,7 @@ func TestBodies(t *testing.T) {
 				m.AppendHeader(sip.NewHeader("Content-Type", tt.kind))
 			}
 			b, err := bodyOf(m)
-			if err != nil || string(b.sdp) != tt.sdp || b.foreign != tt.foreign {
+			if (err != nil) != tt.refused || string(b.sdp) != tt.sdp || b.foreign != tt.foreign {
 				t.Errorf("%q, foreign %v, %v", b.sdp, b.foreign, err)
 			}
 		})

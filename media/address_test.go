@@ -58,6 +58,53 @@ func TestLiedAddress(t *testing.T) {
 	}
 }
 
+// TestOwnPorts refuses a user who says that his media is where this program is; a
+// phone on this host may use what is free of the range, and a carrier may lead a
+// call back to us.
+func TestOwnPorts(t *testing.T) {
+	e := newEngine(t, func(c *media.Config) {
+		c.Addresses = []media.Address{{Bind: loopback, Advertise: netip.MustParseAddr("203.0.113.5")}}
+		c.FirstPort, c.LastPort, c.Reserved = 20000, 29999, []uint16{5060}
+	})
+	s := e.NewSession(nil)
+	defer s.Close()
+	made, err := s.NewLeg(plainPhone.profile()).MakeOffer(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := parse(made)[0].port
+	elsewhere := netip.MustParseAddr("198.51.100.7")
+	for _, tt := range []struct {
+		name    string
+		peer    netip.Addr
+		nat     bool
+		at      string
+		port    int
+		refused bool
+	}{
+		{"open, on this host", loopback, true, "127.0.0.1", open, true},
+		{"its RTCP port", loopback, true, "127.0.0.1", open + 1, true},
+		{"free, on this host", loopback, true, "127.0.0.1", open ^ 2, false},
+		{"another host of loopback", loopback, true, "127.0.0.2", open, false},
+		{"reserved, on this host", loopback, true, "127.0.0.1", 5060, true},
+		{"open, from elsewhere", elsewhere, true, "203.0.113.5", open, true},
+		{"free, from elsewhere", elsewhere, true, "203.0.113.5", open ^ 2, true},
+		{"reserved, from elsewhere", elsewhere, true, "203.0.113.5", 5060, true},
+		{"beside the range", elsewhere, true, "203.0.113.5", 30000, false},
+		{"another address", elsewhere, true, "203.0.113.6", open, false},
+		{"back from a carrier", elsewhere, false, "203.0.113.5", open, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p := plainPhone.profile()
+			p.Peer, p.NAT = tt.peer, tt.nat
+			offer := fmt.Appendf(nil, "v=0\r\nc=IN IP4 %s\r\nm=audio %d RTP/AVP 0\r\n", tt.at, tt.port)
+			if err := s.NewLeg(p).TakeOffer(offer); tt.refused != errors.Is(err, media.ErrNotAcceptable) || !tt.refused && err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // TestCarrierSourceIsStrict drops what does not come from where the carrier said.
 func TestCarrierSourceIsStrict(t *testing.T) {
 	e := newEngine(t)

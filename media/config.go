@@ -25,6 +25,7 @@ type Config struct {
 	// Profile.Local; without any, Profile.Local itself.
 	Addresses           []Address
 	FirstPort, LastPort int           // 0: 16384 to 32767; RTP even, RTCP odd
+	Reserved            []uint16      // other ports of this program: no peer's media is there
 	Loops               int           // 0: one a processor
 	Rest                time.Duration // of a port before it is used again; 0: 30 s
 	Silence             time.Duration // no packet at all after the answer for so long: EventSilent; 0: 60 s (on hold: 1 h)
@@ -102,13 +103,13 @@ func (p *Profile) allows(a netip.Addr) bool {
 	return false
 }
 
-// rules are the profile as offers and answers see it.
-func (p *Profile) rules() *negotiate.Profile {
+// rules are the profile as offers and answers to an engine see it.
+func (p *Profile) rules(e *Engine) *negotiate.Profile {
 	return &negotiate.Profile{
 		SRTP: p.SRTP, Offer: p.Offer, Secure: p.Secure, ICE: p.ICE,
 		Modest:  p.Modest,
 		Mux:     p.SRTP != Forbid, // carriers get what they have always got
 		Either:  p.NAT,            // users' phones do one of the two, whatever is offered
-		Allowed: func(to netip.AddrPort) bool { return p.allows(to.Addr()) },
+		Allowed: func(to netip.AddrPort) bool { return p.allows(to.Addr()) && !e.isOurs(to, p) },
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/sparkleim/sparkle/media/secure"
@@ -159,6 +160,36 @@ func (e *Engine) local(want netip.Addr, remote netip.Addr) Address {
 		}
 	}
 	return Address{want, want}
+}
+
+// isOurs tells whether to is a port of this program. A user who says that his media
+// is there would have us talk to ourselves, round and round. Programs on the
+// peer's own host, which may be this one, use ports of the range too: of these only
+// the open ones are ours. A carrier that leads a call back to us may leave our
+// description in it.
+func (e *Engine) isOurs(to netip.AddrPort, p *Profile) bool {
+	a := to.Addr().Unmap()
+	bind, ours := e.bindOf(a, p)
+	switch {
+	case !ours || !p.NAT:
+		return false
+	case slices.Contains(e.config.Reserved, to.Port()):
+		return true
+	case a == p.Peer.Unmap():
+		return e.network.Taken(bind, to.Port())
+	}
+	return e.config.FirstPort <= int(to.Port()) && int(to.Port()) <= e.config.LastPort
+}
+
+// bindOf is where the relay binds that tells others the address a; false when a
+// is no address of the relay.
+func (e *Engine) bindOf(a netip.Addr, p *Profile) (netip.Addr, bool) {
+	for _, own := range e.config.Addresses {
+		if a == own.Bind || a == own.told().Advertise {
+			return own.Bind, true
+		}
+	}
+	return a, a == p.Local.Unmap()
 }
 
 // told is the address with what it tells others, which is itself by default.

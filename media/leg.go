@@ -43,7 +43,7 @@ type line struct {
 }
 
 func newLeg(s *Session, p Profile) *Leg {
-	l := &Leg{session: s, profile: p, rules: p.rules()}
+	l := &Leg{session: s, profile: p, rules: p.rules(s.engine)}
 	l.state = negotiate.New(rand.Uint64()>>1, s.engine.local(p.Local, p.Local).Advertise)
 	return l
 }

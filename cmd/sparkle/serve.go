@@ -196,6 +196,11 @@ func (s *Server) buildCalls() (err error) {
 	engine := media.Config{
 		FirstPort: m.FirstPort, LastPort: m.LastPort, Log: s.part("media"), Metrics: s.metrics,
 	}
+	for _, l := range s.cfg.Listeners() {
+		if a, err := netip.ParseAddrPort(l.Address); err == nil {
+			engine.Reserved = append(engine.Reserved, a.Port())
+		}
+	}
 	for _, a := range s.cfg.MediaAddresses() {
 		engine.Addresses = append(engine.Addresses, media.Address(a))
 	}

@@ -118,6 +118,9 @@ func (n *Network) Loop() *Loop {
 // programs leave them alone.
 func (n *Network) Free(a netip.Addr) int { return n.portsOf(a).free() }
 
+// Taken tells whether a port of an address is open here.
+func (n *Network) Taken(a netip.Addr, port uint16) bool { return n.portsOf(a).holds(int(port)) }
+
 // Now is the moment on the clock of the loops in nanoseconds, never 0.
 func (n *Network) Now() int64 { return int64(time.Since(n.born)) }
 

@@ -3,6 +3,7 @@ package transport
 import (
 	"math/bits"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 )
@@ -76,6 +77,18 @@ func (p *ports) release(port int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.tired = append(p.tired, tired{(port - p.first) / 2, p.now() + int64(p.rest)})
+}
+
+// holds tells whether a port belongs to a pair that is taken and not at rest.
+func (p *ports) holds(port int) bool {
+	pair := (port - p.first) / 2
+	if port < p.first || pair >= p.count {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.busy[pair/64]&(1<<(pair%64)) != 0 &&
+		!slices.ContainsFunc(p.tired, func(t tired) bool { return t.pair == pair })
 }
 
 // restore gives a pair back that was never bound.

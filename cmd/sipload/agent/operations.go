@@ -57,7 +57,12 @@ type Dialog struct {
 
 // Call invites a user with an offer and acknowledges the answer (RFC 3261 §13).
 func (a *Agent) Call(ctx context.Context, to, offer string) (*Dialog, error) {
-	r := &Request{Method: "INVITE", URI: "sip:" + to + "@" + a.Domain, ContentType: "application/sdp", Body: offer}
+	return a.Invite(ctx, &Request{URI: "sip:" + to + "@" + a.Domain, ContentType: "application/sdp", Body: offer})
+}
+
+// Invite is Call with any URI, headers and body.
+func (a *Agent) Invite(ctx context.Context, r *Request) (*Dialog, error) {
+	r.Method = "INVITE"
 	res, err := a.expect(ctx, r)
 	if err != nil {
 		return nil, err
@@ -87,6 +92,21 @@ func (d *Dialog) Bye(ctx context.Context) error {
 	bye.CSeq = d.invite.CSeq
 	_, err := d.agent.expect(ctx, bye)
 	return err
+}
+
+// Do sends a request within the call and acknowledges what a 2xx to an INVITE
+// says. Method, and what goes with a body, are taken from r.
+func (d *Dialog) Do(ctx context.Context, r *Request) (*Message, error) {
+	in := d.request(r.Method)
+	in.Headers = append(in.Headers, r.Headers...)
+	in.ContentType, in.Body = r.ContentType, r.Body
+	res, err := d.agent.Do(ctx, in)
+	if err != nil || r.Method != "INVITE" || res.Status() >= 300 {
+		return res, err
+	}
+	ack := d.request("ACK")
+	ack.CSeq, ack.branch = in.CSeq, "z9hG4bK"+NewID()
+	return res, d.agent.Write(d.agent.Text(ack, ""))
 }
 
 func (d *Dialog) request(method string) *Request {
