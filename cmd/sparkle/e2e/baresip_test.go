@@ -37,21 +37,21 @@ type baresip struct {
 }
 
 const baresipConfig = `poll_method epoll
-sip_listen 127.0.0.1:%d
-sip_cafile %s
+sip_listen %[1]s:%[2]d
+sip_cafile %[3]s
 call_max_calls 4
 audio_player aubridge,x
-audio_source %s
+audio_source %[4]s
 audio_alert aubridge,x
-net_interface 127.0.0.1
+net_interface %[1]s
 module_path /usr/lib/baresip/modules
 module g711.so
 module aubridge.so
-%smodule_tmp account.so
+%[5]smodule_tmp account.so
 module_app contact.so
 module_app menu.so
 module_app ctrl_tcp.so
-ctrl_tcp_listen 127.0.0.1:%d
+ctrl_tcp_listen %[1]s:%[6]d
 `
 
 // newBaresip starts a baresip of a user and waits for its registration.
@@ -66,7 +66,7 @@ func (s *server) startBaresip(t *testing.T, user, transport string, v voice) *ba
 	dir, control := t.TempDir(), freePort(t)
 	account, source, modules := v.baresip(dir)
 	files := map[string]string{
-		"config":          fmt.Sprintf(baresipConfig, freePort(t), s.Ready.CA, source, modules, control),
+		"config":          fmt.Sprintf(baresipConfig, v.at.address(), freePort(t), s.Ready.CA, source, modules, control),
 		"accounts":        fmt.Sprintf("<sip:%s@%s;transport=%s>;auth_user=%s;auth_pass=%s;outbound=\"sip:%s;transport=%s\";regint=600;answermode=manual;audio_codecs=PCMU/8000/1%s\n", user, s.Ready.Domain, transport, user, s.Ready.Password, s.addr(transport), transport, account),
 		"current_contact": fmt.Sprintf("sip:%s@%s", demoUsers[0], s.Ready.Domain),
 	}
@@ -78,7 +78,7 @@ func (s *server) startBaresip(t *testing.T, user, transport string, v voice) *ba
 			t.Fatal(err)
 		}
 	}
-	p := &baresip{user: user, dir: dir, cmd: exec.Command(bin, "-f", dir, "-s"), received: map[string]int{}, ended: make(chan struct{})}
+	p := &baresip{user: user, dir: dir, cmd: v.at.command(bin, "-f", dir, "-s"), received: map[string]int{}, ended: make(chan struct{})}
 	out, w := io.Pipe()
 	p.cmd.Stdout, p.cmd.Stderr = w, w
 	if err := p.cmd.Start(); err != nil {
@@ -94,7 +94,7 @@ func (s *server) startBaresip(t *testing.T, user, transport string, v voice) *ba
 	})
 	eventually(t, 10*time.Second, "baresip takes commands", func() bool {
 		var err error
-		p.ctrl, err = net.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(control)))
+		p.ctrl, err = v.at.dial(control)
 		return err == nil
 	})
 	go p.readEvents()
@@ -132,6 +132,7 @@ func (v voice) baresip(dir string) (account, source, modules string) {
 
 // readEvents reads netstrings of JSON.
 func (p *baresip) readEvents() {
+	defer p.ctrl.Close()
 	r := bufio.NewReader(p.ctrl)
 	for {
 		length, err := r.ReadString(':')

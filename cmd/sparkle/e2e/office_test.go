@@ -42,7 +42,7 @@ func startOffice(t *testing.T, settings map[string]string) *server {
 	for key, value := range settings {
 		s.set(t, key, value)
 	}
-	s.Ready.Domain, s.Ready.Password, s.Ready.Listeners = "example.test", "correct horse", listeners
+	s.Ready.Domain, s.Ready.Password, s.Ready.Listeners = "example.test", "correct-horse", listeners
 	s.Ready.CA = filepath.Join(s.dir, "certs", "ca.pem")
 	s.run(t)
 	people := filepath.Join(dir, "people.csv")

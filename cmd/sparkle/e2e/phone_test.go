@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,6 +40,7 @@ type voice struct {
 	encryption string // "sdes", "best" (SDES in RTP/AVP, RFC 8643), "dtls", "zrtp"
 	ice, video bool
 	play       string // WAV file that it plays into its calls
+	at         *place // nil: loopback
 }
 
 // talker is a phone whose calls can be listened to.
@@ -166,7 +168,7 @@ func (s *server) startLinphone(t *testing.T, user, transport, dir string, v voic
 	}
 	p := &linphone{user: user, dir: dir, ended: make(chan struct{})}
 	p.configure(t, s, transport, v)
-	p.cmd = exec.Command(bin, filepath.Join(dir, "rc"), filepath.Join(dir, "log"))
+	p.cmd = v.at.command(bin, filepath.Join(dir, "rc"), filepath.Join(dir, "log"))
 	p.cmd.Env = append(os.Environ(), "HOME="+dir)
 	p.in, err = p.cmd.StdinPipe()
 	if err != nil {
@@ -197,7 +199,7 @@ func (s *server) startLinphone(t *testing.T, user, transport, dir string, v voic
 	return p
 }
 
-// configure writes the client's configuration: loopback only, no sound card.
+// configure writes the client's configuration: one address, no sound card.
 func (p *linphone) configure(t *testing.T, s *server, transport string, v voice) {
 	t.Helper()
 	port := freePort(t)
@@ -208,6 +210,10 @@ func (p *linphone) configure(t *testing.T, s *server, transport string, v voice)
 	}
 	// Linphone compares names in the certificate, never addresses.
 	proxy := strings.Replace(s.addr(transport), "127.0.0.1", "localhost", 1)
+	if v.at != nil {
+		_, port, _ := net.SplitHostPort(proxy)
+		proxy = net.JoinHostPort(s.Ready.Domain, port)
+	}
 	os.MkdirAll(filepath.Join(p.dir, ".local/share/linphone"), 0o700)
 	encryption := map[string]string{"sdes": "srtp", "dtls": "dtls", "zrtp": "zrtp"}[v.encryption]
 	video := 0
@@ -218,7 +224,7 @@ func (p *linphone) configure(t *testing.T, s *server, transport string, v voice)
 sip_port=%d
 sip_tcp_port=%d
 sip_tls_port=%d
-bind_address=127.0.0.1
+bind_address=%s
 use_ipv6=0
 guess_hostname=0
 default_proxy=0
@@ -228,11 +234,11 @@ verify_server_cn=1
 media_encryption=%s
 register_only_when_network_is_up=0
 inc_timeout=60
-`, ports["udp"], ports["tcp"], ports["tls"], s.Ready.CA, cmp.Or(encryption, "none"))
+`, ports["udp"], ports["tcp"], ports["tls"], v.at.address(), s.Ready.CA, cmp.Or(encryption, "none"))
 	rc += fmt.Sprintf(`[rtp]
 audio_rtp_port=%d
 video_rtp_port=%d
-bind_address=127.0.0.1
+bind_address=%[5]s
 [net]
 mtu=1300
 [sound]
@@ -250,7 +256,7 @@ device=StaticImage: Static picture
 version_check_url_root=
 [storage]
 uri=%[4]s/linphone.db
-`, freePorts(t, 2), freePorts(t, 2), video, p.dir)
+`, freePorts(t, 2), freePorts(t, 2), video, p.dir, v.at.address())
 	rc += fmt.Sprintf(`[proxy_0]
 reg_proxy=<sip:%[1]s;transport=%[2]s>
 reg_route=<sip:%[1]s;transport=%[2]s>

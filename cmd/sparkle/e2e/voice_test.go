@@ -135,13 +135,7 @@ func TestHoldAndDigits(t *testing.T) {
 	b.DTMF(t, "90*")
 	eventually(t, 10*time.Second, "the digits arrive", func() bool { return b.Digits() == "12#" && a.Digits() == "90*" })
 
-	a.Hold(t)
-	eventually(t, 10*time.Second, "bob's phone shows that it is held", func() bool {
-		return strings.Contains(b.(*linphone).callState(), "PausedByRemote")
-	})
-	a.Resume(t)
-	eventually(t, 10*time.Second, "bob's phone is in the call again", b.InCall)
-	awaitPackets(t, b, "audio")
+	holdAndResume(t, a, b.(*linphone))
 
 	b.Hold(t)
 	eventually(t, 10*time.Second, "bob's phone holds the call", func() bool {
@@ -154,6 +148,18 @@ func TestHoldAndDigits(t *testing.T) {
 	awaitPackets(t, b, "audio")
 	b.HangUp(t)
 	over(t, a, b)
+}
+
+// holdAndResume holds a call whose other end is a Linphone, which shows it.
+func holdAndResume(t *testing.T, holder talker, held *linphone) {
+	t.Helper()
+	holder.Hold(t)
+	eventually(t, 10*time.Second, held.User()+"'s phone shows that it is held", func() bool {
+		return strings.Contains(held.callState(), "PausedByRemote")
+	})
+	holder.Resume(t)
+	eventually(t, 10*time.Second, held.User()+"'s phone is in the call again", held.InCall)
+	awaitPackets(t, held, "audio")
 }
 
 // awaitPackets waits until more packets of a kind have come than now.
