@@ -312,6 +312,18 @@ func (c *call) close(measured bool) {
 	}
 }
 
+// silent ends a call of which one side is not heard. While it rings a caller may
+// well say nothing to the early media that he hears: silence counts from the
+// answer, which connects him once more.
+func (c *call) silent() {
+	c.mu.Lock()
+	talks := c.phase == talking
+	c.mu.Unlock()
+	if talks {
+		c.hangUp(ending{by: "media", cause: causeTimer, reason: "nothing was heard of one side"})
+	}
+}
+
 // heard takes what the relay tells about the media of a call.
 func (c *call) heard(e media.Event) {
 	if heir := c.heir.Load(); heir != nil {
@@ -319,7 +331,7 @@ func (c *call) heard(e media.Event) {
 	}
 	switch e.Kind {
 	case media.EventSilent:
-		go c.hangUp(ending{by: "media", cause: causeTimer, reason: "nothing was heard of one side"})
+		go c.silent()
 	case media.EventFailed:
 		go c.hangUp(ending{by: "media", status: sip.StatusInternalServerError, cause: causeTemporary, reason: "the media failed: " + e.Text})
 	case media.EventAttack:

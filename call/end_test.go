@@ -123,6 +123,28 @@ func TestEnds(t *testing.T) {
 	}
 }
 
+// A caller may be silent as long as it rings, whatever he hears; the relay counts
+// anew from the answer, when he is connected once more.
+func TestSilenceWhileItRings(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.play("alice INVITE bob (A)\n bob gets INVITE (sdes A)\n bob 183 (B)\n alice gets 183 INVITE (B)\n media A=B")
+		session := w.relay.sessions[0]
+		session.on(media.Event{Kind: media.EventSilent})
+		synctest.Wait()
+		before := session.joins
+		w.play("quiet\n bob 200 (B)\n alice gets 200 INVITE (B)\n alice ACK\n bob gets ACK\n quiet")
+		if session.joins == before {
+			t.Error("the relay was not told of the answer")
+		}
+		session.on(media.Event{Kind: media.EventSilent})
+		synctest.Wait()
+		w.play(bothHungUp)
+		if r := w.records.newest(); r.EndedBy != "media" {
+			t.Errorf("record %+v", r)
+		}
+	})
+}
+
 // A server that stops lets people finish.
 func TestDrain(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -519,13 +519,18 @@ func (r *fakeRelay) connected() string {
 type fakeSession struct {
 	on     func(media.Event)
 	joined string
+	joins  int // how often anybody was connected
 	closed bool
 }
 
 func (s *fakeSession) NewLeg(p media.Profile) Leg { return &fakeLeg{profile: p} }
-func (s *fakeSession) Connect(a, b Leg)           { s.joined = a.(*fakeLeg).said + "=" + b.(*fakeLeg).said }
 func (s *fakeSession) Together(f func())          { f() }
 func (s *fakeSession) Close()                     { s.closed = true }
+
+func (s *fakeSession) Connect(a, b Leg) {
+	s.joined = a.(*fakeLeg).said + "=" + b.(*fakeLeg).said
+	s.joins++
+}
 
 type fakeLeg struct {
 	profile media.Profile
