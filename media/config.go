@@ -27,7 +27,7 @@ type Config struct {
 	FirstPort, LastPort int           // 0: 16384 to 32767; RTP even, RTCP odd
 	Reserved            []uint16      // other ports of this program: no peer's media is there
 	Loops               int           // 0: one a processor
-	Rest                time.Duration // of a port before it is used again; 0: 30 s
+	Rest                time.Duration // of a port before it is used again, 2 s when no other is free; 0: 30 s
 	Silence             time.Duration // no packet at all after the answer for so long: EventSilent; 0: 60 s (on hold: 1 h)
 	Log                 *slog.Logger
 	Metrics             prometheus.Registerer

@@ -13,9 +13,9 @@
 // receives: bursts are read in batches, others are served between them.
 //
 // Ports come in pairs, RTP even and RTCP odd (RFC 3550 §11), at random places of
-// the range; one that was given back rests for 30 s, so that late packets of a
-// call never reach the next one. A pair costs 250 bytes here and 6 kB of the
-// Linux kernel's memory.
+// the range; one that was given back rests for 30 s, or for 2 s when no other is
+// left, so that late packets of a call do not reach the next one. A pair costs 250
+// bytes here and 6 kB of the Linux kernel's memory.
 //
 // A [Latch] decides where the peer of a socket is, and who else is ignored: by
 // packets that were proven (SRTP), by the strict rules for plain RTP (RTP bleed),

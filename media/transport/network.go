@@ -25,7 +25,7 @@ var (
 type Config struct {
 	FirstPort, LastPort int           // inclusive, 0: 16384 to 32767; RTP gets even ones
 	Loops               int           // 0: one a processor
-	Rest                time.Duration // of a port before it is used again, 0: 30 s
+	Rest                time.Duration // of a port before it is used again, 2 s when no other is free, 0: 30 s
 	Log                 *slog.Logger  // nil: slog.Default
 	Metrics             prometheus.Registerer
 	// Panicked is told, on the loop, that h failed in Packet and what it said: its

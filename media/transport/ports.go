@@ -4,6 +4,7 @@ import (
 	"math/bits"
 	"math/rand/v2"
 	"slices"
+	"sort"
 	"sync"
 	"time"
 )
@@ -18,14 +19,18 @@ type ports struct {
 	mu    sync.Mutex
 	busy  []uint64 // a bit a pair: taken or at rest
 	taken int
-	tired []tired // at rest, the next to be free first
+	tired []tired // at rest, the longest first
 }
 
 // tired is a pair at rest.
 type tired struct {
 	pair  int
-	until int64
+	since int64
 }
+
+// shortRest is what a pair gets at least. The full rest alone would let a range of
+// 8,192 pairs begin no more than 136 calls a second.
+const shortRest = 2 * time.Second
 
 // pairsOf is how many pairs of an even port and the next one a range holds.
 func pairsOf(first, last int) int { return max(0, last-evenFrom(first)+1) / 2 }
@@ -38,11 +43,15 @@ func newPorts(first, last int, rest time.Duration, now func() int64) *ports {
 	return &ports{first: evenFrom(first), count: count, rest: rest, now: now, busy: make([]uint64, (count+63)/64)}
 }
 
-// take gives the even port of a free pair at a random place, false when none is.
+// take gives the even port of a free pair at a random place. When none is free it
+// is the one that has rested longest, if for shortRest at least; otherwise false.
 func (p *ports) take() (port int, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wakeRested()
+	if p.taken == p.count && p.nearlyRested() > 0 {
+		p.wake()
+	}
 	if p.taken == p.count {
 		return 0, false
 	}
@@ -76,7 +85,7 @@ func (p *ports) scan(start int) int {
 func (p *ports) release(port int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.tired = append(p.tired, tired{(port - p.first) / 2, p.now() + int64(p.rest)})
+	p.tired = append(p.tired, tired{(port - p.first) / 2, p.now()})
 }
 
 // holds tells whether a port belongs to a pair that is taken and not at rest.
@@ -103,15 +112,27 @@ func (p *ports) free() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.wakeRested()
-	return p.count - p.taken
+	return p.count - p.taken + p.nearlyRested()
 }
 
+// wakeRested frees the pairs that have rested for long enough.
 func (p *ports) wakeRested() {
-	now := p.now()
-	for len(p.tired) > 0 && p.tired[0].until <= now {
-		p.clear(p.tired[0].pair)
-		p.tired = p.tired[1:]
+	before := p.now() - int64(p.rest)
+	for len(p.tired) > 0 && p.tired[0].since <= before {
+		p.wake()
 	}
+}
+
+// wake frees the pair that has rested longest.
+func (p *ports) wake() {
+	p.clear(p.tired[0].pair)
+	p.tired = p.tired[1:]
+}
+
+// nearlyRested is how many pairs could be taken before their time.
+func (p *ports) nearlyRested() int {
+	before := p.now() - int64(shortRest)
+	return sort.Search(len(p.tired), func(i int) bool { return p.tired[i].since > before })
 }
 
 func (p *ports) clear(pair int) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 )
@@ -41,11 +42,14 @@ func TestPortsRest(t *testing.T) {
 			t.Errorf("%d pairs: there was one more", pairs)
 		}
 		p.release(previous)
-		now += int64(30*time.Second) - 1
-		if _, ok := p.take(); ok {
+		now += int64(2*time.Second) - 1
+		if _, ok := p.take(); ok || p.free() != 0 {
 			t.Errorf("%d pairs: a pair was taken before it rested", pairs)
 		}
 		now++
+		if p.free() != 1 {
+			t.Errorf("%d pairs: %d free after a short rest", pairs, p.free())
+		}
 		if port, ok := p.take(); !ok || port != previous {
 			t.Errorf("%d pairs: after its rest %d should be free, got %d, %v", pairs, previous, port, ok)
 		}
@@ -53,6 +57,38 @@ func TestPortsRest(t *testing.T) {
 		if p.free() != 1 {
 			t.Errorf("%d pairs: %d free after one was not needed", pairs, p.free())
 		}
+	}
+}
+
+// TestShortRest wakes pairs before their time only when nothing else is left, and
+// those first that have rested longest.
+func TestShortRest(t *testing.T) {
+	now := int64(1)
+	p := newPorts(20000, 20007, 30*time.Second, func() int64 { return now })
+	var taken []int
+	for range 3 {
+		port, _ := p.take()
+		taken = append(taken, port)
+	}
+	for _, port := range taken {
+		p.release(port)
+		now += int64(time.Second)
+	}
+	fresh, ok := p.take()
+	if !ok || slices.Contains(taken, fresh) {
+		t.Errorf("took %d of %v at rest while another one was free", fresh, taken)
+	}
+	for _, want := range taken[:2] { // which rested for 3 and 2 s
+		if port, ok := p.take(); !ok || port != want {
+			t.Errorf("took %d, %v, want %d", port, ok, want)
+		}
+	}
+	if port, ok := p.take(); ok {
+		t.Errorf("took %d, which rested for 1 s", port)
+	}
+	now += int64(29 * time.Second)
+	if port, ok := p.take(); !ok || port != taken[2] {
+		t.Errorf("took %d, %v, want %d, which has rested", port, ok, taken[2])
 	}
 }
 
