@@ -15,6 +15,7 @@ type Leg struct {
 	session *Session
 	profile Profile
 	rules   *negotiate.Profile
+	cname   string // of all its streams (RFC 3550 §6.5.1)
 
 	// Behind the session's mutex.
 	state  *negotiate.State
@@ -43,7 +44,7 @@ type line struct {
 }
 
 func newLeg(s *Session, p Profile) *Leg {
-	l := &Leg{session: s, profile: p, rules: p.rules(s.engine)}
+	l := &Leg{session: s, profile: p, rules: p.rules(s.engine), cname: rtp.NewCNAME()}
 	l.state = negotiate.New(rand.Uint64()>>1, s.engine.local(p.Local, p.Local).Advertise)
 	return l
 }

@@ -37,6 +37,33 @@ func TestHold(t *testing.T) {
 	}
 }
 
+// TestResume goes on after a hold during which who was held went on sending: the
+// other phone sees a silence, no loss.
+func TestResume(t *testing.T) {
+	e := newEngine(t)
+	c := newCall(t, e, newPhone(t, plainPhone, "audio"), newPhone(t, sdesPhone))
+	c.talk(5)
+	caller, callee := c.caller.lines[0], c.callee.lines[0]
+	caller.direction, callee.direction = "sendonly", "recvonly"
+	c.exchange(c.caller, c.callee, c.a, c.b)
+	c.silent(caller, func() { callee.send(50) }, func() { c.speak(caller, callee, 5) })
+	for c.b.Report()[0].Dropped["held"] < 50 {
+	}
+	caller.direction, callee.direction = "sendrecv", "sendrecv"
+	c.exchange(c.caller, c.callee, c.a, c.b)
+	c.talk(5)
+	caller.mu.Lock()
+	defer caller.mu.Unlock()
+	for i, p := range caller.heard[1:] {
+		if before := caller.heard[i]; p.SequenceNumber != before.SequenceNumber+1 {
+			t.Errorf("packet %d has number %d after %d", i+1, p.SequenceNumber, before.SequenceNumber)
+		}
+	}
+	if at := caller.heard[5]; !at.Marker {
+		t.Error("the talkspurt after the hold is not marked")
+	}
+}
+
 // TestOldHold holds as RFC 2543 did, by c=0.0.0.0: no media, but reports, and the
 // address that was learned is not forgotten.
 func TestOldHold(t *testing.T) {

@@ -43,6 +43,29 @@ func TestReports(t *testing.T) {
 	}
 }
 
+// TestOneName calls all streams of a leg by one name, which tells the peer that they
+// belong together (RFC 3550 §6.5.1), and those of another leg by another.
+func TestOneName(t *testing.T) {
+	e := newEngine(t)
+	c := newCall(t, e, newPhone(t, plainPhone, "audio", "video"), newPhone(t, sdesPhone))
+	c.talk(5)
+	var names []string
+	for _, l := range append(c.caller.lines, c.callee.lines...) {
+		l.await("a name", func() bool {
+			for _, p := range l.reports {
+				if d, ok := p.(*rtcp.SourceDescription); ok {
+					names = append(names, d.Chunks[0].Items[0].Text)
+					return true
+				}
+			}
+			return false
+		})
+	}
+	if names[0] != names[1] || names[2] != names[3] || names[0] == names[2] {
+		t.Errorf("names %q", names)
+	}
+}
+
 // awaitSender waits for a sender report.
 func awaitSender(l *line) (sr *rtcp.SenderReport) {
 	l.phone.Helper()

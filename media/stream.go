@@ -52,7 +52,7 @@ func newStream(l *Leg, kind string) *stream {
 		of = rtp.Audio
 	}
 	s.rewriter = rtp.NewRewriter(of, false)
-	s.reports = rtp.NewReports(rtp.NewCNAME(), &s.receiver, s.rewriter)
+	s.reports = rtp.NewReports(l.cname, &s.receiver, s.rewriter)
 	s.feedback = rtp.NewFeedback(s.rewriter, 0)
 	return s
 }
@@ -136,6 +136,7 @@ func (s *stream) receive(b []byte, header int, at int64) {
 		s.drop(unconnected)
 	case !s.plan.Receive || !to.plan.Send: // RFC 3264 §5.1, §8.4
 		s.drop(held)
+		to.rewriter.Switch() // what is held back is no loss
 	case p == nil:
 		s.drop(payload)
 	default:
