@@ -22,6 +22,9 @@ type Status struct {
 	Queue       int            `json:"queue" doc:"Operations waiting for the writer of the store."`
 	IndexLag    int64          `json:"index_lag" doc:"Messages that search does not find yet."`
 	Connections int            `json:"connections"`
+	Calls       int            `json:"calls" doc:"In progress, with those that ring."`
+	MediaPorts  PortStatus     `json:"media_ports"`
+	Trunks      []TrunkStatus  `json:"trunks"`
 	Listeners   []ListenStatus `json:"listeners"`
 	Problem     string         `json:"problem,omitempty" doc:"Why the server is not ready; absent when it is."`
 }
@@ -30,6 +33,19 @@ type Status struct {
 type ListenStatus struct {
 	Transport string `json:"transport"`
 	Address   string `json:"address"`
+}
+
+// PortStatus tells how many ports the relay uses; each side of a call takes two
+// for a stream, fewer where RTP and RTCP share one.
+type PortStatus struct {
+	Used int `json:"used"`
+	Free int `json:"free"`
+}
+
+// TrunkStatus is the state of a trunk as a whole.
+type TrunkStatus struct {
+	Name  string `json:"name"`
+	State string `json:"state" enum:"up,down,unknown,disabled"`
 }
 
 // VerifyReport is the result of a check of the store.

@@ -20,6 +20,13 @@ func (s *Service) Live() []store.CallRecord {
 	return list
 }
 
+// InProgress counts the calls that [Service.Live] would list.
+func (s *Service) InProgress() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.byID)
+}
+
 // HangUp ends a call for both sides; by stands in its record. ErrNotFound when
 // it is over.
 func (s *Service) HangUp(_ context.Context, id int64, by string) error {

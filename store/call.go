@@ -193,8 +193,8 @@ type Gateway struct {
 type NumberPlan struct {
 	Country       string `json:"country,omitempty"`       // "86"
 	Area          string `json:"area,omitempty"`          // "10": for numbers without area code, "" none are dialled so
-	National      string `json:"national,omitempty"`      // trunk prefix, "0"
-	International string `json:"international,omitempty"` // "00"
+	National      string `json:"national,omitempty"`      // trunk prefix, "" is "0", "none": there is none
+	International string `json:"international,omitempty"` // "" is "00", "none": there is none
 	// Out is how numbers are written to the carrier: "+e164", "e164",
 	// "international" (00…), "national" (0… at home, 00… abroad). "" is "+e164".
 	// From, Asserted and Diversion the same for these headers, "" like Out.

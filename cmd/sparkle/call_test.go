@@ -247,11 +247,17 @@ func TestTrunkCommands(t *testing.T) {
 	if code != exitDone || strings.Contains(out, "hunter2") {
 		t.Fatalf("exit code %d\n%s%s", code, out, errOut)
 	}
-	wantIn(t, out, "sip.telco.example", "192.0.2.2:5061", "tls", "2 of 2", "acct, registered", "country 86, area 10", "+8610555*", "sales", "110 119", "12ms")
+	wantIn(t, out, "sip.telco.example", "192.0.2.2:5061", "tls", "2 of 2", "acct, registered", "country 86, area 10, prefixes 0 (national) and 00 (international)", "+8610555*", "sales", "110 119", "12ms")
 	trunks, err := s.db.Trunks(t.Context())
-	if err != nil || len(trunks) != 1 || trunks[0].Password != "hunter2 secret" || trunks[0].Numbers.National != "0" || trunks[0].Gateways[1].Name != "b" {
+	if err != nil || len(trunks) != 1 || trunks[0].Password != "hunter2 secret" || trunks[0].Gateways[1].Name != "b" {
 		t.Fatalf("%+v %v", trunks, err)
 	}
+	if strings.Contains(out, "CALLS IN") {
+		t.Errorf("the list stands above the details:\n%s", out)
+	}
+	wantIn(t, s.does(t, "trunk", "change", "telco", "--probe", "60", "--source", "192.0.2.0/24", "--source", "2001:db8::/64"),
+		"every 60 s", "sip-telco-example: 192.0.2.0/24 2001:db8::/64; b: 192.0.2.0/24 2001:db8::/64")
+	wantIn(t, s.does(t, "trunk", "change", "telco", "--probe", "-1", "--source", "", "--max-in", "4"), "never", "b: its address", "4 in")
 	s.does(t, "trunk", "out", "telco", "b")
 	wantIn(t, s.does(t, "trunk", "list"), "1 of 2", "up")
 	s.does(t, "trunk", "out", "telco", "sip-telco-example")
@@ -388,5 +394,16 @@ func TestAccountsRespectHuntGroups(t *testing.T) {
 	}
 	if _, err := db.Credential(t.Context(), "sales", "example.com"); err == nil {
 		t.Error("the refused user can log in with " + auth.SHA256)
+	}
+}
+
+func TestPrintStatus(t *testing.T) {
+	var out strings.Builder
+	printStatus(&out, admin.Status{Calls: 3, MediaPorts: admin.PortStatus{Used: 12, Free: 16372}, Trunks: []admin.TrunkStatus{
+		{Name: "telco", State: "down"}, {Name: "peer", State: "up"}, {Name: "old", State: "disabled"}, {Name: "spare", State: "down"},
+	}})
+	wantIn(t, out.String(), "3 calls in progress\n", "12 media ports in use, 16372 free\n", "trunks: 1 up, 2 down (telco, spare), 1 disabled (old)\n")
+	if text := trunksText(nil); text != "no trunks" {
+		t.Error(text)
 	}
 }

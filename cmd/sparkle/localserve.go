@@ -199,7 +199,8 @@ func printLocalserve(w io.Writer, r readiness) {
 	}
 	t.write(w)
 	fmt.Fprintf(w, `
-They answer by themselves: sip:echo@%[1]s sends back what you write, sip:486@%[1]s
+They call each other by name or number, with voice and video. These answer by
+themselves: sip:echo@%[1]s sends back what you write, sip:486@%[1]s
 is busy, sip:timeout@%[1]s never answers, sip:offline@%[1]s is never there.
 
 Linphone   Use a SIP account: username alice, domain %[1]s, transport TLS, and in
@@ -209,10 +210,13 @@ baresip    ~/.baresip/accounts:
            <sip:alice@%[1]s;transport=tls>;auth_pass=%[4]s;outbound="sip:%[2]s;transport=tls"
            ~/.baresip/config: sip_cafile %[3]s
 Without TLS  UDP and TCP %[5]s (nothing to trust, nothing private)
+Encryption of voice  SDES (with TLS) or DTLS-SRTP with each phone that does it. Phones
+           without are taken too; a real server refuses their calls until its
+           configuration says [media] srtp = "prefer".
 WebSocket  wss://%[6]s/sip
 API        https://%[6]s/docs (token add NAME makes a token), or
            curl --unix-socket %[7]s http://sparkle/v1/users
-Commands   %[8]s --data %[9]s user list | message search 你好 | trace alice | …
+Commands   %[8]s --data %[9]s user list | message search 你好 | call list --live | trace alice | …
 
 `, r.Domain, tls, r.CA, r.Password, first(r.Listeners["udp"]), https, r.Socket, os.Args[0], filepath.Dir(r.Socket), byName(tls))
 }

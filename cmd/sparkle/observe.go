@@ -23,6 +23,12 @@ func (s *Server) status(ctx context.Context) (admin.Status, error) {
 	for _, n := range s.stack.Count() {
 		st.Connections += n
 	}
+	ports := s.media.Usage()
+	st.Calls, st.MediaPorts = s.calls.InProgress(), admin.PortStatus{Used: ports.Ports, Free: ports.FreePorts}
+	st.Trunks = []admin.TrunkStatus{}
+	for _, t := range s.border.Trunks() {
+		st.Trunks = append(st.Trunks, admin.TrunkStatus{Name: t.Name, State: t.State()})
+	}
 	for _, l := range s.listeners {
 		st.Listeners = append(st.Listeners, admin.ListenStatus{Transport: l.transport, Address: l.addr.String()})
 	}

@@ -6,9 +6,11 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/sparkleim/sparkle/admin"
+	"github.com/sparkleim/sparkle/sip/trunk"
 	"github.com/sparkleim/sparkle/store"
 	"github.com/spf13/cobra"
 )
@@ -45,37 +47,25 @@ func (c *cli) trunkList() *cobra.Command {
 func printTrunks(w io.Writer, trunks []admin.Trunk) {
 	t := newTable("TRUNK", "PRIORITY", "STATE", "GATEWAYS UP", "CALLS IN", "CALLS OUT", "LIMIT")
 	for _, trunk := range trunks {
-		up, limit := 0, "no limit"
-		for _, g := range trunk.State {
-			if g.State == "up" {
-				up++
-			}
-		}
+		limit := "no limit"
 		if trunk.MaxCalls > 0 {
 			limit = fmt.Sprint(trunk.MaxCalls)
 		}
-		t.add(trunk.Name, trunk.Priority, trunkState(trunk, up), fmt.Sprintf("%d of %d", up, len(trunk.State)), trunk.CallsIn, trunk.CallsOut, limit)
+		t.add(trunk.Name, trunk.Priority, trunkState(trunk), gatewaysUp(trunk), trunk.CallsIn, trunk.CallsOut, limit)
 	}
 	t.write(w)
 }
 
-// trunkState is the state of a trunk with so many gateways that are up.
-func trunkState(t admin.Trunk, up int) string {
-	unknown := 0
+func trunkState(t admin.Trunk) string { return trunk.Status{Trunk: t.Trunk, Gateways: t.State}.State() }
+
+func gatewaysUp(t admin.Trunk) string {
+	up := 0
 	for _, g := range t.State {
-		if g.State == "unknown" {
-			unknown++
+		if g.State == "up" {
+			up++
 		}
 	}
-	switch {
-	case t.Disabled:
-		return "disabled"
-	case up > 0:
-		return "up"
-	case unknown > 0:
-		return "unknown"
-	}
-	return "down"
+	return fmt.Sprintf("%d of %d", up, len(t.State))
 }
 
 func (c *cli) trunkShow() *cobra.Command {
@@ -99,13 +89,14 @@ func (c *cli) printTrunk(w io.Writer, t admin.Trunk) error {
 	if c.json {
 		return writeJSON(w, t)
 	}
-	printTrunks(w, []admin.Trunk{t})
-	fmt.Fprintln(w)
+	fmt.Fprintf(w, "trunk %s is %s: %s gateways up, %d calls in, %d out\n\n", t.Name, trunkState(t), gatewaysUp(t), t.CallsIn, t.CallsOut)
 	printGateways(w, t)
 	fmt.Fprintln(w)
 	for _, line := range [][2]string{
-		{"account", account(t)}, {"encryption", cmp.Or(t.SRTP, "forbid")}, {"media from", words(t.Networks)},
+		{"account", account(t)}, {"encryption", cmp.Or(t.SRTP, "forbid")},
+		{"calls from", sources(t.Gateways)}, {"media from", cmp.Or(strings.Join(t.Networks, " "), "where its session descriptions say")},
 		{"number plan", plan(t.Numbers)}, {"serves", servedPrefixes(t.Trunk)},
+		{"priority", fmt.Sprint(t.Priority)}, {"limits", limits(t.Trunk)},
 		{"number shown", cmp.Or(t.Numbers.Default, "the caller's own, else the call is refused")}, {"emergency", words(t.Numbers.Emergency)},
 	} {
 		fmt.Fprintf(w, "%-13s %s\n", line[0], printable(line[1]))
@@ -126,7 +117,7 @@ func printGateways(w io.Writer, t admin.Trunk) {
 	for _, g := range t.Gateways {
 		settings[g.Name] = g
 	}
-	table := newTable("GATEWAY", "ADDRESS", "TRANSPORT", "STATE", "SINCE", "REGISTERED UNTIL", "LATENCY", "LAST ERROR")
+	table := newTable("GATEWAY", "ADDRESS", "TRANSPORT", "PROBED", "STATE", "SINCE", "REGISTERED UNTIL", "LATENCY", "LAST ERROR")
 	for _, s := range t.State {
 		g := settings[s.Name]
 		registered, latency := "-", "-"
@@ -136,9 +127,17 @@ func printGateways(w io.Writer, t admin.Trunk) {
 		if s.Latency > 0 {
 			latency = s.Latency.Round(time.Millisecond / 10).String()
 		}
-		table.add(s.Name, g.Address, g.Transport, s.State, day(s.Since), registered, latency, cmp.Or(shorten(s.Error, 60), "-"))
+		table.add(s.Name, g.Address, g.Transport, probing(g.Probe), s.State, day(s.Since), registered, latency, cmp.Or(shorten(s.Error, 60), "-"))
 	}
 	table.write(w)
+}
+
+// probing is how often a gateway is asked with OPTIONS.
+func probing(seconds int) string {
+	if seconds < 0 {
+		return "never"
+	}
+	return fmt.Sprintf("every %d s", cmp.Or(seconds, 30))
 }
 
 func account(t admin.Trunk) string {
@@ -160,7 +159,30 @@ func account(t admin.Trunk) string {
 
 func plan(p store.NumberPlan) string {
 	text := "country " + cmp.Or(p.Country, "-") + ", area " + cmp.Or(p.Area, "-")
+	text += ", prefixes " + cmp.Or(p.National, "0") + " (national) and " + cmp.Or(p.International, "00") + " (international)"
 	return text + ", out as " + cmp.Or(p.Out, "+e164") + ", in as " + cmp.Or(p.In, "their prefix says")
+}
+
+// sources is where requests of the carrier may come from.
+func sources(gateways []store.Gateway) string {
+	var list []string
+	for _, g := range gateways {
+		list = append(list, g.Name+": "+cmp.Or(strings.Join(g.Sources, " "), "its address"))
+	}
+	return strings.Join(list, "; ")
+}
+
+func limits(t store.Trunk) string {
+	var list []string
+	for _, l := range []struct {
+		most int
+		of   string
+	}{{t.MaxCalls, "calls at a time"}, {t.MaxIn, "in"}, {t.MaxOut, "out"}, {t.CallsPerHour, "out in an hour"}} {
+		if l.most > 0 {
+			list = append(list, fmt.Sprint(l.most, " ", l.of))
+		}
+	}
+	return cmp.Or(strings.Join(list, ", "), "none")
 }
 
 func servedPrefixes(t store.Trunk) string {

@@ -18,6 +18,8 @@ import (
 type trunkFlags struct {
 	edits            *edits[admin.TrunkSetup]
 	gateways, inward []string
+	probe            int
+	sources          []string
 	file             string
 	passwordStdin    bool
 }
@@ -38,6 +40,8 @@ func newTrunkFlags(cmd *cobra.Command) *trunkFlags {
 	f.edits = e
 	cmd.Flags().StringVar(&f.file, "file", "", "JSON file with the trunk; - reads standard input. Flags change what it says")
 	cmd.Flags().StringArrayVar(&f.gateways, "gateway", nil, "[NAME=]HOST[:PORT][/udp|tcp|tls] (may be repeated: they share the calls)")
+	cmd.Flags().IntVar(&f.probe, "probe", 0, "seconds between the OPTIONS that ask each gateway whether it is there; 0 for 30, -1 for none")
+	cmd.Flags().StringSliceVar(&f.sources, "source", nil, "network that each gateway's requests come from, if not its address (may be repeated)")
 	cmd.Flags().StringArrayVar(&f.inward, "inward", nil, "NUMBER=TO: which user, hunt group or number a number of the carrier reaches;\nNUMBER may end in *, which TO may contain (may be repeated)")
 	cmd.Flags().BoolVar(&f.passwordStdin, "password-stdin", false, "read the password from standard input")
 	e.text("username", "our name at the carrier", func(t *setup) *string { return &t.Username })
@@ -49,8 +53,8 @@ func newTrunkFlags(cmd *cobra.Command) *trunkFlags {
 	e.list("network", "network that the carrier's media comes from (may be repeated)", func(t *setup) *[]string { return &t.Networks })
 	e.text("country", "country code: 86", func(t *setup) *string { return &t.Numbers.Country })
 	e.text("area", "area code without its 0, for numbers dialled without one: 10", func(t *setup) *string { return &t.Numbers.Area })
-	e.text("national", "prefix of national numbers (add: 0)", func(t *setup) *string { return &t.Numbers.National })
-	e.text("international", "prefix of international numbers (add: 00)", func(t *setup) *string { return &t.Numbers.International })
+	e.text("national", "prefix of national numbers (empty for 0); none where they have no prefix", func(t *setup) *string { return &t.Numbers.National })
+	e.text("international", "prefix of international numbers (empty for 00)", func(t *setup) *string { return &t.Numbers.International })
 	e.text("out-format", "how numbers are written to the carrier: +e164, e164, international or national", func(t *setup) *string { return &t.Numbers.Out })
 	e.text("from-format", "the same for our number in From", func(t *setup) *string { return &t.Numbers.From })
 	e.text("asserted-format", "the same for P-Asserted-Identity; none for no such header", func(t *setup) *string { return &t.Numbers.Asserted })
@@ -80,15 +84,8 @@ func (f *trunkFlags) apply(cmd *cobra.Command, t *admin.TrunkSetup) error {
 		}
 	}
 	f.edits.apply(t)
-	for i, text := range f.gateways {
-		g, err := parseGateway(text)
-		if err != nil {
-			return usageError{err}
-		}
-		if i == 0 {
-			t.Gateways = nil
-		}
-		t.Gateways = append(t.Gateways, g)
+	if err := f.applyGateways(cmd, t); err != nil {
+		return err
 	}
 	for i, text := range f.inward {
 		number, to, ok := strings.Cut(text, "=")
@@ -105,6 +102,30 @@ func (f *trunkFlags) apply(cmd *cobra.Command, t *admin.TrunkSetup) error {
 	}
 	t.Password = "-"
 	return readPassword(cmd, &t.Password)
+}
+
+// applyGateways replaces the gateways, if any are given, and changes those that
+// there are then.
+func (f *trunkFlags) applyGateways(cmd *cobra.Command, t *admin.TrunkSetup) error {
+	for i, text := range f.gateways {
+		g, err := parseGateway(text)
+		if err != nil {
+			return usageError{err}
+		}
+		if i == 0 {
+			t.Gateways = nil
+		}
+		t.Gateways = append(t.Gateways, g)
+	}
+	for i := range t.Gateways {
+		if cmd.Flags().Changed("probe") {
+			t.Gateways[i].Probe = f.probe
+		}
+		if cmd.Flags().Changed("source") {
+			t.Gateways[i].Sources = f.sources
+		}
+	}
+	return nil
 }
 
 // readTrunk replaces t, but its version, by a file. It takes what `trunk show
@@ -162,7 +183,7 @@ func (c *cli) trunkAdd() *cobra.Command {
 	cmd := &cobra.Command{Use: "add TRUNK", Short: "Add a trunk", Args: arguments(cobra.ExactArgs(1))}
 	f := newTrunkFlags(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		t := admin.TrunkSetup{Trunk: store.Trunk{Numbers: store.NumberPlan{National: "0", International: "00"}}}
+		var t admin.TrunkSetup
 		if err := f.apply(cmd, &t); err != nil {
 			return err
 		}

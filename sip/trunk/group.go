@@ -34,7 +34,7 @@ type usage struct {
 }
 
 func newGroup(t store.Trunk) (*group, error) {
-	g := &group{Trunk: t, plan: plan{t.Numbers}, serves: prefixes{t.Prefixes, t.Deny}, usage: new(usage)}
+	g := &group{Trunk: t, plan: newPlan(t.Numbers), serves: prefixes{t.Prefixes, t.Deny}, usage: new(usage)}
 	g.media = Media{SRTP: or(t.SRTP, "forbid"), Secure: true}
 	for _, text := range t.Networks {
 		p, err := parseNetwork(text)

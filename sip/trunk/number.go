@@ -26,6 +26,21 @@ var errNotNumber = errors.New("trunk: this is no telephone number")
 // separator that a later hop could read as another number.
 type plan struct{ store.NumberPlan }
 
+// newPlan fills in the prefixes that most countries dial where the record leaves
+// them open.
+func newPlan(p store.NumberPlan) plan {
+	p.National = prefixOr(p.National, "0")
+	p.International = prefixOr(p.International, "00")
+	return plan{p}
+}
+
+func prefixOr(prefix, usual string) string {
+	if prefix == formatNone {
+		return ""
+	}
+	return or(prefix, usual)
+}
+
 // written takes the number out of what somebody wrote: a bare number, a tel or
 // sip URI, or its user part. What comes back is an optional + and digits, *, #.
 // Escapes are undone once; an escape in an escape is no number. Parameters are

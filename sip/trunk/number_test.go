@@ -9,9 +9,9 @@ import (
 
 func TestDialled(t *testing.T) {
 	beijing := plan{home()}
-	berlin := plan{store.NumberPlan{Country: "49", Area: "30", National: "0", International: "00", Emergency: []string{"110", "112"}}}
-	denver := plan{store.NumberPlan{Country: "1", National: "1", International: "011", Emergency: []string{"911"}}}
-	madrid := plan{store.NumberPlan{Country: "34", International: "00"}}
+	berlin := newPlan(store.NumberPlan{Country: "49", Area: "30", Emergency: []string{"110", "112"}}) // the usual prefixes
+	denver := newPlan(store.NumberPlan{Country: "1", National: "1", International: "011", Emergency: []string{"911"}})
+	madrid := newPlan(store.NumberPlan{Country: "34", National: "none"})
 	nowhere := plan{}
 	for _, c := range []struct {
 		plan plan

@@ -19,6 +19,23 @@ type Status struct {
 	Gateways    []GatewayStatus
 }
 
+// State of a trunk as a whole: "disabled", "up" when a gateway is, "unknown"
+// while one may turn out to be, else "down".
+func (s Status) State() string {
+	is := func(state string) bool {
+		return slices.ContainsFunc(s.Gateways, func(g GatewayStatus) bool { return g.State == state })
+	}
+	switch {
+	case s.Disabled:
+		return "disabled"
+	case is(stateUp):
+		return stateUp
+	case is(stateUnknown):
+		return stateUnknown
+	}
+	return stateDown
+}
+
 // GatewayStatus is the state of one gateway.
 type GatewayStatus struct {
 	Name       string        `json:"name"`

@@ -87,7 +87,8 @@ func checkGateways(all []store.Gateway) error {
 func checkPlan(p *store.NumberPlan) error {
 	formats := []string{"", formatPlus, formatBare, formatInternational, formatNational}
 	for name, value := range map[string]string{"country": p.Country, "area": p.Area, "national": p.National, "international": p.International} {
-		if value != "" && (!onlyDigits(value) || len(value) > 8) {
+		none := value == formatNone && (name == "national" || name == "international")
+		if value != "" && !none && (!onlyDigits(value) || len(value) > 8) {
 			return invalid("%s is digits only, not %q", name, value)
 		}
 	}
@@ -99,7 +100,7 @@ func checkPlan(p *store.NumberPlan) error {
 		if value == formatNational && p.Country == "" {
 			return invalid("%s is national, so the plan needs a country", name)
 		}
-		if (value == formatNational || value == formatInternational) && p.International == "" {
+		if (value == formatNational || value == formatInternational) && p.International == formatNone {
 			return invalid("%s is %s, so the plan needs the international prefix, for example 00", name, value)
 		}
 	}
