@@ -113,9 +113,13 @@ func (c *call) branchOf(tag string) *branch {
 	return nil
 }
 
-// ServeSIP takes an INVITE outside of dialogs. One that describes no session
-// that could be relayed is forwarded as it is.
+// ServeSIP takes an INVITE or a REFER outside of dialogs. An INVITE that describes
+// no session that could be relayed is forwarded as it is.
 func (s *Service) ServeSIP(r *server.Request) {
+	if r.Method == sip.REFER {
+		s.serveRefer(r)
+		return
+	}
 	content, err := bodyOf(r.Request)
 	if err == nil && content.foreign {
 		s.cfg.Proxy.ServeSIP(r)

@@ -138,6 +138,11 @@ func TestTollFraud(t *testing.T) {
 				w.phones["alice"].extra = []sip.Header{wire.H("Refer-To", "<"+n+">")}
 				w.step("alice REFER")
 			}},
+		{name: "transfer without a call", who: alice, after: true,
+			play: func(w *world, n string) {
+				w.phones["alice"].extra = []sip.Header{wire.H("Refer-To", "<"+n+">")}
+				w.phones["alice"].ask("REFER", "sip:carol@example.com")
+			}},
 		{name: "a carrier's call", who: -1, play: func(w *world, n string) {
 			w.phones["border"].invite(n)
 		}},
@@ -219,6 +224,19 @@ func withRealBorder(t *testing.T, setup *fakeSetup, test func(w *world, b *guard
 		w.service.cfg.Border = b
 		test(w, b)
 	})
+}
+
+// ask sends a request outside of dialogs, to any URI.
+func (p *phone) ask(method, uri string) {
+	to, err := wire.ParseURI(uri)
+	if err != nil {
+		p.world.t.Fatal(err)
+	}
+	d := &p.dialog
+	d.callID, d.cseq = wire.NewCallID(), 1
+	d.local, d.remote = "<sip:"+p.account+"@example.com>;tag="+p.name, "<"+uri+">"
+	p.transmit(wire.NewRequest(method, to, nil, p.headers(wire.H("CSeq", "1 "+method))...))
+	synctest.Wait()
 }
 
 // invite calls any URI.

@@ -28,10 +28,12 @@ func (s *Service) InDialog(r *server.Request) (proxy.Watcher, *server.Error) {
 }
 
 // unknown refuses what would need a relay. Dialogs whose INVITE was none of ours
-// offer something else than media.
+// offer something else than media, and have no call that could be transferred.
 func unknown(r *server.Request) *server.Error {
 	content, err := bodyOf(r.Request)
 	switch {
+	case r.Method == sip.REFER:
+		return &server.Error{Status: sip.StatusCallTransactionDoesNotExists}
 	case r.Method != sip.INVITE && r.Method != sip.UPDATE, content.foreign:
 		return nil
 	case err != nil || content.sdp != nil || r.Method == sip.INVITE:
@@ -63,7 +65,7 @@ func (c *call) inDialog(r *server.Request, from side) (w *refresh, then func(), 
 			w, then, err = c.describe(r, b, from)
 		}
 	case sip.REFER:
-		err = c.mayRefer(c.referrer(b, from), r)
+		err = c.refer(c.referrer(b, from), r)
 	}
 	if w == nil && err == nil && from == caller && b.shift != 0 {
 		w = &refresh{call: c, branch: b, from: from, method: r.Method, cseq: r.CSeq, original: r}

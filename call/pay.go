@@ -186,7 +186,12 @@ func isAnonymous(r *server.Request) bool {
 
 // deny counts and logs what somebody tried and may not.
 func (c *call) deny(why, what string, who payer, reason string) {
-	c.service.metrics.denied.WithLabelValues(why).Inc()
-	c.service.log.Warn("a call was denied", "why", why, "to", what, "user", cmp.Or(who.user, c.caller.user), "group", who.group,
-		"reason", reason, "trace", c.record.TraceID, "call_id", c.callID)
+	who.user = cmp.Or(who.user, c.caller.user)
+	c.service.deny(why, what, who, reason, c.record.TraceID, c.callID)
+}
+
+func (s *Service) deny(why, what string, who payer, reason, trace, callID string) {
+	s.metrics.denied.WithLabelValues(why).Inc()
+	s.log.Warn("a call was denied", "why", why, "to", what, "user", who.user, "group", who.group,
+		"reason", reason, "trace", trace, "call_id", callID)
 }

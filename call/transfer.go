@@ -28,38 +28,55 @@ func (c *call) referrer(b *branch, from side) payer {
 	return payer{}
 }
 
-// mayRefer tells why somebody may not transfer as r asks, nil when he may. c.mu is
-// held.
-func (c *call) mayRefer(who payer, r *server.Request) *server.Error {
-	s := c.service
+// mayRefer tells why somebody may not transfer as r asks, nil when he may; number is
+// then the one outside that it leads to, "" for none.
+func (s *Service) mayRefer(who payer, r *server.Request) (number string, err *server.Error) {
 	targets := wire.Values(r.Request, "Refer-To")
 	if len(targets) == 0 {
-		return nil // the phone says so
+		return "", nil // the phone says so
 	}
-	to, err := wire.ParseNameAddr(targets[0])
+	to, failure := wire.ParseNameAddr(targets[0])
 	switch {
-	case err != nil || len(targets) > 1:
-		return &server.Error{Status: sip.StatusBadRequest, Warning: "a REFER has one Refer-To"} // RFC 3515 §2.4.2
+	case failure != nil || len(targets) > 1:
+		return "", &server.Error{Status: sip.StatusBadRequest, Warning: "a REFER has one Refer-To"} // RFC 3515 §2.4.2
 	case who.user == 0:
-		c.deny(deniedRefer, wire.URIString(&to.URI), who, "carriers do not transfer calls")
-		return &server.Error{Status: sip.StatusForbidden}
+		s.deny(deniedRefer, wire.URIString(&to.URI), who, "carriers do not transfer calls", r.TraceID, r.CallID)
+		return "", &server.Error{Status: sip.StatusForbidden}
 	case s.cfg.Border == nil || !isTelephone(&to.URI) || s.isOurs(&to.URI):
-		return nil
+		return "", nil
 	}
 	to.URI.Headers = nil
-	number := wire.URIString(&to.URI)
+	number = wire.URIString(&to.URI)
 	account := s.account(payer{user: who.user})
 	account.Live = 0 // it will be a call of somebody else
 	if _, err := s.cfg.Border.Routes(account, number); err != nil {
 		refusal := asError(err)
 		if refusal.Status != sip.StatusForbidden {
-			return nil // it fails, if it does, where it is tried
+			return "", nil // it fails, if it does, where it is tried
 		}
-		c.deny(deniedRefer, number, who, refusal.Warning)
-		return refusal
+		s.deny(deniedRefer, number, who, refusal.Warning, r.TraceID, r.CallID)
+		return "", refusal
 	}
-	s.referrals.add(number, who, time.Now())
-	return nil
+	return number, nil
+}
+
+// serveRefer judges a REFER outside of calls, which is a transfer without a call to
+// transfer: it has another phone call for the one who sends it.
+func (s *Service) serveRefer(r *server.Request) {
+	if _, err := s.mayRefer(payer{user: r.Sender.User, from: r.Sender.AOR()}, r); err != nil {
+		r.ReplyError(err)
+		return
+	}
+	s.cfg.Proxy.ServeSIP(r)
+}
+
+// refer judges a transfer of this call, and remembers it. c.mu is held.
+func (c *call) refer(who payer, r *server.Request) *server.Error {
+	number, err := c.service.mayRefer(who, r)
+	if number != "" {
+		c.service.referrals.add(number, who, time.Now())
+	}
+	return err
 }
 
 // referrals remembers for a minute who has transferred whom to a number outside.

@@ -71,7 +71,7 @@ func (s *Server) route(r *Request) verdict {
 	case (r.Method == sip.SUBSCRIBE || r.Method == sip.PUBLISH) && ours:
 		// RFC 6665 §7.2: there is no event package yet.
 		return s.turnAway(r, &Error{Status: 489, Headers: []sip.Header{wire.H("Allow-Events", "")}})
-	case r.Method == sip.INVITE && r.ToTag == "" && ours && s.cfg.Calls != nil:
+	case (r.Method == sip.INVITE || r.Method == sip.REFER) && r.ToTag == "" && ours && s.cfg.Calls != nil:
 		r.handTo(s.cfg.Calls)
 	case ours || r.ToTag != "":
 		r.handTo(s.cfg.Proxy)

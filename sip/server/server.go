@@ -50,7 +50,7 @@ type Config struct {
 	Chat      Handler
 	Proxy     Handler
 	InDialog  Door    // nil: nothing is inside a dialog of ours
-	Calls     Handler // INVITE outside of dialogs, of our users and trusted agents; nil: the proxy
+	Calls     Handler // INVITE and REFER outside of dialogs, of our users and trusted agents; nil: the proxy
 	Border    Border  // what comes from carriers; nil: nothing does
 
 	// Trusted tells whether a flow is that of an agent of ours inside this
