@@ -14,7 +14,7 @@ import (
 // settles, a tone, silence.
 const (
 	soundRate = 8000
-	leadIn    = 2 * time.Second
+	leadIn    = 3 * time.Second
 	toneTime  = 3 * time.Second
 	toneLevel = -12.0 // dB of full scale, of the sine's effective value
 )
