@@ -24,7 +24,7 @@ func TestCrowd(t *testing.T) {
 			for range rounds {
 				c := newCall(t, e, newPhone(t, pair[0], "audio"), newPhone(t, pair[1]))
 				var others sync.WaitGroup
-				others.Go(func() { c.a.Report(); c.b.Held(); e.Usage() })
+				others.Go(func() { c.a.Report(); c.b.Keying(); e.Usage() })
 				c.talk(5)
 				c.exchange(c.caller, c.callee, c.a, c.b)
 				c.talk(5)

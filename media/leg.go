@@ -122,15 +122,6 @@ func (l *Leg) Rollback() {
 	}
 }
 
-// Refuse answers the peer's pending offer with what holds already, as for a
-// re-INVITE that changes nothing (session refresh).
-func (l *Leg) Refuse() ([]byte, error) {
-	defer l.lock()()
-	return l.write(true, func(locals negotiate.Locals) (*negotiate.State, []byte, error) {
-		return l.state.WriteSame(locals)
-	})
-}
-
 // Keying tells what the peer's last offer or answer used for its first stream;
 // Plain before it said anything.
 func (l *Leg) Keying() Keying {
@@ -139,12 +130,6 @@ func (l *Leg) Keying() Keying {
 		return k
 	}
 	return Plain
-}
-
-// Held tells whether the peer has put the other side on hold (RFC 3264 §8.4).
-func (l *Leg) Held() bool {
-	defer l.lock()()
-	return l.plan != nil && l.plan.Held()
 }
 
 // Close gives the ports of a branch back that did not win.

@@ -17,14 +17,7 @@ func (s *State) WriteAnswer(from *State, l Locals) (*State, []byte, error) {
 		return nil, nil, fmt.Errorf("%w: no offer is pending", ErrState)
 	}
 	pair := s.pairing(from, len(s.remote.Lines))
-	next, text, err := s.answer(l, func(i int) *answered {
-		j := pair[i]
-		if j < 0 || !from.alive(j) || !from.active(j) {
-			return nil
-		}
-		line := &from.remote.Lines[j]
-		return &answered{Media: &line.Media, keying: line.keying}
-	})
+	next, text, err := s.answer(l, func(i int) *Line { return from.agreed(pair[i]) })
 	if err != nil {
 		return nil, nil, err
 	}
@@ -32,30 +25,19 @@ func (s *State) WriteAnswer(from *State, l Locals) (*State, []byte, error) {
 	return next, text, nil
 }
 
-// WriteSame answers the peer's pending offer with what holds already.
-func (s *State) WriteSame(l Locals) (*State, []byte, error) {
-	if !s.answers() {
-		return nil, nil, fmt.Errorf("%w: no offer is pending", ErrState)
+// agreed is what the peer said last to a line that is in use, nil for any other.
+func (s *State) agreed(i int) *Line {
+	if i < 0 || !s.alive(i) || !s.active(i) {
+		return nil
 	}
-	return s.answer(l, func(i int) *answered {
-		if !s.active(i) {
-			return nil
-		}
-		return &answered{Media: &s.ours[i].Media, keying: s.ours[i].keying}
-	})
+	return &s.remote.Lines[i]
 }
 
 // answers tells whether an answer of ours has its turn.
 func (s *State) answers() bool { return s.phase == theirs || s.phase == stable && s.last == theirs }
 
-// answered is what the other side said to a line of the offer.
-type answered struct {
-	*Media
-	keying Keying
-}
-
 // answer answers line by line; to gives what the other side said, nil for no.
-func (s *State) answer(l Locals, to func(i int) *answered) (*State, []byte, error) {
+func (s *State) answer(l Locals, to func(i int) *Line) (*State, []byte, error) {
 	next := s.done()
 	lines := make([]own, len(s.remote.Lines))
 	offered, live := false, false
@@ -92,14 +74,14 @@ func (s *State) chooseCarrier(lines []own) {
 }
 
 // answerLine answers one line. False: there is no codec in common.
-func answerLine(offer *Line, a *answered, m *memory) (own, bool) {
+func answerLine(offer *Line, a *Line, m *memory) (own, bool) {
 	w := own{proto: offer.Proto, keying: offer.keying, mux: offer.Mux, muxOnly: offer.Mux, mid: offer.MID, bundled: offer.bundled}
 	w.Media = Media{Kind: offer.Kind, Direction: a.Direction & offer.Direction.reverse(), RSize: offer.RSize} // RFC 3264 §6.1
 	if offer.class == udptl {
 		w.Formats, w.pass = offer.Formats, a.pass
 		return w, a.Codecs == nil
 	}
-	numbers, ok := w.answerCodecs(offer, a.Media)
+	numbers, ok := w.answerCodecs(offer, &a.Media)
 	if !ok {
 		return w, false
 	}

@@ -148,14 +148,11 @@ func TestHoldAndResume(t *testing.T) {
 			if s := callee.stream(0); s.Send != test.receive || s.Receive != test.send {
 				t.Errorf("who is held: send %v receive %v", s.Send, s.Receive)
 			}
-			if held := caller.state.Plan().Held(); held == test.send {
-				t.Errorf("held: %v", held)
-			}
 			offered, answered = reoffer(t, caller, callee, audio, nil)
 			expect(t, "resumed", append(only(offered, "o=", "a=send"), only(answered, "o=", "a=send")...),
 				"o=- 2 3 IN IP4 203.0.113.1", "a=sendrecv", "o=- 1 3 IN IP4 203.0.113.1", "a=sendrecv")
-			if caller.state.Plan().Held() {
-				t.Error("still held")
+			if s := caller.stream(0); !s.Send || !s.Receive {
+				t.Errorf("resumed: send %v receive %v", s.Send, s.Receive)
 			}
 		})
 	}
@@ -302,7 +299,7 @@ func TestEndEverything(t *testing.T) {
 	expect(t, "offer", only(offer, "m=", "a="), "m=audio 0 RTP/AVP 8")
 	callee.takeAnswer(phone(offer, nil))
 	expect(t, "answer", only(caller.makeAnswer(callee), "m=", "a="), "m=audio 0 RTP/AVP 8 0")
-	if callee.state.Plan().Held() || len(negotiate.Join(caller.state, callee.state)) != 0 {
+	if callee.stream(0).Active || len(negotiate.Join(caller.state, callee.state)) != 0 {
 		t.Error("something is left")
 	}
 }
@@ -374,8 +371,6 @@ func TestTurns(t *testing.T) {
 	fails("an answer of who has not answered", err)
 	_, _, err = callee.state.WriteAnswer(caller.state, callee.locals())
 	fails("our answer to our offer", err)
-	_, _, err = callee.state.WriteSame(callee.locals())
-	fails("the same to our offer", err)
 }
 
 // TestRollback: a refused re-INVITE leaves everything as it was, but a version
@@ -392,24 +387,6 @@ func TestRollback(t *testing.T) {
 	offered, answered := reoffer(t, caller, callee, audio+"\na=sendonly", nil)
 	expect(t, "hold afterwards", append(only(offered, "o=", "m="), only(answered, "o=", "m=")...),
 		"o=- 2 3 IN IP4 203.0.113.1", "m=audio 2000 RTP/AVP 8 0", "o=- 1 2 IN IP4 203.0.113.1", "m=audio 1000 RTP/AVP 8 0")
-}
-
-// TestSame answers a refresh without asking the other side; what is new in the
-// offer is refused.
-func TestSame(t *testing.T) {
-	caller, callee := call(t, audio, nil)
-	for _, l := range []*leg{caller, callee} {
-		l.takeOffer(crlf(audio + video))
-		next, text, err := l.state.WriteSame(l.locals())
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.state = next
-		expect(t, "answer", only(string(text), "m=", "a=send"), only(string(text), "m=audio")[0], "a=sendrecv", "m=video 0 RTP/AVP 96")
-	}
-	if len(negotiate.Join(caller.state, callee.state)) != 1 {
-		t.Error("not joined any more")
-	}
 }
 
 // TestTransfer connects a caller with voice and video to somebody who has them

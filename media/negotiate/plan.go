@@ -62,20 +62,6 @@ type Pair struct {
 	Untouched bool
 }
 
-// Held tells whether the peer wants to receive nothing at all (RFC 3264 §8.4).
-func (p *Plan) Held() bool {
-	held := false
-	for i := range p.Streams {
-		if s := &p.Streams[i]; s.Active {
-			if s.Send {
-				return false
-			}
-			held = true
-		}
-	}
-	return held
-}
-
 // Codec gives what the peer sends under a number.
 func (s *Stream) Codec(number uint8) (Codec, bool) {
 	if i := indexNumber(s.Receiving, number); i >= 0 {

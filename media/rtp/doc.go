@@ -13,8 +13,7 @@
 //   - [Reports]: the sender and receiver reports that the relay writes itself,
 //     and the round trip and loss that it reads from those of the peer;
 //   - [Feedback]: what the peer asks of the sender (PLI, FIR, NACK, SLI, RPSI,
-//     REMB, TMMBR), translated to the SSRC and numbers of the other side;
-//   - [Events]: the keys that the peer pressed.
+//     REMB, TMMBR), translated to the SSRC and numbers of the other side.
 //
 // [Judge] turns what they measured into a MOS by the E-model (ITU-T G.107).
 //
@@ -23,7 +22,6 @@
 //	n, ok := rtp.Check(packet)                // is it RTP at all
 //	p := a.payloads.Lookup(rtp.PayloadType(packet))
 //	a.receiver.Receive(packet, n, p, at)
-//	a.events.Receive(packet, n, p)            // p.Event only
 //	b.rewriter.Rewrite(packet, n, p, at)      // rtp.Pass: encrypt and send it to b
 //
 // and an RTCP packet of a:

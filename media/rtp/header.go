@@ -26,9 +26,6 @@ func PayloadType(b []byte) uint8 { return b[1] & 0x7f }
 // SetPayloadType changes the payload number.
 func SetPayloadType(b []byte, pt uint8) { b[1] = b[1]&0x80 | pt&0x7f }
 
-// Marker tells whether the marker bit is set.
-func Marker(b []byte) bool { return b[1]&0x80 != 0 }
-
 // SetMarker changes the marker bit.
 func SetMarker(b []byte, on bool) {
 	b[1] &= 0x7f

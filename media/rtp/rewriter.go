@@ -8,6 +8,7 @@ import (
 )
 
 const (
+	eventSize  = 4    // bytes of an event, RFC 4733 §2.3
 	maxDropout = 3000 // RFC 3550 A.1: a larger step ahead is a restart of the sender
 	noSequence = 1 << 16
 	noSource   = -1

@@ -69,13 +69,3 @@ func (x *flowIndex) take(id uint64) []*Client {
 	}
 	return all
 }
-
-func (x *flowIndex) size() (n int) {
-	for i := range x.shard {
-		s := &x.shard[i]
-		s.mu.Lock()
-		n += len(s.head)
-		s.mu.Unlock()
-	}
-	return n
-}

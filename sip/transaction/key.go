@@ -60,17 +60,6 @@ func (t *table[T]) remove(key string) {
 	delete(s.m, key)
 }
 
-// size counts the entries, for tests of leaks and for nothing hot.
-func (t *table[T]) size() (n int) {
-	for i := range t.shard {
-		s := &t.shard[i]
-		s.mu.Lock()
-		n += len(s.m)
-		s.mu.Unlock()
-	}
-	return n
-}
-
 // appendServerKey writes the key that a request matches by, RFC 3261 §17.2.3,
 // as if its method were method (ACK and CANCEL look for their INVITE).
 func appendServerKey(dst []byte, in *Incoming, method string) []byte {

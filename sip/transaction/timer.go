@@ -103,13 +103,6 @@ func (w *wheel) disarm(a *alarm) {
 	w.mu.Unlock()
 }
 
-// size is the number of alarms set.
-func (w *wheel) size() int {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.armed
-}
-
 func (w *wheel) link(a *alarm) {
 	i := a.due % slots
 	head := &w.slot[i]

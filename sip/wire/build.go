@@ -20,8 +20,7 @@ func NewRequest(method string, uri sip.Uri, body []byte, hs ...sip.Header) *sip.
 // copied as text, To gets a tag derived from the request (the same for a
 // retransmission, and for a CANCEL and its INVITE) when it has none and
 // status > 100; Record-Route is copied to 101–299 of a request that makes a
-// dialog, Timestamp to 100. reason "" means the standard phrase. A body is set
-// by [WithBody].
+// dialog, Timestamp to 100. reason "" means the standard phrase.
 func NewResponse(req *sip.Request, status int, reason string, hs ...sip.Header) *sip.Response {
 	if reason == "" {
 		reason = Reason(status)
@@ -51,14 +50,6 @@ func NewResponse(req *sip.Request, status int, reason string, hs ...sip.Header) 
 		}
 	}
 	res.PrependHeader(append(headers, hs...)...)
-	return res
-}
-
-// WithBody gives a response that was just built its body, which must not be
-// changed afterwards.
-func WithBody(res *sip.Response, contentType string, body []byte) *sip.Response {
-	setBody(&res.MessageData, body)
-	res.AppendHeader(H("Content-Type", contentType))
 	return res
 }
 

@@ -1,3 +1,2 @@
-// Package storetest is the suite that every store must pass, and a store that
-// fails on demand for the tests of those who use one.
+// Package storetest is the suite that every store must pass.
 package storetest
