@@ -233,6 +233,7 @@ func (l *Leg) giveBack() {
 func (l *Leg) end() (changes []func()) {
 	l.closed = true
 	l.session.engine.metrics.legs.Add(-1)
+	changes = append(changes, l.goodbye)
 	for i := range l.lines {
 		if k := l.lines[i].link; k != nil {
 			changes = append(changes, k.close)
@@ -240,6 +241,14 @@ func (l *Leg) end() (changes []func()) {
 		}
 	}
 	return append(changes, func() { l.session.exit(l) })
+}
+
+// goodbye takes leave of the peer, on the loop.
+func (l *Leg) goodbye() {
+	now := l.session.engine.network.Now()
+	for _, s := range l.streams {
+		s.goodbye(now)
+	}
 }
 
 // part takes a leg and the one that it is connected to from each other.

@@ -75,14 +75,29 @@ func (s *stream) prefix() []byte {
 
 // tick sends the peer a report of our own when one is due.
 func (s *stream) tick(now int64) {
-	if s.link == nil || s.plan.Opaque || s.zrtp || !s.reports.Due(now) {
-		return
+	if s.reporting() && s.reports.Due(now) {
+		s.sendControl(s.reports.Append(s.leg.session.worker.scratch[:0], now, s.source()), now)
 	}
-	var source *rtp.Receiver
-	if s.peer != nil {
-		source = &s.peer.receiver
+}
+
+// goodbye sends the peer our last report.
+func (s *stream) goodbye(now int64) {
+	if s.reporting() && s.reports.Began() {
+		s.sendControl(s.reports.Goodbye(s.leg.session.worker.scratch[:0], now, s.source()), now)
 	}
-	s.sendControl(s.reports.Append(s.leg.session.worker.scratch[:0], now, source), now)
+}
+
+// reporting tells whether RTCP towards the peer is ours.
+func (s *stream) reporting() bool {
+	return s.link != nil && !s.link.closed && !s.plan.Opaque && !s.zrtp
+}
+
+// source is where the packets come from that the peer is sent, nil for nowhere.
+func (s *stream) source() *rtp.Receiver {
+	if s.peer == nil {
+		return nil
+	}
+	return &s.peer.receiver
 }
 
 // sendControl sends an RTCP packet to the peer.

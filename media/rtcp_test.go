@@ -66,6 +66,52 @@ func TestOneName(t *testing.T) {
 	}
 }
 
+// TestGoodbye takes leave of both peers when their call ends: of who was sent
+// something, under the number by which he knows us.
+func TestGoodbye(t *testing.T) {
+	e := newEngine(t)
+	for _, f := range []flavour{plainPhone, gcmPhone, webPhone} {
+		t.Run(f.name, func(t *testing.T) {
+			c := newCall(t, e, newPhone(t, sdesPhone, "audio"), newPhone(t, f))
+			c.talk(5)
+			c.session.Close()
+			for _, l := range []*line{c.caller.lines[0], c.callee.lines[0]} {
+				l.await("a goodbye", func() bool {
+					for _, p := range l.reports {
+						if bye, ok := p.(*rtcp.Goodbye); ok {
+							return len(bye.Sources) == 1 && bye.Sources[0] == l.heard[0].SSRC
+						}
+					}
+					return false
+				})
+			}
+		})
+	}
+}
+
+// TestNoGoodbye says nothing to a branch that has never been connected: it would
+// be the first that it hears of us.
+func TestNoGoodbye(t *testing.T) {
+	e := newEngine(t)
+	c := newCall(t, e, newPhone(t, plainPhone, "audio"), newPhone(t, plainPhone))
+	other := newPhone(t, plainPhone)
+	b := c.session.NewLeg(other.profile())
+	offer, err := b.MakeOffer(c.a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.TakeAnswer(other.answer(offer)); err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	c.talk(5) // over the same loop, so the relay is done with the other
+	other.lines[0].mu.Lock()
+	defer other.lines[0].mu.Unlock()
+	if n := len(other.lines[0].reports); n != 0 {
+		t.Errorf("%d reports to somebody who was never spoken to", n)
+	}
+}
+
 // awaitSender waits for a sender report.
 func awaitSender(l *line) (sr *rtcp.SenderReport) {
 	l.phone.Helper()

@@ -33,6 +33,7 @@ type Reports struct {
 	next   int64                   // when the next report is due, 0: nobody asked yet
 	before uint64                  // packets sent at the report before the last
 	last   uint64                  // packets sent at the last report
+	began  bool                    // a report was sent
 	sent   [sentReports]sentReport // a ring
 	place  int
 
@@ -90,7 +91,7 @@ func interval() int64 {
 // receiver of the leg whose packets go out here: the clock of its sender reports
 // is passed on, which keeps lips and voice together. nil for none.
 func (r *Reports) Append(dst []byte, now int64, source *Receiver) []byte {
-	r.next = now + interval()
+	r.next, r.began = now+interval(), true
 	ssrc := r.out.SSRC()
 	dst = r.appendReport(dst, now, source)
 	dst = appendName(dst, ssrc, r.cname)
@@ -109,7 +110,14 @@ func (r *Reports) Prefix(dst []byte) []byte {
 	return appendName(dst, r.out.SSRC(), r.cname)
 }
 
-// Goodbye appends a report and a BYE (RFC 3550 §6.6).
+// Began tells whether the peer was sent anything by which it knows us. Who sent
+// nothing takes no leave (RFC 3550 §6.3.7).
+func (r *Reports) Began() bool {
+	packets, _ := r.out.Sent()
+	return r.began || packets > 0
+}
+
+// Goodbye appends a report and a BYE (RFC 3550 §6.6), the last that we send.
 func (r *Reports) Goodbye(dst []byte, now int64, source *Receiver) []byte {
 	ssrc := r.out.SSRC()
 	return appendBye(r.Append(dst, now, source), ssrc)
