@@ -35,8 +35,11 @@ func (s *Server) status(ctx context.Context) (admin.Status, error) {
 	return st, nil
 }
 
-// tracer shows what passes the transport.
-type tracer struct{ stack *transport.Stack }
+// tracer shows what passes the transport until the server stops.
+type tracer struct {
+	stack *transport.Stack
+	ended <-chan struct{}
+}
 
 // Trace listens at once; the transport ends it with ctx at the latest.
 func (t tracer) Trace(ctx context.Context, f admin.TraceFilter) iter.Seq[admin.TraceEvent] {
@@ -50,6 +53,8 @@ func (t tracer) Trace(ctx context.Context, f admin.TraceFilter) iter.Seq[admin.T
 		for {
 			select {
 			case <-ctx.Done():
+				return
+			case <-t.ended: // the doors wait for us
 				return
 			case e, more := <-events:
 				if !more || !yield(traceEvent(e)) {

@@ -72,11 +72,12 @@ type Server struct {
 	doors       doors
 	draining    atomic.Bool
 	beforeDrain []func()
+	stopping    chan struct{} // closed when nobody may follow the protocol any more
 }
 
 // newServer opens the store and builds everything over it. Nothing listens yet.
 func newServer(cfg *configs.Config, log *slog.Logger) (*Server, error) {
-	s := &Server{cfg: cfg, log: log, started: time.Now(), metrics: prometheus.NewRegistry()}
+	s := &Server{cfg: cfg, log: log, started: time.Now(), metrics: prometheus.NewRegistry(), stopping: make(chan struct{})}
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, build := range []func() error{
 		s.checkHost, s.buildStore, s.buildTransport, s.buildAuth, s.buildRegistrar,
@@ -252,7 +253,7 @@ func (s *Server) buildAccounts() (err error) {
 
 func (s *Server) buildAdmin() error {
 	s.api = admin.New(admin.Config{
-		Accounts: s.accounts, Messages: s.store, Tokens: s.store, Audit: s.store, Tracer: tracer{s.stack},
+		Accounts: s.accounts, Messages: s.store, Tokens: s.store, Audit: s.store, Tracer: tracer{s.stack, s.stopping},
 		Calls: s.calls, CallRecords: s.store, Trunks: s.border,
 		Backup: s.backup, Verify: s.store.Verify, Status: s.status, Ready: s.ready,
 		Gatherer: s.metrics, Version: programVersion(), Log: s.part("admin"),

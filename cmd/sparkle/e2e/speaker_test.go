@@ -167,7 +167,7 @@ func (p *speaker) take(text string) (proto, tag string, err error) {
 
 // request answers what the server asks.
 func (p *speaker) request(m *agent.Message) (status, body string) {
-	if m.Method() != "INVITE" {
+	if m.Method() != "INVITE" && (m.Method() != "UPDATE" || len(m.Body) == 0) {
 		return "200 OK", ""
 	}
 	offer := string(m.Body)
