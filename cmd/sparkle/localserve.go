@@ -57,8 +57,8 @@ func (c *cli) localserveCommand() *cobra.Command {
 		Short: "Run a whole trial server on this computer, with a demo organisation",
 		Long: "Run a whole trial server on this computer (loopback only), with a demo\n" +
 			"organisation, a certificate authority of its own, and users who answer by\n" +
-			"themselves: echo sends everything back, 486 is busy, timeout never answers,\n" +
-			"offline is never there. It keeps its data below ./run.",
+			"themselves: echo sends back what is written and said, 486 is busy, timeout\n" +
+			"never answers, offline is never there. It keeps its data below ./run.",
 		Args: arguments(cobra.NoArgs),
 	}
 	cmd.Flags().StringVar(&dir, "dir", localDir, "directory of the data")
@@ -200,8 +200,9 @@ func printLocalserve(w io.Writer, r readiness) {
 	t.write(w)
 	fmt.Fprintf(w, `
 They call each other by name or number, with voice and video. These answer by
-themselves: sip:echo@%[1]s sends back what you write, sip:486@%[1]s
-is busy, sip:timeout@%[1]s never answers, sip:offline@%[1]s is never there.
+themselves: sip:echo@%[1]s sends back what you write and, in a call, say;
+sip:486@%[1]s is busy, sip:timeout@%[1]s never answers, sip:offline@%[1]s is
+never there.
 
 Linphone   Use a SIP account: username alice, domain %[1]s, transport TLS, and in
            its advanced settings the SIP proxy <sip:%[10]s;transport=tls>.

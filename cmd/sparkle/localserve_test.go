@@ -13,7 +13,7 @@ import (
 	"github.com/sparkleim/sparkle/sip/wire"
 )
 
-func TestEcho(t *testing.T) {
+func TestEchoMessage(t *testing.T) {
 	d := startDemo(t, t.TempDir())
 	alice := d.phone(t, "alice")
 	alice.message("echo", "你好")
@@ -59,7 +59,7 @@ func TestMagicUsersRefuse(t *testing.T) {
 		status int
 	}{
 		{"486", 486},
-		{"echo", 480},
+		{"echo", 488}, // nothing to echo without an offer
 		{"offline", 480},
 	} {
 		alice.request(sip.INVITE, test.to, nil)

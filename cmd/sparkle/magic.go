@@ -38,14 +38,17 @@ type magicUser struct {
 	answer            func(p *softphone, req *sip.Request) // what it does with a request
 }
 
-// answerEcho sends back what it was sent. It has no media: calls are refused.
+// answerEcho sends back what it was sent, in texts and in calls.
 func answerEcho(p *softphone, req *sip.Request) {
 	switch req.Method {
 	case sip.MESSAGE:
 		p.reply(req, sip.StatusOK)
 		p.echo(req)
 	case sip.INVITE:
-		p.reply(req, sip.StatusTemporarilyUnavailable)
+		p.answerCall(req)
+	case sip.BYE:
+		p.hangUp(dialogID(req))
+		p.reply(req, sip.StatusOK)
 	default:
 		p.replyOther(req)
 	}
@@ -153,6 +156,9 @@ type softphone struct {
 	callID   string
 	cseq     int
 
+	calls   map[string]*echoCall // by dialogID
+	talking sync.WaitGroup       // their goroutines
+
 	registered chan struct{} // closed when the registrar has said yes
 	ended      chan struct{} // closed when the connection is gone
 }
@@ -166,6 +172,7 @@ func (p *softphone) connect(ctx context.Context, address string, config *tls.Con
 	}
 	p.conn = conn
 	p.registered, p.ended = make(chan struct{}), make(chan struct{})
+	p.calls = map[string]*echoCall{}
 	p.callID = wire.NewCallID()
 	p.contact = fmt.Sprintf(`<sip:%s@%s;transport=tls>;+sip.instance="<%s>"`, p.user.name, conn.LocalAddr(), p.user.instance)
 	return nil
@@ -176,6 +183,7 @@ func (p *softphone) run(ctx context.Context) {
 	stop := context.AfterFunc(ctx, func() { p.conn.Close() })
 	defer stop()
 	defer close(p.ended)
+	defer p.hangUpAll()
 	defer p.conn.Close()
 	p.register("")
 	var framer wire.Framer

@@ -53,8 +53,8 @@ func NewResponse(req *sip.Request, status int, reason string, hs ...sip.Header) 
 	return res
 }
 
-// ReplaceBody gives a response that was just received, and that nobody else has
-// seen, another body of the same type; none takes it away.
+// ReplaceBody gives a response that was just received or made, and that nobody
+// else has seen, a body of the type that it tells; none takes it away.
 func ReplaceBody(res *sip.Response, body []byte) {
 	res.SetBody(body)
 	res.RemoveHeader("Content-Length")
