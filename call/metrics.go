@@ -15,6 +15,7 @@ type metrics struct {
 	setup    prometheus.Histogram
 	duration prometheus.Histogram
 	mos      prometheus.Histogram
+	packets  *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) *metrics {
@@ -43,12 +44,22 @@ func newMetrics(r prometheus.Registerer) *metrics {
 			Name: "sparkle_call_mos", Help: "Estimated quality of what each side sent (ITU-T G.107), 1 to 4.5.",
 			Buckets: []float64{2, 2.5, 3, 3.3, 3.6, 3.8, 4, 4.2, 4.4},
 		}),
+		packets: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sparkle_call_packets_total", Help: "Packets of media between parties and relay, both ways, in calls that have ended, by fate: arrived or lost.",
+		}, []string{"fate"}),
 	}
+	// From the start, so that the first one is an increase.
 	for _, why := range denials() {
-		m.denied.WithLabelValues(why) // from the start, so that the first one is an increase
+		m.denied.WithLabelValues(why)
+	}
+	for _, result := range results() {
+		m.ended.WithLabelValues(result)
+	}
+	for _, fate := range []string{"arrived", "lost"} {
+		m.packets.WithLabelValues(fate)
 	}
 	if r != nil {
-		r.MustRegister(m.live, m.started, m.ended, m.denied, m.setup, m.duration, m.mos)
+		r.MustRegister(m.live, m.started, m.ended, m.denied, m.setup, m.duration, m.mos, m.packets)
 	}
 	return m
 }
@@ -63,11 +74,18 @@ func (m *metrics) finished(r *store.CallRecord) {
 		if q.MOS > 0 {
 			m.mos.Observe(q.MOS)
 		}
+		gone := min(q.LostRemote, q.Sent) // as the party says
+		m.packets.WithLabelValues("arrived").Add(float64(q.Received + q.Sent - gone))
+		m.packets.WithLabelValues("lost").Add(float64(q.Lost + gone))
 	}
 }
 
 // began notes how long a caller waited for the first sign.
 func (m *metrics) began(started, now time.Time) { m.setup.Observe(now.Sub(started).Seconds()) }
+
+func results() []string {
+	return []string{"answered", "busy", "cancelled", "no answer", "rejected", "unknown", "failed"}
+}
 
 // result is the end of a call in one word or two.
 func result(r *store.CallRecord) string {

@@ -80,7 +80,7 @@ func TestOtherSamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"ExecStart=/usr/local/bin/sparkle serve --config /etc/sparkle/sparkle.toml", "ExecReload=", "TimeoutStopSec=40"} {
+	for _, want := range []string{"ExecStart=/usr/local/bin/sparkle serve --config /etc/sparkle/sparkle.toml", "ExecReload=", "TimeoutStopSec=40", "\nLimitNICE=-5\n"} {
 		if !strings.Contains(string(unit), want) {
 			t.Errorf("sparkle.service lacks %q", want)
 		}

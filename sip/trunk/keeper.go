@@ -30,8 +30,8 @@ func (b *Border) start(ctx context.Context, t *group) {
 		return
 	}
 	ctx, t.stop = context.WithCancel(ctx)
+	b.metrics.begin(t)
 	for _, g := range t.gateways {
-		b.metrics.gateway(g)
 		t.keepers.Go(func() { b.withoutEnd(ctx, func() { b.probe(ctx, g) }) })
 		if t.Register {
 			t.keepers.Go(func() { b.withoutEnd(ctx, func() { b.register(ctx, g) }) })

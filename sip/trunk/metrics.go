@@ -25,7 +25,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		live:       gauge("calls", "Calls at the moment.", "trunk", "direction"),
 		denied:     counter("denied_total", "Calls to carriers that were not allowed; a burst may be toll fraud.", "reason"),
 		state:      gauge("gateway_up", "1 up, 0 down or out of service, 0.5 not known yet.", "trunk", "gateway"),
-		registered: gauge("registered", "1 while a registration of ours is valid.", "trunk", "gateway"),
+		registered: gauge("registered", "1 while our registration is valid, where the trunk wants one.", "trunk", "gateway"),
 	}
 	if r == nil {
 		return m, nil
@@ -38,11 +38,36 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
+// begin shows a trunk before anything happens on it, so that the first call of a
+// kind is an increase.
+func (m *metrics) begin(t *group) {
+	for _, direction := range []string{"in", "out"} {
+		m.live.WithLabelValues(t.Name, direction)
+	}
+	for _, g := range t.gateways {
+		for _, result := range []string{"answered", "refused", "failed", "cancelled"} {
+			m.attempts.WithLabelValues(t.Name, g.Name, result)
+		}
+		m.gateway(g)
+	}
+}
+
+// end shows the gateways of a trunk no longer; what was counted stays.
+func (m *metrics) end(t *group) {
+	for _, g := range t.gateways {
+		m.state.DeleteLabelValues(t.Name, g.Name)
+		m.registered.DeleteLabelValues(t.Name, g.Name)
+	}
+}
+
 // gateway shows the state of a gateway.
 func (m *metrics) gateway(g *gateway) {
 	s := g.status()
 	value := map[string]float64{stateUp: 1, stateUnknown: 0.5}[s.State]
 	m.state.WithLabelValues(g.trunk.Name, g.Name).Set(value)
+	if !g.trunk.Register {
+		return
+	}
 	registered := 0.0
 	if s.Registered != nil {
 		registered = 1

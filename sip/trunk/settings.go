@@ -83,6 +83,7 @@ func (b *Border) apply(t store.Trunk) error {
 	if old != nil {
 		g.inherit(old)
 		old.end()
+		b.metrics.end(old)
 	}
 	for _, gw := range g.gateways {
 		if _, err := netip.ParseAddr(gw.uri.Host); err == nil { // no name server is asked
@@ -171,6 +172,7 @@ func (b *Border) RemoveTrunk(ctx context.Context, name string) error {
 	b.replace(t.ID, nil)
 	b.mu.Unlock()
 	t.end()
+	b.metrics.end(t)
 	b.watchSources()
 	b.log.Info("a trunk was removed", "trunk", name)
 	return nil

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/sparkleim/sparkle/sip/transport"
 	"github.com/sparkleim/sparkle/store"
 )
@@ -117,6 +118,9 @@ func TestSetTrunk(t *testing.T) {
 		if got := w.routes(user(), "+498912345"); got != "503 trunk_calls" || w.border.Trunks()[0].Out != 1 {
 			t.Errorf("the call was forgotten: %s", got)
 		}
+		if up, registered := w.shown(); up != 1 || registered != 0 {
+			t.Errorf("%d gateways are shown, %d of them with a registration that nobody wants", up, registered)
+		}
 		if _, err := w.border.SetTrunk(t.Context(), store.Trunk{Name: "x"}); !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("%v", err)
 		}
@@ -129,6 +133,9 @@ func TestSetTrunk(t *testing.T) {
 		pass(time.Second)
 		if s.Over() || ended {
 			t.Error("the call ended with its trunk")
+		}
+		if up, _ := w.shown(); up != 0 {
+			t.Errorf("%d gateways of a trunk that is gone are shown", up)
 		}
 		s.Do(func() { s.HangUp("") })
 		stop()
@@ -222,4 +229,9 @@ func TestFollow(t *testing.T) {
 			}
 		}
 	})
+}
+
+// shown is how many gateways have a state, and a registration, in the metrics.
+func (w *world) shown() (up, registered int) {
+	return testutil.CollectAndCount(w.border.metrics.state), testutil.CollectAndCount(w.border.metrics.registered)
 }
