@@ -96,6 +96,13 @@ func connect(c Config) (net.Conn, error) {
 	return nil, fmt.Errorf("transport %q: use udp, tcp or tls", c.Transport)
 }
 
+// Handle changes OnRequest while requests come in.
+func (a *Agent) Handle(on func(*Message) (status, body string)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.OnRequest = on
+}
+
 // Close ends the connection without unregistering.
 func (a *Agent) Close() { a.conn.Close() }
 
@@ -175,9 +182,12 @@ func (a *Agent) answer(m *Message) {
 	if m.Method() == "ACK" {
 		return
 	}
+	a.mu.Lock()
+	on := a.OnRequest
+	a.mu.Unlock()
 	status, body := "200 OK", ""
-	if a.OnRequest != nil {
-		status, body = a.OnRequest(m)
+	if on != nil {
+		status, body = on(m)
 	}
 	if status != "" {
 		a.Write(a.Response(m, status, body))

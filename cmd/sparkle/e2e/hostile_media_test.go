@@ -124,9 +124,9 @@ func TestSprayedCall(t *testing.T) {
 			alice, bob := s.newSpeaker(t, "alice", "tls", tt.secure), s.newSpeaker(t, "bob", "tls", tt.secure)
 			known := []uint32{alice.header.SSRC, bob.header.SSRC}
 
-			bob.invited = func(*agent.Message) { far.spray(t, first, last, known...) }
+			bob.before(func(*agent.Message) { far.spray(t, first, last, known...) })
 			d := alice.call(t, "bob")
-			bob.invited = nil
+			bob.before(nil)
 			far.spray(t, first, last, known...)
 			talk(t, alice, bob)
 			far.spray(t, first, last, known...)

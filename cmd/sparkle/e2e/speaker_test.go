@@ -31,9 +31,9 @@ type speaker struct {
 	secure    bool // it offers and wants SDES
 	rtp, rtcp *net.UDPConn
 	key       []byte
-	invited   func(m *agent.Message) // sees every INVITE before it is answered
 
 	mu        sync.Mutex
+	invited   func(m *agent.Message) // sees every INVITE before it is answered
 	out, in   *srtp.Context
 	inKey     string
 	to        netip.AddrPort // of the relay; RTCP goes to the next port
@@ -59,7 +59,7 @@ func (s *server) newSpeaker(t *testing.T, user, transport string, secure bool) *
 		p.keys = []string{base64.StdEncoding.EncodeToString(p.key)}
 		p.out = p.context(t, p.key)
 	}
-	p.OnRequest = p.request
+	p.Handle(p.request)
 	if _, err := p.Register(short(t), 600); err != nil {
 		t.Fatal(err)
 	}
@@ -165,6 +165,13 @@ func (p *speaker) take(text string) (proto, tag string, err error) {
 	return m[2], tag, nil
 }
 
+// before lets somebody see every INVITE before it is answered.
+func (p *speaker) before(see func(*agent.Message)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.invited = see
+}
+
 // request answers what the server asks.
 func (p *speaker) request(m *agent.Message) (status, body string) {
 	if m.Method() != "INVITE" && (m.Method() != "UPDATE" || len(m.Body) == 0) {
@@ -172,8 +179,11 @@ func (p *speaker) request(m *agent.Message) (status, body string) {
 	}
 	offer := string(m.Body)
 	proto, tag, err := p.take(offer)
-	if p.invited != nil {
-		p.invited(m)
+	p.mu.Lock()
+	invited := p.invited
+	p.mu.Unlock()
+	if invited != nil {
+		invited(m)
 	}
 	if err != nil {
 		return "488 Not Acceptable Here", ""

@@ -36,7 +36,7 @@ func (s *server) newGateway(t *testing.T) *gateway {
 		t.Fatal(err)
 	}
 	g := &gateway{Agent: s.agentOn(t, "carrier", "udp", conn), address: local.String()}
-	g.OnRequest = g.request
+	g.Handle(g.request)
 	s.sparkle(t, "trunk", "add", "telco", "--gateway", "g="+g.address+"/udp", "--srtp", "forbid", "--network", "127.0.0.9/32",
 		"--country", "86", "--area", "10", "--inward", "+86105555*=*", "--default", "+861055550000", "--emergency", "110")
 	s.sparkle(t, "class", "set", "default", "--allow", "+86", "--deny", "+86900")
@@ -190,12 +190,14 @@ func TestTollFraud(t *testing.T) {
 		}
 	})
 	t.Run("a device at the gateway", func(t *testing.T) {
-		for _, headers := range [][]string{
+		for i, headers := range [][]string{
+			{"Contact: <sip:+498912345@" + g.address + ">;expires=60"},
+			{"Contact: <sip:+498912345@" + g.address + ";transport=udp>;expires=60"},
 			{"Contact: <sip:+498912345@" + g.address + ">;expires=60"},
 			{"Contact: <tel:+498912345>;expires=60"},
 			{"Contact: " + alice.Contact() + ";expires=60", "Path: <sip:" + g.address + ";lr>", "Supported: path"},
 		} {
-			phone := s.agent(t, "alice", "tls")
+			phone := s.agent(t, "alice", []string{"udp", "tcp", "tls"}[i%3])
 			res, err := phone.Do(short(t), &agent.Request{Method: "REGISTER", URI: "sip:example.test", To: "<sip:alice@example.test>", Headers: headers})
 			if err != nil {
 				t.Fatal(err)
@@ -222,12 +224,12 @@ func TestTollFraud(t *testing.T) {
 		bob.Register(short(t), 0)
 		defer bob.Register(short(t), 600)
 		for _, n := range hidden {
-			phone.OnRequest = func(m *agent.Message) (string, string) {
+			phone.Handle(func(m *agent.Message) (string, string) {
 				if m.Method() == "INVITE" {
 					return "302 Moved Temporarily\r\nContact: <" + n.written + ">", ""
 				}
 				return "200 OK", ""
-			}
+			})
 			if _, err := phone.Register(short(t), 600); err != nil {
 				t.Fatal(err)
 			}
@@ -252,9 +254,9 @@ func TestTollFraud(t *testing.T) {
 				}
 				switch way {
 				case "busy":
-					bob.OnRequest = func(*agent.Message) (string, string) { return "486 Busy Here", "" }
+					bob.Handle(func(*agent.Message) (string, string) { return "486 Busy Here", "" })
 				case "no-answer":
-					bob.OnRequest = func(*agent.Message) (string, string) { return "480 Temporarily Unavailable", "" }
+					bob.Handle(func(*agent.Message) (string, string) { return "480 Temporarily Unavailable", "" })
 				case "offline":
 					bob.Register(short(t), 0)
 				}
@@ -266,7 +268,7 @@ func TestTollFraud(t *testing.T) {
 				if s.denied(t) == before {
 					t.Errorf("%s %s: not counted", way, number)
 				}
-				bob.OnRequest = bob.request
+				bob.Handle(bob.request)
 				bob.Register(short(t), 600)
 			}
 			s.sparkle(t, "user", "calls", "bob", flag, "off")
@@ -288,13 +290,16 @@ func TestTollFraud(t *testing.T) {
 		s.sparkle(t, "hunt", "remove", "sales")
 	})
 	t.Run("transfer", func(t *testing.T) {
+		var mu sync.Mutex
 		var seen []string
-		bob.OnRequest = func(m *agent.Message) (string, string) {
+		bob.Handle(func(m *agent.Message) (string, string) {
 			if m.Method() == "REFER" {
-				seen = append(seen, m.Start+" "+m.Get("to")+" "+m.Get("refer-to"))
+				mu.Lock()
+				seen = append(seen, m.Start+" "+m.Get("refer-to"))
+				mu.Unlock()
 			}
 			return bob.request(m)
-		}
+		})
 		d := alice.call(t, "bob")
 		for _, n := range hidden {
 			if !n.class {
@@ -318,7 +323,9 @@ func TestTollFraud(t *testing.T) {
 		if err := d.Bye(short(t)); err != nil { // on its flow behind every REFER
 			t.Error(err)
 		}
-		bob.OnRequest = bob.request
+		bob.Handle(bob.request)
+		mu.Lock()
+		defer mu.Unlock()
 		if len(seen) > 0 {
 			t.Errorf("bob's phone was asked to call %q", seen)
 		}
