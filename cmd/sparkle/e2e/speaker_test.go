@@ -39,11 +39,12 @@ type speaker struct {
 	to        netip.AddrPort // of the relay; RTCP goes to the next port
 	header    rtp.Header
 	direction string
-	heard     map[string]int // by what was said
-	unclear   int            // packets that its key does not open
-	sent      [][]byte       // as they were on the wire
-	keys      []string       // of both sides, as descriptions have them
-	offers    []string       // every description that came
+	heard     map[string]int      // by what was said
+	numbers   map[uint32][]uint16 // sequence numbers that were heard, by SSRC
+	unclear   int                 // packets that its key does not open
+	sent      [][]byte            // as they were on the wire
+	keys      []string            // of both sides, as descriptions have them
+	offers    []string            // every description that came
 }
 
 const suite = "AES_CM_128_HMAC_SHA1_80"
@@ -51,7 +52,7 @@ const suite = "AES_CM_128_HMAC_SHA1_80"
 // newSpeaker registers a user's phone that talks with SRTP, or without.
 func (s *server) newSpeaker(t *testing.T, user, transport string, secure bool) *speaker {
 	t.Helper()
-	p := &speaker{Agent: s.agent(t, user, transport), secure: secure, direction: "sendrecv", heard: map[string]int{}}
+	p := &speaker{Agent: s.agent(t, user, transport), secure: secure, direction: "sendrecv", heard: map[string]int{}, numbers: map[uint32][]uint16{}}
 	p.rtp, p.rtcp = portPair(t, "127.0.0.1")
 	p.header = rtp.Header{Version: 2, SSRC: binary.BigEndian.Uint32(random(4)), SequenceNumber: 1000}
 	if secure {
@@ -290,6 +291,7 @@ func (p *speaker) hear(b []byte) {
 		return
 	}
 	p.heard[strings.TrimSpace(string(packet.Payload))]++
+	p.numbers[packet.SSRC] = append(p.numbers[packet.SSRC], packet.SequenceNumber)
 }
 
 // count is how many packets somebody was heard in.
