@@ -163,23 +163,50 @@ func TestFamilyOfMedia(t *testing.T) {
 	c.talk(5)
 }
 
-// TestExtensionsOfLegs lets header extensions pass that both browsers agreed to,
-// and makes padding of others.
+// TestExtensionsOfLegs lets header extensions pass that both phones agreed to under
+// one number, and makes padding of others; a MID (RFC 9143 §15) is for the relay.
 func TestExtensionsOfLegs(t *testing.T) {
-	e := newEngine(t)
-	caller, callee := newPhone(t, webPhone, "audio"), newPhone(t, webPhone, "audio")
-	for _, p := range []*phone{caller, callee} {
-		p.lines[0].extra = []string{"extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level"}
+	const (
+		level = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+		mid   = "urn:ietf:params:rtp-hdrext:sdes:mid"
+	)
+	extmaps := func(uris ...string) (lines []string) {
+		for i, uri := range uris {
+			lines = append(lines, fmt.Sprint("extmap:", i+1, " ", uri))
+		}
+		return lines
 	}
-	newCall(t, e, caller, callee)
-	from, to := caller.lines[0], callee.lines[0]
-	p := from.next()
-	if err := errors.Join(p.SetExtension(1, []byte{0x85}), p.SetExtension(3, []byte{1, 2})); err != nil {
-		t.Fatal(err)
-	}
-	from.media.conn.WriteToUDPAddrPort(from.seal(p), from.remote)
-	to.await("the packet", func() bool { return len(to.heard) == 1 })
-	if got := to.heard[0]; !bytes.Equal(got.GetExtension(1), []byte{0x85}) || got.GetExtension(3) != nil {
-		t.Errorf("extensions %v", got.Extensions)
+	for _, tt := range []struct {
+		name       string
+		callee     flavour
+		from, to   []string // extensions of both, counted from 1
+		level, mid bool     // what passes of those that the caller sends as 1 and 2
+	}{
+		{"both know it", webPhone, extmaps(level, mid), extmaps(level, mid), true, false},
+		{"under another number", webPhone, extmaps(level, mid), extmaps(mid, level), false, false},
+		{"only the caller does", webPhone, extmaps(level, mid), nil, false, false},
+		{"only the callee does", webPhone, nil, extmaps(level, mid), false, false},
+		{"a telephone", sdesPhone, extmaps(level, mid), nil, false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := newEngine(t)
+			caller, callee := newPhone(t, webPhone, "audio", "video"), newPhone(t, tt.callee, "audio")
+			caller.lines[0].extra, callee.lines[0].extra = tt.from, tt.to
+			newCall(t, e, caller, callee)
+			from, to := caller.lines[0], callee.lines[0]
+			p := from.next()
+			if err := errors.Join(p.SetExtension(1, []byte{0x85}), p.SetExtension(2, []byte("0")), p.SetExtension(3, []byte{1, 2})); err != nil {
+				t.Fatal(err)
+			}
+			from.media.conn.WriteToUDPAddrPort(from.seal(p), from.remote)
+			to.await("the packet", func() bool { return len(to.heard) == 1 })
+			got := to.heard[0]
+			if bytes.Equal(got.GetExtension(1), []byte{0x85}) != tt.level || (got.GetExtension(2) != nil) != tt.mid || got.GetExtension(3) != nil {
+				t.Errorf("extensions %v", got.Extensions)
+			}
+			if !bytes.Equal(got.Payload, p.Payload) {
+				t.Error("another payload arrived")
+			}
+		})
 	}
 }
