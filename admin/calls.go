@@ -45,7 +45,10 @@ type Call struct {
 	store.CallRecord
 }
 
-func callOf(r store.CallRecord) Call { return Call{store.GIDString(r.ID), r} }
+func callOf(r store.CallRecord) Call {
+	r.Attempts, r.Quality = notNil(r.Attempts), notNil(r.Quality)
+	return Call{store.GIDString(r.ID), r}
+}
 
 // CallQuery selects calls.
 type CallQuery struct {
@@ -204,6 +207,9 @@ func (a *API) dial(ctx context.Context, in *struct{ Body NewCall }) (*reply[Adde
 		return nil, a.problem(invalid("to: use an address or a number without control characters"))
 	}
 	u, err := a.Accounts.Find(ctx, in.Body.User)
+	if err == nil {
+		err = a.checkDestinations(ctx, "to", in.Body.To)
+	}
 	var id int64
 	if err == nil {
 		id, err = a.Calls.Dial(ctx, u, in.Body.To)

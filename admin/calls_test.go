@@ -58,8 +58,8 @@ func TestListCalls(t *testing.T) {
 	if page := get[Page[Call]](t, f, "/v1/calls?limit=1"); page.Next != live {
 		t.Errorf("next is %q", page.Next)
 	}
-	if c := get[Call](t, f, "/v1/calls/"+live); c.Answered == nil {
-		t.Error("the record is shown of a call in progress, which knows more")
+	if c := get[Call](t, f, "/v1/calls/"+live); c.Answered == nil || c.Attempts == nil || c.Quality == nil {
+		t.Errorf("the record is shown of a call in progress, which knows more, or a list is null: %+v", c)
 	}
 	if c := get[Call](t, f, "/v1/calls/"+over); c.Status != 503 || len(c.Attempts) != 2 {
 		t.Errorf("%+v", c)
@@ -200,6 +200,10 @@ func TestCallErrors(t *testing.T) {
 		{"POST", "/v1/calls", `{"user":"alice","to":"1\r\n2"}`, 422, "to: use an address or a number without control characters"},
 		{"GET", "/v1/hunt-groups/none", "", 404, `hunt group "none": not found`},
 		{"PUT", "/v1/hunt-groups/Bad%20Name", `{}`, 422, `hunt group "Bad Name": use 1 to 64 of a-z 0-9 . _ - and begin with a letter or digit`},
+		{"PUT", "/v1/hunt-groups/new", `{"members":["alice","+861012345","nobody"]}`, 422, `members: there is neither a user nor a hunt group "nobody"`},
+		{"PUT", "/v1/hunt-groups/new", `{"members":["alice"],"overflow":"李四"}`, 422, `overflow: there is neither a user nor a hunt group "李四"`},
+		{"PUT", "/v1/users/alice/calls", `{"forward_always":"sales","forward_busy":"bbo"}`, 422, `forward_busy: there is neither a user nor a hunt group "bbo"`},
+		{"POST", "/v1/calls", `{"user":"alice","to":"nobody"}`, 422, `to: there is neither a user nor a hunt group "nobody"`},
 		{"GET", "/v1/classes/none", "", 404, `class "none": not found`},
 		{"GET", "/v1/trunks/none", "", 404, `trunk "none": not found`},
 		{"PUT", "/v1/trunks/t", `{"password":"a\u0000b"}`, 422, "password: use no control characters"},

@@ -2,9 +2,12 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
+	"unicode"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/sparkleim/sparkle/store"
@@ -44,6 +47,9 @@ func (a *API) setCallSettings(ctx context.Context, in *struct {
 	var set store.CallSettings
 	if err == nil {
 		in.Body.User = u.ID
+		err = a.checkForwards(ctx, &in.Body)
+	}
+	if err == nil {
 		set, err = a.Calls.SetSettings(ctx, in.Body)
 	}
 	if err != nil {
@@ -53,6 +59,17 @@ func (a *API) setCallSettings(ctx context.Context, in *struct {
 		return nil, err
 	}
 	return &reply[store.CallSettings]{set}, nil
+}
+
+func (a *API) checkForwards(ctx context.Context, s *store.CallSettings) error {
+	for _, f := range [][2]string{
+		{"forward_always", s.ForwardAlways}, {"forward_busy", s.ForwardBusy}, {"forward_no_answer", s.ForwardNoAnswer}, {"forward_offline", s.ForwardOffline},
+	} {
+		if err := a.checkDestinations(ctx, f[0], f[1]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *API) listHuntGroups(context.Context, *struct{}) (*reply[Page[store.HuntGroup]], error) {
@@ -69,7 +86,7 @@ func notNil[T any](list []T) []T {
 
 func (a *API) getHuntGroup(_ context.Context, in *NamePath) (*reply[store.HuntGroup], error) {
 	groups := a.Calls.HuntGroups()
-	i := slices.IndexFunc(groups, func(g store.HuntGroup) bool { return g.Name == in.Name })
+	i := slices.IndexFunc(groups, func(g store.HuntGroup) bool { return strings.EqualFold(g.Name, in.Name) })
 	if i < 0 {
 		return nil, a.problem(fmt.Errorf("hunt group %q: %w", in.Name, store.ErrNotFound))
 	}
@@ -85,6 +102,12 @@ func (a *API) setHuntGroup(ctx context.Context, in *struct {
 	if err == nil { // the rest as for a user
 		err = checkUser(store.User{Username: in.Name, DisplayName: in.Body.DisplayName, Numbers: in.Body.Numbers})
 	}
+	if err == nil {
+		err = a.checkDestinations(ctx, "members", in.Body.Members...)
+	}
+	if err == nil {
+		err = a.checkDestinations(ctx, "overflow", in.Body.Overflow)
+	}
 	var set store.HuntGroup
 	if err == nil {
 		set, err = a.Calls.SetHuntGroup(ctx, in.Body)
@@ -96,6 +119,28 @@ func (a *API) setHuntGroup(ctx context.Context, in *struct {
 		return nil, err
 	}
 	return &reply[store.HuntGroup]{set}, nil
+}
+
+// checkDestinations refuses names that are nobody's: a misspelt one would lose
+// calls. What is no plain name may lead to a carrier.
+func (a *API) checkDestinations(ctx context.Context, field string, names ...string) error {
+	for _, name := range names {
+		name = strings.TrimSpace(name)
+		if strings.ContainsAny(name, "@:") || !strings.ContainsFunc(name, unicode.IsLetter) {
+			continue
+		}
+		_, err := a.Accounts.Find(ctx, name)
+		if errors.Is(err, store.ErrNotFound) {
+			if slices.ContainsFunc(a.Calls.HuntGroups(), func(g store.HuntGroup) bool { return strings.EqualFold(g.Name, name) }) {
+				continue
+			}
+			err = invalid("%s: there is neither a user nor a hunt group %q", field, name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *API) removeHuntGroup(ctx context.Context, in *NamePath) (*struct{}, error) {

@@ -181,7 +181,7 @@ type Trunk struct {
 type Gateway struct {
 	Name      string   `json:"name"`
 	Address   string   `json:"address"`             // host or host:port; a host without port is looked up by RFC 3263
-	Transport string   `json:"transport,omitempty"` // "udp", "tcp" or "tls"
+	Transport string   `json:"transport,omitempty"` // "udp" (default), "tcp" or "tls"
 	Priority  int      `json:"priority,omitempty"`  // lowest first
 	Weight    int      `json:"weight,omitempty"`    // share among equals, 0: 1
 	Sources   []string `json:"sources,omitempty"`   // networks its requests come from; empty: its address

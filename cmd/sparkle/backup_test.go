@@ -39,7 +39,7 @@ func TestBackupAndRestore(t *testing.T) {
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v %v: others can read the backup", info, err)
 	}
-	if code, _, errOut := command(t, "", "--data", dir, "backup", file); code != exitFailed || !strings.Contains(errOut, "file exists") {
+	if code, _, errOut := command(t, "", "--data", dir, "backup", file); code != exitFailed || !strings.Contains(errOut, "exists already") {
 		t.Errorf("a backup was written over another: %d %s", code, errOut)
 	}
 	restored := filepath.Join(t.TempDir(), "restored")

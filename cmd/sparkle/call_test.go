@@ -320,7 +320,7 @@ func TestCallStory(t *testing.T) {
 		Attempts: []store.CallAttempt{
 			{Target: "forward always of lisi@example.com to sip:055512345@example.com", Started: at(0), Ended: at(0), Status: 181, Reason: "Call Is Being Forwarded", Cause: 16},
 			{Target: "gateway a sip:192.0.2.1", Trunk: "telco", Number: "055512345", Started: at(0), Ended: at(0.3), Status: 503, Reason: "Service Unavailable", Cause: 41},
-			{Target: "gateway b sip:192.0.2.2", Trunk: "second", Number: "+861055512345", Started: at(0.3), Ended: at(4.2), Status: 200, Reason: "OK"},
+			{Target: "gateway b sip:192.0.2.2", Trunk: "second", Number: "+861055512345", Started: at(0.3), Ended: at(4.2), Status: 200, Reason: "OK", Cause: 16},
 		},
 		Ringing: &ringing, Answered: &answered, Ended: &ended, Status: 200, Reason: "OK", Cause: 16, EndedBy: "callee",
 		Quality: []store.CallQuality{
@@ -353,6 +353,11 @@ call 01e2f3a4b5c6d7e8   trace id f00f   Call-ID abc@192.0.2.7
 `
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
+	call.Ringing = call.Answered // echo does not ring
+	out.Reset()
+	if printCallStory(&out, call, at(100)); strings.Contains(out.String(), "rings") {
+		t.Errorf("it rang:\n%s", out.String())
 	}
 }
 
@@ -402,8 +407,8 @@ func TestPrintStatus(t *testing.T) {
 	printStatus(&out, admin.Status{Calls: 3, MediaPorts: admin.PortStatus{Used: 12, Free: 16372}, Trunks: []admin.TrunkStatus{
 		{Name: "telco", State: "down"}, {Name: "peer", State: "up"}, {Name: "old", State: "disabled"}, {Name: "spare", State: "down"},
 	}})
-	wantIn(t, out.String(), "3 calls in progress\n", "12 media ports in use, 16372 free\n", "trunks: 1 up, 2 down (telco, spare), 1 disabled (old)\n")
-	if text := trunksText(nil); text != "no trunks" {
+	wantIn(t, out.String(), "calls in progress: 3\n", "media ports: 12 in use, 16372 free\n", "trunks: 1 up, 2 down (telco, spare), 1 disabled (old)\n")
+	if text := trunksText(nil); text != "trunks: none" {
 		t.Error(text)
 	}
 }

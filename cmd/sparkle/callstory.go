@@ -159,7 +159,7 @@ func events(r *store.CallRecord) []event {
 	for _, t := range r.Attempts {
 		list = append(list, event{t.Started, attemptText(t)})
 	}
-	if r.Ringing != nil {
+	if r.Ringing != nil && !atOnce(r) {
 		list = append(list, event{*r.Ringing, "it rings"})
 	}
 	if r.Answered != nil {
@@ -170,6 +170,12 @@ func events(r *store.CallRecord) []event {
 	}
 	slices.SortStableFunc(list, func(a, b event) int { return a.at.Compare(b.at) })
 	return list
+}
+
+// atOnce tells whether a call was answered without ringing: an answer is a sign
+// of life too.
+func atOnce(r *store.CallRecord) bool {
+	return r.Answered != nil && r.Answered.Sub(*r.Ringing) <= time.Millisecond
 }
 
 // attemptText tells of one device or gateway, or of where the call was diverted.
@@ -187,7 +193,11 @@ func attemptText(t store.CallAttempt) string {
 	if t.Status == 0 {
 		return text + ": no answer yet"
 	}
-	text += ": " + answerText(t.Status, t.Reason, t.Cause)
+	cause := t.Cause
+	if t.Status < 300 {
+		cause = 0 // the call ends when it ends
+	}
+	text += ": " + answerText(t.Status, t.Reason, cause)
 	if !t.Ended.IsZero() {
 		text += fmt.Sprintf(" after %.1f s", t.Ended.Sub(t.Started).Seconds())
 	}

@@ -62,7 +62,8 @@ func (c *cli) classSet() *cobra.Command {
 		Short: "Make or change a class of service; a list that is given replaces the whole list",
 		Long: "Make or change a class of service. Prefixes are written as +86 or +49176; the\n" +
 			"longest one that fits decides. The class default holds for all users without\n" +
-			"another; `sparkle user calls USER --class CLASS` gives one to a user.",
+			"another, and without it they may call everywhere; `sparkle user calls USER\n" +
+			"--class CLASS` gives one to a user.",
 		Args: arguments(cobra.ExactArgs(1)),
 	}
 	e := editsOf[store.ClassOfService](cmd)

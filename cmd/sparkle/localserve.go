@@ -199,10 +199,9 @@ func printLocalserve(w io.Writer, r readiness) {
 	}
 	t.write(w)
 	fmt.Fprintf(w, `
-They call each other by name or number, with voice and video. These answer by
-themselves: sip:echo@%[1]s sends back what you write and, in a call, say;
-sip:486@%[1]s is busy, sip:timeout@%[1]s never answers, sip:offline@%[1]s is
-never there.
+They write to and call each other by name or number. These answer by themselves:
+sip:echo@%[1]s sends back what you write and, in a call, say; sip:486@%[1]s
+is busy, sip:timeout@%[1]s never answers, sip:offline@%[1]s is never there.
 
 Linphone   Use a SIP account: username alice, domain %[1]s, transport TLS, and in
            its advanced settings the SIP proxy <sip:%[10]s;transport=tls>.

@@ -266,6 +266,8 @@ func (p *softphone) register(authorization string) {
 	p.send(sip.REGISTER, registrar, p.aor(), nil, headers...)
 }
 
+func (p *softphone) agent() string { return "Sparkle " + p.user.name }
+
 func (p *softphone) aor() string { return "<sip:" + p.user.name + "@" + p.domain + ">" }
 
 // send writes a request. It waits for nothing.
@@ -280,7 +282,7 @@ func (p *softphone) newRequest(method sip.RequestMethod, uri sip.Uri, to string,
 		wire.H("From", p.aor()+";tag="+wire.NewTag()),
 		wire.H("To", to),
 		wire.H("CSeq", fmt.Sprintf("%d %s", p.cseq, method)),
-		wire.H("User-Agent", "Sparkle "+p.user.name),
+		wire.H("User-Agent", p.agent()),
 	}, headers...)
 	return wire.NewRequest(string(method), uri, body, headers...)
 }

@@ -64,7 +64,7 @@ func (p *softphone) answerCall(req *sip.Request) {
 	p.calls[id] = c
 	// The 200 is sent once: nothing is lost on this computer.
 	res := wire.NewResponse(req, sip.StatusOK, "", wire.H("Contact", p.contact),
-		wire.H("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE"), wire.H("Content-Type", "application/sdp"))
+		wire.H("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE"), wire.H("Content-Type", "application/sdp"), wire.H("User-Agent", p.agent()))
 	wire.ReplaceBody(res, c.answer(offer))
 	p.write(res)
 }

@@ -40,8 +40,8 @@ func printStatus(w io.Writer, s admin.Status) {
 	fmt.Fprintf(w, "sparkle %s for %s, up %s, %s\n", s.Version, strings.Join(s.Domains, ", "), time.Since(s.Started).Round(time.Second), state)
 	fmt.Fprintf(w, "%d users, %d devices, %d connections\n", s.Users, s.Devices, s.Connections)
 	fmt.Fprintf(w, "%d messages in %.1f MB; %d operations wait, %d messages are not searchable yet\n", s.Messages, float64(s.Bytes)/1e6, s.Queue, s.IndexLag)
-	fmt.Fprintf(w, "%d calls in progress\n", s.Calls)
-	fmt.Fprintf(w, "%d media ports in use, %d free\n", s.MediaPorts.Used, s.MediaPorts.Free)
+	fmt.Fprintf(w, "calls in progress: %d\n", s.Calls)
+	fmt.Fprintf(w, "media ports: %d in use, %d free\n", s.MediaPorts.Used, s.MediaPorts.Free)
 	fmt.Fprintln(w, trunksText(s.Trunks))
 	for _, l := range s.Listeners {
 		fmt.Fprintf(w, "%-7s %s\n", strings.ToLower(l.Transport), l.Address)
@@ -52,7 +52,7 @@ func printStatus(w io.Writer, s admin.Status) {
 // "trunks: 2 up, 1 down (telco)".
 func trunksText(trunks []admin.TrunkStatus) string {
 	if len(trunks) == 0 {
-		return "no trunks"
+		return "trunks: none"
 	}
 	names := map[string][]string{}
 	for _, t := range trunks {

@@ -89,7 +89,7 @@ func (c *cli) printTrunk(w io.Writer, t admin.Trunk) error {
 	if c.json {
 		return writeJSON(w, t)
 	}
-	fmt.Fprintf(w, "trunk %s is %s: %s gateways up, %d calls in, %d out\n\n", t.Name, trunkState(t), gatewaysUp(t), t.CallsIn, t.CallsOut)
+	fmt.Fprintf(w, "trunk %s: %s, %s gateways up, %d calls in, %d out\n\n", t.Name, trunkState(t), gatewaysUp(t), t.CallsIn, t.CallsOut)
 	printGateways(w, t)
 	fmt.Fprintln(w)
 	for _, line := range [][2]string{
@@ -127,7 +127,7 @@ func printGateways(w io.Writer, t admin.Trunk) {
 		if s.Latency > 0 {
 			latency = s.Latency.Round(time.Millisecond / 10).String()
 		}
-		table.add(s.Name, g.Address, g.Transport, probing(g.Probe), s.State, day(s.Since), registered, latency, cmp.Or(shorten(s.Error, 60), "-"))
+		table.add(s.Name, g.Address, cmp.Or(g.Transport, "udp"), probing(g.Probe), s.State, day(s.Since), registered, latency, cmp.Or(shorten(s.Error, 60), "-"))
 	}
 	table.write(w)
 }

@@ -44,6 +44,7 @@ func newGroup(t store.Trunk) (*group, error) {
 		g.media.Networks = append(g.media.Networks, p)
 	}
 	for _, c := range t.Gateways {
+		c.Transport = or(c.Transport, "udp")
 		gw, err := newGateway(c, g)
 		if err != nil {
 			return nil, err

@@ -163,7 +163,7 @@ func (b *Border) RemoveTrunk(ctx context.Context, name string) error {
 	defer b.saving.Unlock()
 	t := b.byName(name)
 	if t == nil {
-		return fmt.Errorf("%w: there is no trunk %s", store.ErrNotFound, name)
+		return fmt.Errorf("trunk %q: %w", name, store.ErrNotFound)
 	}
 	if err := b.cfg.Store.RemoveTrunk(ctx, t.ID); err != nil {
 		return err
@@ -192,7 +192,7 @@ func (b *Border) TakeOut(trunk, gateway string, out bool) error {
 			}
 		}
 	}
-	return fmt.Errorf("%w: there is no gateway %s in a trunk %s", store.ErrNotFound, gateway, trunk)
+	return fmt.Errorf("gateway %q of trunk %q: %w", gateway, trunk, store.ErrNotFound)
 }
 
 func (b *Border) byName(name string) *group {

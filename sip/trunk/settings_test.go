@@ -30,6 +30,7 @@ func TestValidation(t *testing.T) {
 		{func(t *store.Trunk) { t.Gateways[0].Sources = []string{"192.0.2.0/24", "2001:db8::1"} }, ""},
 		{func(t *store.Trunk) { t.Prefixes, t.Deny = []string{"+86"}, []string{"+"} }, ""},
 		{func(t *store.Trunk) { t.Numbers.Asserted, t.Numbers.Diversion = "none", "none" }, ""},
+		{func(t *store.Trunk) { t.Gateways[0].Transport = "" }, ""},
 		{func(t *store.Trunk) { t.Numbers.National, t.Numbers.International = "none", "none" }, ""},
 		{func(t *store.Trunk) { t.Numbers.Out, t.Numbers.International = "international", "" }, ""},
 

@@ -62,7 +62,7 @@ func checkGateways(all []store.Gateway) error {
 			return invalid("the name of a gateway is 1 to 64 letters, digits and -, not %q", g.Name)
 		case seen[g.Name]:
 			return invalid("two gateways are named %s", g.Name)
-		case !slices.Contains([]string{"udp", "tcp", "tls"}, g.Transport):
+		case !slices.Contains([]string{"", "udp", "tcp", "tls"}, g.Transport):
 			return invalid(`the transport of gateway %s is "udp", "tcp" or "tls", not %q`, g.Name, g.Transport)
 		case g.Priority < 0 || g.Weight < 0 || g.Weight > 1000:
 			return invalid("gateway %s: priority is 0 or more and weight 0 to 1000", g.Name)
