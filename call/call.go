@@ -306,14 +306,18 @@ func (c *call) release() {
 // close gives the media back, and takes from it how the call sounded.
 func (c *call) close(measured bool) {
 	c.mu.Lock()
-	session := c.session
-	if measured {
-		c.record.Quality = c.quality()
-	}
+	session, legs := c.session, c.legs()
 	c.mu.Unlock()
 	if session != nil {
 		session.Close()
 	}
+	if !measured {
+		return
+	}
+	quality := legs.quality() // takes until the relay comes by: not under mu
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.record.Quality = quality
 }
 
 // silent ends a call of which one side is not heard. While it rings a caller may

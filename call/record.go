@@ -87,7 +87,7 @@ func (c *call) snapshot() *store.CallRecord {
 	defer c.mu.Unlock()
 	r := c.copyRecord()
 	if c.phase == talking {
-		r.Quality = c.quality()
+		r.Quality = c.legs().quality()
 	}
 	return r
 }
@@ -235,15 +235,26 @@ func (c *call) closeRecord(e ending, now time.Time) {
 	}
 }
 
-// quality is what was measured on both legs. c.mu is held.
-func (c *call) quality() []store.CallQuality {
-	if c.caller.leg == nil {
+// legs are the two that talk.
+type legs struct{ caller, callee Leg }
+
+// legs are those of a call that was answered, otherwise none. c.mu is held.
+func (c *call) legs() legs {
+	if c.caller.leg == nil || c.answered == nil {
+		return legs{}
+	}
+	return legs{c.caller.leg, c.answered.leg}
+}
+
+// quality is what was measured on both legs.
+func (l legs) quality() []store.CallQuality {
+	if l.caller == nil {
 		return nil
 	}
-	reports := c.caller.leg.Report()
+	reports := l.caller.Report()
 	list := make([]store.CallQuality, 0, 2*len(reports))
 	list = appendQuality(list, caller, reports)
-	return appendQuality(list, callee, c.answered.leg.Report())
+	return appendQuality(list, callee, l.callee.Report())
 }
 
 func appendQuality(list []store.CallQuality, s side, reports []media.StreamReport) []store.CallQuality {

@@ -45,8 +45,14 @@ func (l *Leg) commit(next *negotiate.State) error {
 	for i := range l.lines {
 		l.lines[i].fresh = false
 	}
+	l.session.urgent = l.session.urgent || shakes(plan)
 	l.session.do(append(steps, l.join()...))
 	return nil
+}
+
+// shakes tells whether there are handshakes in a plan, which we may have to begin.
+func shakes(plan *negotiate.Plan) bool {
+	return slices.ContainsFunc(plan.Streams, func(s negotiate.Stream) bool { return s.Active && s.Keying == negotiate.DTLS })
 }
 
 // changes compares a plan with the one before and makes what the new one needs.

@@ -383,6 +383,27 @@ func TestFax(t *testing.T) {
 	}
 }
 
+// TestReportAtTheEnd tells the same of a call that is over as of one that goes on,
+// how ever many ask and whether there is an engine still.
+func TestReportAtTheEnd(t *testing.T) {
+	e := newEngine(t)
+	c := newCall(t, e, newPhone(t, gcmPhone, "audio"), newPhone(t, plainPhone))
+	c.talk(5)
+	before := c.a.Report()
+	c.session.Close()
+	for range 2 {
+		if after := c.a.Report(); !reflect.DeepEqual(after, before) || after[0].PacketsReceived == 0 {
+			t.Errorf("%+v, before the end %+v", after, before)
+		}
+	}
+	if err := e.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after := c.a.Report(); !reflect.DeepEqual(after, before) {
+		t.Errorf("%+v without an engine, before the end %+v", after, before)
+	}
+}
+
 // TestZRTP lets plain phones agree on keys of their own: nothing of it changes.
 func TestZRTP(t *testing.T) {
 	e := newEngine(t)

@@ -150,17 +150,25 @@ type StreamReport struct {
 	Dropped         map[string]uint64 // packets not relayed, by reason; nil: none
 }
 
-// Report is what was measured on a leg so far, one entry a stream.
-func (l *Leg) Report() []StreamReport {
-	defer l.lock()()
-	var reports []StreamReport
-	measure := func() {
-		for _, s := range l.streams {
-			reports = append(reports, s.report())
-		}
+// Report is what was measured on a leg so far, one entry a stream. After the end
+// of its session it waits for the next tick, which is the cheaper one.
+func (l *Leg) Report() (reports []StreamReport) {
+	if over := l.session.ended(); over != nil {
+		<-over
+		return l.measure()
 	}
-	if w := l.session.worker; w == nil || !w.loop.Do(measure) {
-		measure() // there is no loop any more
+	defer l.lock()()
+	if w := l.session.worker; w == nil || !w.loop.Do(func() { reports = l.measure() }) {
+		return l.measure() // there is no loop any more
+	}
+	return reports
+}
+
+// measure is Report on the loop, or when the loop has done with the session.
+func (l *Leg) measure() []StreamReport {
+	reports := make([]StreamReport, len(l.streams))
+	for i, s := range l.streams {
+		reports[i] = s.report()
 	}
 	return reports
 }

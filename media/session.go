@@ -21,8 +21,10 @@ type Session struct {
 	mu       sync.Mutex
 	legs     []*Leg
 	closed   bool
-	together int      // callers of Together
-	gathered []func() // changes that the loop gets when they are done
+	together int           // callers of Together
+	gathered []func()      // changes that the loop gets when they are done
+	urgent   bool          // some of which must not wait for a packet
+	over     chan struct{} // closed on the loop when nothing is measured any more; nil before Close
 
 	// On the loop.
 	live    []*Leg // that have ports
@@ -87,18 +89,28 @@ func (s *Session) Together(f func()) {
 	f()
 }
 
-// do makes changes on the loop, soon, all between two packets. What the caller
-// does next on the loop comes after it. The changes use nothing that mu guards,
-// which is held.
+// do makes changes on the loop, now or with others of Together. mu is held.
 func (s *Session) do(changes []func()) {
 	if s.together > 0 {
 		s.gathered = append(s.gathered, changes...)
 		return
 	}
+	s.hand(changes)
+}
+
+// hand makes changes on the loop, all between two packets: before the next one, or
+// with the next tick if none comes, when nobody could tell the difference. Waking
+// the loop for them would cost more than most of them do. What the caller does next
+// on the loop comes after it. The changes use nothing that mu guards, which is held.
+func (s *Session) hand(changes []func()) {
 	if len(changes) == 0 {
 		return
 	}
-	s.worker.loop.Go(func() {
+	enqueue := s.worker.loop.Later
+	if s.urgent {
+		s.urgent, enqueue = false, s.worker.loop.Go
+	}
+	enqueue(func() {
 		defer s.survive()
 		for _, change := range changes {
 			change()
@@ -115,20 +127,33 @@ func (s *Session) survive() {
 	}
 }
 
-// Close gives every port back. What Report returned before it stays valid.
+// Close gives every port back, within the next tick. Reports of the legs are about
+// the whole call from then on.
 func (s *Session) Close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return
 	}
-	s.closed = true
+	s.closed = true // so that nothing is gathered any more
 	var changes []func()
 	for _, l := range s.legs {
 		changes = append(changes, l.end()...)
 	}
-	s.do(changes)
+	s.hand(append(s.gathered, changes...))
+	s.gathered = nil
+	s.over = make(chan struct{})
+	if over := s.over; !s.worker.loop.Later(func() { close(over) }) {
+		close(over)
+	}
 	s.engine.forget(s)
+}
+
+// ended is closed when the loop has done with the session; nil before Close.
+func (s *Session) ended() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.over
 }
 
 // enter makes a leg known to the loop, which looks after it from now on.

@@ -37,6 +37,7 @@ type Loop struct {
 
 	mu      sync.Mutex // of what follows, and of waking the loop
 	tasks   []func()
+	woken   bool // for some of the tasks
 	timers  timers
 	sockets []*Socket // by slot, nil: the slot is free
 	vacant  []int32   // free slots
@@ -71,14 +72,22 @@ func (l *Loop) Do(f func()) bool {
 // Go runs f on the loop, soon and in the order of the calls. It tells false when
 // the network was closed and f will not run. It is for control, not for packets:
 // its queue has no bound but the number of those who call.
-func (l *Loop) Go(f func()) bool {
+func (l *Loop) Go(f func()) bool { return l.add(f, true) }
+
+// Later is Go without haste: f runs before the next packet, timer, or function of
+// Go, whichever is first, and wakes nobody. Who has a function that is called
+// Every so often knows how late that can be.
+func (l *Loop) Later(f func()) bool { return l.add(f, false) }
+
+func (l *Loop) add(f func(), soon bool) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended {
 		return false
 	}
 	l.tasks = append(l.tasks, f)
-	if len(l.tasks) == 1 { // otherwise it was woken already
+	if soon && !l.woken {
+		l.woken = true
 		l.poller.wake()
 	}
 	return true
@@ -117,12 +126,13 @@ func (l *Loop) serve() (ended bool) {
 	}()
 	for {
 		l.current = nil
-		ended = l.runTasks()
-		l.runTimers()
-		if ended {
+		n := l.poller.wait(l, l.timeout())
+		if l.runTasks() { // what was said before a packet came holds for it
 			return true
 		}
-		l.poller.wait(l, l.timeout())
+		l.poller.read(l, n)
+		l.current = nil
+		l.runTimers()
 	}
 }
 
@@ -174,6 +184,7 @@ func (l *Loop) runTasks() (ended bool) {
 func (l *Loop) waiting() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.woken = false
 	return len(l.tasks)
 }
 

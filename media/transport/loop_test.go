@@ -332,12 +332,40 @@ func TestControl(t *testing.T) {
 	if err := n.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if l.Do(func() { t.Error("ran after the end") }) || l.Go(func() { t.Error("ran after the end") }) {
+	late := func() { t.Error("ran after the end") }
+	if l.Do(late) || l.Go(late) || l.Later(late) {
 		t.Error("a closed network took a call")
 	}
 	l.Every(time.Nanosecond, func(int64) { t.Error("ran after the end") })()
 	if _, err := l.Open(loopback4, packets(ignore), packets(ignore)); !errors.Is(err, ErrClosed) {
 		t.Errorf("a closed network opened ports: %v", err)
+	}
+}
+
+// TestLater lets what is in no haste run before a packet that comes after it, in
+// the order of the calls, and before the network ends.
+func TestLater(t *testing.T) {
+	n := start(t, Config{Loops: 1})
+	l := n.Loop()
+	var order []string // of the loop
+	heard := make(chan struct{})
+	pair := open(t, l, loopback4, func(b []byte, _ netip.AddrPort, _ int64) {
+		order = append(order, string(b))
+		close(heard)
+	}, ignore)
+	l.Later(func() { order = append(order, "first") })
+	l.Later(func() { order = append(order, "second") })
+	newPhone(t, loopback4).send(pair.RTP, "packet")
+	<-heard
+	l.Later(func() { order = append(order, "third") })
+	l.Do(func() { order = append(order, "fourth") })
+	if want := []string{"first", "second", "packet", "third", "fourth"}; !slices.Equal(order, want) {
+		t.Errorf("%q, want %q", order, want)
+	}
+	ran := false
+	l.Later(func() { ran = true })
+	if err := n.Close(); err != nil || !ran {
+		t.Errorf("at the end what was left has run: %v (%v)", ran, err)
 	}
 }
 

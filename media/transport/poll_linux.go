@@ -97,10 +97,9 @@ func (p *poller) add(s *Socket) error {
 	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, s.fd, &e))
 }
 
-// wait waits for packets, at most for timeout (negative: for ever), and reads one
-// of each socket that has some.
-func (p *poller) wait(l *Loop, timeout time.Duration) {
-	var n int
+// wait waits for packets, at most for timeout (negative: for ever), and tells how
+// many sockets have some.
+func (p *poller) wait(l *Loop, timeout time.Duration) (n int) {
 	if p.busy {
 		if n = p.look(); n == 0 {
 			p.pause(interval-time.Duration(l.network.Now()-l.now), timeout)
@@ -111,6 +110,11 @@ func (p *poller) wait(l *Loop, timeout time.Duration) {
 	}
 	l.woke(n)
 	p.measure(l, n)
+	return n
+}
+
+// read reads a packet, or some, of each of the n sockets.
+func (p *poller) read(l *Loop, n int) {
 	if n == 0 {
 		return
 	}
@@ -119,7 +123,7 @@ func (p *poller) wait(l *Loop, timeout time.Duration) {
 	received := 0
 	for _, s := range p.ready[:n] {
 		if s != nil {
-			received += p.read(l, s)
+			received += p.drain(l, s)
 		}
 	}
 	l.received.Add(uint64(received))
@@ -189,9 +193,9 @@ func (p *poller) resolve(l *Loop, n int) {
 	}
 }
 
-// read reads one packet of a socket, or twice as many as the last time if it is
+// drain reads one packet of a socket, or twice as many as the last time if it is
 // ready again at once, as in a burst of video. Others wait for one batch at most.
-func (p *poller) read(l *Loop, s *Socket) (received int) {
+func (p *poller) drain(l *Loop, s *Socket) (received int) {
 	if !s.acquire() {
 		return 0
 	}

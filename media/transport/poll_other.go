@@ -20,6 +20,7 @@ import (
 type poller struct {
 	datagrams chan datagram
 	woken     chan struct{}
+	next      datagram // that wait has got, zero: none
 }
 
 // datagram is lent to the loop until done is closed.
@@ -51,12 +52,12 @@ func (p *poller) wake() {
 }
 
 func (p *poller) add(s *Socket) error {
-	go p.read(s)
+	go p.receive(s)
 	return nil
 }
 
-// read reads a socket until it is closed.
-func (p *poller) read(s *Socket) {
+// receive reads a socket until it is closed.
+func (p *poller) receive(s *Socket) {
 	buffer := make([]byte, largest+room)
 	done := make(chan struct{}, 1)
 	for !s.closed.Load() {
@@ -75,23 +76,36 @@ func (p *poller) read(s *Socket) {
 	}
 }
 
-// wait waits for a packet, at most for timeout (negative: for ever).
-func (p *poller) wait(l *Loop, timeout time.Duration) {
+// wait waits for a packet, at most for timeout (negative: for ever), and tells how
+// many there are.
+func (p *poller) wait(l *Loop, timeout time.Duration) (n int) {
+	if p.next.socket != nil {
+		return 1 // a task panicked before it was read
+	}
 	var late <-chan time.Time
 	if timeout >= 0 {
 		late = time.After(timeout)
 	}
 	select {
-	case d := <-p.datagrams:
-		defer func() { d.done <- struct{}{} }() // also when the handler panics
-		l.woke(1)
-		l.received.Add(1)
-		l.deliver(d.socket, d.b, d.from)
+	case p.next = <-p.datagrams:
+		n = 1
 	case <-p.woken:
-		l.woke(0)
 	case <-late:
-		l.woke(0)
 	}
+	l.woke(n)
+	return n
+}
+
+// read hands the packet over that wait has got, if any.
+func (p *poller) read(l *Loop, n int) {
+	d := p.next
+	if n == 0 {
+		return
+	}
+	p.next = datagram{}
+	defer func() { d.done <- struct{}{} }() // also when the handler panics
+	l.received.Add(1)
+	l.deliver(d.socket, d.b, d.from)
 }
 
 // conn is the system's side of a socket.
