@@ -14,7 +14,7 @@ import (
 type manner uint8
 
 const (
-	opportune  manner = iota // RTP/AVP with keys in it (RFC 8643): good for phones with and without SRTP
+	opportune  manner = iota // RTP/AVP with keys in it (RFC 8643): for carriers, who are asked once
 	secureSDES               // RTP/SAVP with keys
 	secureDTLS               // UDP/TLS/RTP/SAVP
 	plain                    // RTP/AVP
@@ -45,19 +45,31 @@ func mannerOf(k media.Keying) manner {
 	return plain
 }
 
-// manners lists how a leg may be offered media, the most likely first. Keys in
-// the description are as secret as the signalling is (RFC 4568 §7), so without
-// TLS there is only DTLS.
+// carrierManner is how the leg of a carrier is offered media.
+func carrierManner(p *media.Profile) manner {
+	switch {
+	case p.SRTP == media.Forbid || p.SRTP == media.Prefer && !p.Secure:
+		return plain
+	case p.SRTP == media.Prefer:
+		return opportune
+	case p.Secure:
+		return secureSDES
+	}
+	return secureDTLS
+}
+
+// manners lists how a user's device may be offered media, the encrypted ones
+// first: some that could encrypt take RTP/AVP without the keys in it. Keys in the
+// description are as secret as the signalling is (RFC 4568 §7), so without TLS
+// there is only DTLS.
 func manners(p *media.Profile, browser bool) []manner {
 	switch {
 	case browser:
 		return []manner{secureDTLS} // RFC 8827 §6.5
-	case p.SRTP == media.Forbid:
-		return []manner{plain}
 	case p.SRTP == media.Prefer && p.Secure:
-		return []manner{opportune, secureSDES, secureDTLS, plain}
+		return []manner{secureSDES, secureDTLS, plain}
 	case p.SRTP == media.Prefer:
-		return []manner{plain, secureDTLS}
+		return []manner{secureDTLS, plain}
 	case p.Secure:
 		return []manner{secureSDES, secureDTLS}
 	}

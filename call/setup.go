@@ -99,7 +99,7 @@ func (c *call) newBranch(t *registrar.Target) (b *branch, profile media.Profile,
 	b = &branch{party: party{user: t.User, flow: t.Flow, routes: t.Path}, target: t, attempt: -1}
 	if b.way = c.wayOf(t); b.way != nil {
 		profile = s.carrierProfile(t.Flow, b.way.Media)
-		manners(&profile, false)[0].apply(&profile)
+		carrierManner(&profile).apply(&profile)
 		return b, profile, true
 	}
 	b.rung = c.stage.rung
