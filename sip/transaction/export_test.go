@@ -28,3 +28,10 @@ func (w *wheel) size() int {
 	defer w.mu.Unlock()
 	return w.armed
 }
+
+// over tells whether the transaction has terminated.
+func (tx *Server) over() bool {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	return tx.state == terminated
+}

@@ -25,8 +25,7 @@ type Server struct {
 	state  state
 	due    int64 // when the alarm is meant to ring, 0 for never
 	alarm  alarm
-	packet []byte // the last response, nil over reliable transports
-	onEnd  func()
+	packet []byte    // the last response, nil over reliable transports
 	open   *Incoming // nil after the final response
 
 	interval time.Duration // Timer G
@@ -147,20 +146,6 @@ func (tx *Server) OnCancel(f func()) {
 	}
 }
 
-// OnEnd sets what is called once when the transaction is terminated (at once
-// when it already is).
-func (tx *Server) OnEnd(f func()) {
-	tx.mu.Lock()
-	ended := tx.state == terminated
-	if !ended {
-		tx.onEnd = f
-	}
-	tx.mu.Unlock()
-	if ended {
-		f()
-	}
-}
-
 // receive takes a request that matches: a retransmission or an ACK. false gives
 // it to the layer's user.
 func (tx *Server) receive(in *Incoming) bool {
@@ -251,14 +236,9 @@ func (tx *Server) terminate() {
 	tx.state = terminated
 	tx.disarm()
 	tx.packet, tx.open = nil, nil
-	f := tx.onEnd
-	tx.onEnd = nil
 	tx.mu.Unlock()
 	tx.layer.servers.remove(tx.key)
 	tx.layer.live.Add(-1)
-	if f != nil {
-		tx.layer.guard(f)
-	}
 }
 
 func (tx *Server) enter(s state) {
