@@ -17,15 +17,15 @@ import (
 	"github.com/sparkleim/sparkle/cmd/sipload/agent"
 )
 
+// limit is how long a busy machine may take for something.
+const limit = 20 * time.Second
+
 // thief is somebody on the network who is not of the call, on an address of
 // loopback. Nothing may ever reach him.
 type thief struct {
 	conn  *net.UDPConn
 	heard atomic.Int64
 }
-
-// limit is how long a busy machine may take for something.
-const limit = 20 * time.Second
 
 func newThief(t *testing.T, ip string) *thief {
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(ip)})

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/sparkleim/sparkle/cmd/sipload/agent"
@@ -18,11 +19,11 @@ import (
 // refused are the answers to a description that cannot be used.
 var refused = []int{400, 413, 415, 488}
 
-// any are the answers to a description of which something may be usable.
+// anyAnswer is one to a description of which something may be usable.
 var anyAnswer = append([]int{200, 486}, refused...)
 
-// mangle are changes of an offer that was good, and what is answered to it. The
-// good one has one audio line with a key; WHERE is nothing in it.
+// mangle are changes of a description that was good, of one audio line with a key,
+// and what is answered to it. used is a port that a call has.
 func (s *server) mangle(used int) map[string]struct {
 	change func(string) string
 	want   []int
@@ -205,6 +206,43 @@ func TestHostileDescriptions(t *testing.T) {
 			}
 		})
 	}
+	if _, err := carol.Register(short(t), 600); err != nil {
+		t.Fatal(err)
+	}
+	for name, m := range mangled {
+		t.Run("early/"+name, func(t *testing.T) {
+			said := m.change(carol.offer())
+			if len(said) > 50_000 {
+				t.Skip("it ends the connection")
+			}
+			carol.before(func(r *agent.Message) { carol.Write(carol.Response(r, "183 Session Progress", said)) })
+			defer carol.before(nil)
+			dialog, err := bob.Agent.Call(short(t), "carol", bob.offer()) // whom the final answer saves
+			if err != nil || !live(string(dialog.Answer)) {
+				t.Fatal(err)
+			}
+			if err := dialog.Bye(short(t)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	t.Run("no answer to our offer", func(t *testing.T) {
+		var ended atomic.Int32
+		for _, p := range []*speaker{bob, carol} {
+			defer p.Handle(p.request)
+			p.Handle(func(m *agent.Message) (string, string) {
+				if m.Method() == "BYE" {
+					ended.Add(1)
+				}
+				return p.request(m)
+			})
+		}
+		dialog, err := bob.Invite(short(t), &agent.Request{URI: "sip:carol@example.test"}) // its ACK has no answer
+		if err != nil || !live(string(dialog.Answer)) {
+			t.Fatal(err)
+		}
+		eventually(t, limit, "both are told that the call is over", func() bool { return ended.Load() == 2 })
+	})
 	talk(t, alice, bob)
 	eventually(t, limit, "only the ports of the call are in use", func() bool { return s.metric(t, `sparkle_media_ports{state="used"}`) == ports })
 	if err := d.Bye(short(t)); err != nil {

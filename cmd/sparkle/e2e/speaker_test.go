@@ -175,7 +175,10 @@ func (p *speaker) before(see func(*agent.Message)) {
 
 // request answers what the server asks.
 func (p *speaker) request(m *agent.Message) (status, body string) {
-	if m.Method() != "INVITE" && (m.Method() != "UPDATE" || len(m.Body) == 0) {
+	switch {
+	case m.Method() == "INVITE" && len(m.Body) == 0:
+		return "200 OK", p.offer()
+	case m.Method() != "INVITE" && m.Method() != "UPDATE", len(m.Body) == 0:
 		return "200 OK", ""
 	}
 	offer := string(m.Body)
