@@ -2,8 +2,6 @@ package admin
 
 import (
 	"context"
-	"encoding/csv"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -23,20 +21,12 @@ func (a *API) exportCalls(ctx context.Context, in *struct {
 	if err := a.audit(ctx, "call.export", in.User, in.CallQuery); err != nil {
 		return nil, err
 	}
-	contentType, write := "application/jsonl", a.exportCallsJSON
-	if in.Format == "csv" {
-		contentType, write = "text/csv; charset=utf-8", a.exportCallsCSV
-	}
-	return a.stream(contentType, func(ctx context.Context, w io.Writer) error {
-		return write(ctx, w, q)
+	return streamExport(a, in.Format, callHeading, callRow, func(ctx context.Context, fn func(*Call) error) error {
+		return a.CallRecords.ExportCalls(ctx, q, func(r *store.CallRecord) error {
+			v := callOf(*r)
+			return fn(&v)
+		})
 	}), nil
-}
-
-func (a *API) exportCallsJSON(ctx context.Context, w io.Writer, q store.CallQuery) error {
-	lines := &jsonLines{w: w}
-	return a.CallRecords.ExportCalls(ctx, q, func(r *store.CallRecord) error {
-		return lines.Encode(callOf(*r))
-	})
 }
 
 // callHeading names the columns of callRow.
@@ -46,27 +36,13 @@ var callHeading = []string{
 	"trunks", "status", "reason", "cause", "ended_by", "attempts", "codec", "security", "mos", "lost", "call_id", "trace_id",
 }
 
-// exportCallsCSV writes for spreadsheets, see exportCSV.
-func (a *API) exportCallsCSV(ctx context.Context, w io.Writer, q store.CallQuery) error {
-	if _, err := io.WriteString(w, "\xef\xbb\xbf"); err != nil {
-		return err
-	}
-	rows := csv.NewWriter(w)
-	rows.Write(callHeading)
-	err := a.CallRecords.ExportCalls(ctx, q, func(r *store.CallRecord) error { return rows.Write(callRow(r)) })
-	rows.Flush()
-	if err != nil {
-		return err
-	}
-	return rows.Error()
-}
-
 // callRow is a call for a spreadsheet. Everything that a phone or a carrier
 // wrote goes through cell.
-func callRow(r *store.CallRecord) []string {
+func callRow(v *Call) []string {
+	r := &v.CallRecord
 	codec, security, mos, lost := worstQuality(r.Quality)
 	return []string{
-		store.GIDString(r.ID), r.Started.Format(time.RFC3339), moment(r.Ringing), moment(r.Answered), moment(r.Ended), talked(r), cell(r.Direction),
+		v.ID, r.Started.Format(time.RFC3339), moment(r.Ringing), moment(r.Answered), moment(r.Ended), talked(r), cell(r.Direction),
 		cell(r.Caller.Address), cell(r.Caller.Shown), cell(r.Caller.Device), cell(r.Dialled), cell(r.Number),
 		cell(r.Callee.Address), cell(r.Callee.Shown), cell(r.Callee.Device),
 		cell(strings.Join(trunksOf(r), " ")), strconv.Itoa(r.Status), cell(r.Reason), strconv.Itoa(r.Cause), cell(r.EndedBy),

@@ -25,40 +25,53 @@ func (a *API) exportMessages(ctx context.Context, in *struct {
 	if err := a.audit(ctx, "message.export", in.User, in.MessageQuery); err != nil {
 		return nil, err
 	}
-	contentType, write := "application/jsonl", a.exportJSON
-	if in.Format == "csv" {
-		contentType, write = "text/csv; charset=utf-8", a.exportCSV
-	}
-	return a.stream(contentType, func(ctx context.Context, w io.Writer) error {
-		return write(ctx, w, q)
+	return streamExport(a, in.Format, messageHeading, messageRow, func(ctx context.Context, fn func(*Message) error) error {
+		names := a.newNames()
+		return a.Messages.Export(ctx, q, func(m *store.Message) error {
+			v := names.message(ctx, m)
+			return fn(&v)
+		})
 	}), nil
 }
 
-func (a *API) exportJSON(ctx context.Context, w io.Writer, q store.SearchQuery) error {
-	names := a.newNames()
-	lines := &jsonLines{w: w}
-	return a.Messages.Export(ctx, q, func(m *store.Message) error {
-		return lines.Encode(names.message(ctx, m))
+// messageHeading names the columns of messageRow.
+var messageHeading = []string{
+	"id", "at", "kind", "from", "to", "text", "content_type", "size", "conversation", "seq", "call_id", "message_id", "trace_id", "source",
+}
+
+func messageRow(v *Message) []string {
+	return []string{
+		v.ID, v.At.Format(time.RFC3339), v.Kind, cell(v.From), cell(v.To), cell(v.Text), cell(v.ContentType),
+		strconv.Itoa(v.Size), strconv.FormatInt(v.Conversation, 10), strconv.FormatInt(v.Seq, 10),
+		cell(v.CallID), cell(v.MessageID), cell(v.TraceID), cell(v.Source),
+	}
+}
+
+// streamExport answers with what each gives, as JSON lines or, when format is
+// csv, as rows below a heading.
+func streamExport[T any](a *API, format string, heading []string, row func(*T) []string, each func(context.Context, func(*T) error) error) *huma.StreamResponse {
+	if format == "csv" {
+		return a.stream("text/csv; charset=utf-8", func(ctx context.Context, w io.Writer) error {
+			return writeCSV(w, heading, func(rows *csv.Writer) error {
+				return each(ctx, func(v *T) error { return rows.Write(row(v)) })
+			})
+		})
+	}
+	return a.stream("application/jsonl", func(ctx context.Context, w io.Writer) error {
+		lines := &jsonLines{w: w}
+		return each(ctx, func(v *T) error { return lines.Encode(v) })
 	})
 }
 
-// exportCSV writes for spreadsheets: a byte order mark, so that Chinese text
-// is recognised, and no cell that would run as a formula.
-func (a *API) exportCSV(ctx context.Context, w io.Writer, q store.SearchQuery) error {
+// writeCSV writes for spreadsheets: a byte order mark, so that Chinese text is
+// recognised, and then what fill writes, whose cells go through [cell].
+func writeCSV(w io.Writer, heading []string, fill func(rows *csv.Writer) error) error {
 	if _, err := io.WriteString(w, "\xef\xbb\xbf"); err != nil {
 		return err
 	}
-	names := a.newNames()
 	rows := csv.NewWriter(w)
-	rows.Write([]string{"id", "at", "kind", "from", "to", "text", "content_type", "size", "conversation", "seq", "call_id", "message_id", "trace_id", "source"})
-	err := a.Messages.Export(ctx, q, func(m *store.Message) error {
-		v := names.message(ctx, m)
-		return rows.Write([]string{
-			v.ID, v.At.Format(time.RFC3339), v.Kind, cell(v.From), cell(v.To), cell(v.Text), cell(v.ContentType),
-			strconv.Itoa(v.Size), strconv.FormatInt(v.Conversation, 10), strconv.FormatInt(v.Seq, 10),
-			cell(v.CallID), cell(v.MessageID), cell(v.TraceID), cell(v.Source),
-		})
-	})
+	rows.Write(heading)
+	err := fill(rows)
 	rows.Flush()
 	if err != nil {
 		return err

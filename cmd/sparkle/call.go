@@ -15,7 +15,9 @@ import (
 )
 
 func (c *cli) callCommand() *cobra.Command {
-	return group("call", "List, explain, export, end and begin calls", c.callList(), c.callShow(), c.callExport(), c.callHangUp(), c.callDial())
+	return group("call", "List, explain, export, end and begin calls", c.callList(), c.callShow(),
+		c.export("Export call records as JSON lines or as CSV for spreadsheets, oldest first", "/v1/calls/export", &callSelection{}),
+		c.callHangUp(), c.callDial())
 }
 
 func callURL(id string) string { return "/v1/calls/" + url.PathEscape(id) }
@@ -137,33 +139,6 @@ func (c *cli) callShow() *cobra.Command {
 			return nil
 		},
 	}
-}
-
-func (c *cli) callExport() *cobra.Command {
-	var s callSelection
-	var format, output string
-	cmd := &cobra.Command{Use: "export", Short: "Export call records as JSON lines or as CSV for spreadsheets, oldest first", Args: arguments(cobra.NoArgs)}
-	s.flags(cmd)
-	cmd.Flags().StringVar(&format, "format", "jsonl", "jsonl or csv")
-	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write (default: standard output)")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		query, err := s.query("")
-		if err != nil {
-			return err
-		}
-		query.Set("format", format)
-		api, err := c.client()
-		if err != nil {
-			return err
-		}
-		answer, err := api.stream(cmd.Context(), http.MethodGet, "/v1/calls/export?"+query.Encode(), "", nil)
-		if err != nil {
-			return err
-		}
-		defer answer.Close()
-		return writeOutput(cmd, output, answer)
-	}
-	return cmd
 }
 
 func (c *cli) callHangUp() *cobra.Command {

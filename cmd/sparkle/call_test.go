@@ -221,6 +221,9 @@ func TestUserCallsCommand(t *testing.T) {
 
 func TestHuntAndClassCommands(t *testing.T) {
 	s := newSwitchboard(t)
+	if out := s.does(t, "hunt", "list", "--json"); out != "[]\n" {
+		t.Errorf("no hunt groups are %q", out)
+	}
 	s.does(t, "hunt", "add", "Sales", "--member", "alice,zhangsan", "--number", "2000", "--name", "销售部", "--serial")
 	wantIn(t, s.does(t, "hunt", "change", "sales", "--overflow", "1003", "--ring-time", "10"), "sales", "销售部", "one by one, 10 s", "alice zhangsan", "1003")
 	wantIn(t, s.does(t, "hunt", "list"), "2000")

@@ -12,31 +12,10 @@ import (
 )
 
 func (c *cli) classCommand() *cobra.Command {
-	return group("class", "Manage classes of service: who may call where", c.classList(), c.classSet(), c.classRemove())
+	return group("class", "Manage classes of service: who may call where", list(c, "List classes of service", "/v1/classes", printClasses), c.classSet(), c.classRemove())
 }
 
 func classURL(name string) string { return "/v1/classes/" + url.PathEscape(name) }
-
-func (c *cli) classList() *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Short: "List classes of service", Args: arguments(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			classes, err := all[store.ClassOfService](cmd.Context(), api, "/v1/classes", url.Values{})
-			if err != nil {
-				return err
-			}
-			if c.json {
-				return writeJSON(cmd.OutOrStdout(), classes)
-			}
-			printClasses(cmd.OutOrStdout(), classes)
-			return nil
-		},
-	}
-}
 
 func printClasses(w io.Writer, classes []store.ClassOfService) {
 	limit := func(n int) string {

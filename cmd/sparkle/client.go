@@ -9,12 +9,10 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"path/filepath"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
-	"github.com/sparkleim/sparkle/admin"
 )
 
 // socketName is the administration socket in the data directory.
@@ -115,20 +113,4 @@ func (c *client) call(ctx context.Context, method, path string, in, out any) err
 		return nil
 	}
 	return json.NewDecoder(answer).Decode(out)
-}
-
-// all follows the pages of a list.
-func all[T any](ctx context.Context, c *client, path string, query url.Values) ([]T, error) {
-	var items []T
-	for {
-		var page admin.Page[T]
-		if err := c.call(ctx, http.MethodGet, path+"?"+query.Encode(), nil, &page); err != nil {
-			return nil, err
-		}
-		items = append(items, page.Items...)
-		if page.Next == "" {
-			return items, nil
-		}
-		query.Set("cursor", page.Next)
-	}
 }

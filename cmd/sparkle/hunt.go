@@ -13,32 +13,11 @@ import (
 )
 
 func (c *cli) huntCommand() *cobra.Command {
-	return group("hunt", "Manage hunt groups: addresses that ring several users", c.huntList(),
+	return group("hunt", "Manage hunt groups: addresses that ring several users", list(c, "List hunt groups", "/v1/hunt-groups", printHuntGroups),
 		c.huntSet("add", "Add a hunt group", true), c.huntSet("change", "Change a hunt group; a list that is given replaces the whole list", false), c.huntRemove())
 }
 
 func huntURL(name string) string { return "/v1/hunt-groups/" + url.PathEscape(strings.ToLower(name)) }
-
-func (c *cli) huntList() *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Short: "List hunt groups", Args: arguments(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			groups, err := all[store.HuntGroup](cmd.Context(), api, "/v1/hunt-groups", url.Values{})
-			if err != nil {
-				return err
-			}
-			if c.json {
-				return writeJSON(cmd.OutOrStdout(), groups)
-			}
-			printHuntGroups(cmd.OutOrStdout(), groups)
-			return nil
-		},
-	}
-}
 
 func printHuntGroups(w io.Writer, groups []store.HuntGroup) {
 	t := newTable("GROUP", "NAME", "NUMBERS", "RINGS", "MEMBERS", "OVERFLOW")

@@ -2,13 +2,10 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"time"
 
@@ -17,7 +14,8 @@ import (
 )
 
 func (c *cli) messageCommand() *cobra.Command {
-	return group("message", "Search, read, trace and export archived messages", c.messageSearch(), c.messageHistory(), c.messageTrace(), c.messageExport())
+	return group("message", "Search, read, trace and export archived messages", c.messageSearch(), c.messageHistory(), c.messageTrace(),
+		c.export("Export messages as JSON lines or as CSV for spreadsheets", "/v1/messages/export", &selection{}))
 }
 
 // selection is the flags that select messages.
@@ -205,61 +203,6 @@ func printMessageTrace(w io.Writer, t admin.MessageTrace) {
 		deliveries.add(day(d.At), d.User, d.Device, shorten(d.UserAgent, 40), d.Status, d.Rendering)
 	}
 	deliveries.write(w)
-}
-
-func (c *cli) messageExport() *cobra.Command {
-	var s selection
-	var format, output string
-	cmd := &cobra.Command{Use: "export", Short: "Export messages as JSON lines or as CSV for spreadsheets", Args: arguments(cobra.NoArgs)}
-	s.flags(cmd)
-	cmd.Flags().StringVar(&format, "format", "jsonl", "jsonl or csv")
-	cmd.Flags().StringVarP(&output, "output", "o", "", "file to write (default: standard output)")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		query, err := s.query("")
-		if err != nil {
-			return err
-		}
-		query.Set("format", format)
-		api, err := c.client()
-		if err != nil {
-			return err
-		}
-		answer, err := api.stream(cmd.Context(), http.MethodGet, "/v1/messages/export?"+query.Encode(), "", nil)
-		if err != nil {
-			return err
-		}
-		defer answer.Close()
-		return writeOutput(cmd, output, answer)
-	}
-	return cmd
-}
-
-// writeOutput copies to a new file that only we may read, or to standard
-// output. A file that could not be written to its end is removed.
-func writeOutput(cmd *cobra.Command, path string, r io.Reader) error {
-	if path == "" {
-		_, err := io.Copy(cmd.OutOrStdout(), r)
-		return err
-	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if errors.Is(err, fs.ErrExist) {
-		return fmt.Errorf("%s exists already: remove it or name another file", path)
-	}
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, r)
-	if err == nil {
-		err = f.Sync()
-	}
-	if closed := f.Close(); err == nil {
-		err = closed
-	}
-	if err != nil {
-		os.Remove(path)
-		return fmt.Errorf("%s was not written: %w", path, err)
-	}
-	return nil
 }
 
 func decode(r io.Reader, v any) error {

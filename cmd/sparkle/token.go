@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 
@@ -14,7 +13,7 @@ import (
 )
 
 func (c *cli) tokenCommand() *cobra.Command {
-	return group("token", "Manage the tokens that open the API over HTTPS", c.tokenAdd(), c.tokenList(), c.tokenRevoke())
+	return group("token", "Manage the tokens that open the API over HTTPS", c.tokenAdd(), list(c, "List tokens", "/v1/tokens", printTokens), c.tokenRevoke())
 }
 
 func (c *cli) tokenAdd() *cobra.Command {
@@ -39,27 +38,6 @@ func (c *cli) tokenAdd() *cobra.Command {
 		return nil
 	}
 	return cmd
-}
-
-func (c *cli) tokenList() *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Short: "List tokens", Args: arguments(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			tokens, err := all[store.Token](cmd.Context(), api, "/v1/tokens", url.Values{})
-			if err != nil {
-				return err
-			}
-			if c.json {
-				return writeJSON(cmd.OutOrStdout(), tokens)
-			}
-			printTokens(cmd.OutOrStdout(), tokens)
-			return nil
-		},
-	}
 }
 
 func printTokens(w io.Writer, tokens []store.Token) {

@@ -16,33 +16,13 @@ import (
 )
 
 func (c *cli) trunkCommand() *cobra.Command {
-	return group("trunk", "Manage trunks: ways to carriers", c.trunkList(), c.trunkShow(), c.trunkAdd(), c.trunkChange(), c.trunkRemove(),
+	return group("trunk", "Manage trunks: ways to carriers", list(c, "List trunks and the state of their gateways", "/v1/trunks", printTrunks),
+		c.trunkShow(), c.trunkAdd(), c.trunkChange(), c.trunkRemove(),
 		c.trunkGateway("out", "Take a gateway out of service until the next start; calls in progress go on"),
 		c.trunkGateway("in", "Put a gateway back into service"))
 }
 
 func trunkURL(name string) string { return "/v1/trunks/" + url.PathEscape(name) }
-
-func (c *cli) trunkList() *cobra.Command {
-	return &cobra.Command{
-		Use: "list", Short: "List trunks and the state of their gateways", Args: arguments(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			trunks, err := all[admin.Trunk](cmd.Context(), api, "/v1/trunks", url.Values{})
-			if err != nil {
-				return err
-			}
-			if c.json {
-				return writeJSON(cmd.OutOrStdout(), trunks)
-			}
-			printTrunks(cmd.OutOrStdout(), trunks)
-			return nil
-		},
-	}
-}
 
 func printTrunks(w io.Writer, trunks []admin.Trunk) {
 	t := newTable("TRUNK", "PRIORITY", "STATE", "GATEWAYS UP", "CALLS IN", "CALLS OUT", "LIMIT")
