@@ -27,8 +27,8 @@ func sdesTranscript() transcript {
 		"a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=sendrecv\r\na=crypto:%d AES_CM_128_HMAC_SHA1_80 inline:%s\r\n"
 	return transcript{
 		caller: sdesPhone.profile(), callee: sdesPhone.profile(),
-		offer:  fmt.Appendf(nil, text, 40000, 1, "bIKh34YmSXpRBaJR5yxss7nZFUOmOV0/pZ74Jc/Z"),
-		answer: fmt.Appendf(nil, text, 40002, 2, "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"),
+		offer:  fmt.Appendf(nil, text, 9000, 1, "bIKh34YmSXpRBaJR5yxss7nZFUOmOV0/pZ74Jc/Z"),
+		answer: fmt.Appendf(nil, text, 9002, 2, "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"),
 	}
 }
 

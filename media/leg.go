@@ -233,14 +233,20 @@ func (l *Leg) giveBack() {
 func (l *Leg) end() (changes []func()) {
 	l.closed = true
 	l.session.engine.metrics.legs.Add(-1)
-	changes = append(changes, l.goodbye)
+	links := make([]*link, 0, len(l.lines))
 	for i := range l.lines {
 		if k := l.lines[i].link; k != nil {
-			changes = append(changes, k.close)
+			links = append(links, k)
 			l.lines[i].link = nil
 		}
 	}
-	return append(changes, func() { l.session.exit(l) })
+	return []func(){func() {
+		l.goodbye()
+		for _, k := range links {
+			k.close()
+		}
+		l.session.exit(l)
+	}}
 }
 
 // goodbye takes leave of the peer, on the loop.
