@@ -88,9 +88,7 @@ func routeSet(res *Message) []string {
 
 // Bye ends the call.
 func (d *Dialog) Bye(ctx context.Context) error {
-	bye := d.request("BYE")
-	bye.CSeq = d.invite.CSeq
-	_, err := d.agent.expect(ctx, bye)
+	_, err := d.agent.expect(ctx, d.request("BYE"))
 	return err
 }
 

@@ -172,6 +172,48 @@ func TestSprayedCall(t *testing.T) {
 	}
 }
 
+// A carrier's media is plain, and comes only from where it said: of a stranger not
+// one packet is heard, be it before the carrier's first.
+func TestSprayedTrunk(t *testing.T) {
+	t.Parallel()
+	settings := map[string]string{}
+	first, last := mediaPorts(settings, 100)
+	s := startOffice(t, settings)
+	far, near := newThief(t, "127.0.0.66"), newThief(t, "127.0.0.1")
+	outside := giveVoice(t, s.newGateway(t).Agent, "127.0.0.9", false)
+	alice := s.newSpeaker(t, "alice", "tls", true)
+	spray := func() {
+		for _, a := range []*thief{far, near} {
+			a.spray(t, first, last, alice.header.SSRC, outside.header.SSRC)
+		}
+	}
+	outside.before(func(*agent.Message) { spray() })
+	d := alice.call(t, "01012345678")
+	outside.before(nil)
+	spray()
+	talk(t, alice, outside)
+	spray()
+	for _, b := range append(badReports(t, outside.header.SSRC), outside.sent[0]) {
+		far.send(int(outside.remote().Port()), b)
+		near.send(int(outside.remote().Port())+1, b)
+	}
+	alice.again(t, d, "sendonly")
+	spray()
+	alice.again(t, d, "sendrecv")
+	talk(t, alice, outside)
+	if n := alice.strange("carrier") + outside.strange("alice"); n > 0 {
+		t.Errorf("%d packets of strangers were heard: %v %v", n, alice.heard, outside.heard)
+	}
+	if s.metric(t, `sparkle_media_drops_total{reason="wrong_source"}`) == 0 {
+		t.Error("packets of strangers were not counted")
+	}
+	if err := d.Bye(short(t)); err != nil {
+		t.Error(err)
+	}
+	s.allReturned(t)
+	s.unharmed(t)
+}
+
 // disturb repeats, forges and cuts what the parties sent, from the thieves and
 // through the parties' own sockets (which is what a forged address looks like).
 func disturb(t *testing.T, far, near *thief, alice, bob *speaker) {

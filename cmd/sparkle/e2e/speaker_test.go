@@ -28,6 +28,7 @@ import (
 // descriptions.
 type speaker struct {
 	*agent.Agent
+	ip        string
 	secure    bool // it offers and wants SDES
 	rtp, rtcp *net.UDPConn
 	key       []byte
@@ -52,8 +53,19 @@ const suite = "AES_CM_128_HMAC_SHA1_80"
 // newSpeaker registers a user's phone that talks with SRTP, or without.
 func (s *server) newSpeaker(t *testing.T, user, transport string, secure bool) *speaker {
 	t.Helper()
-	p := &speaker{Agent: s.agent(t, user, transport), secure: secure, direction: "sendrecv", heard: map[string]int{}, numbers: map[uint32][]uint16{}}
-	p.rtp, p.rtcp = portPair(t, "127.0.0.1")
+	p := giveVoice(t, s.agent(t, user, transport), "127.0.0.1", secure)
+	if _, err := p.Register(short(t), 600); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// giveVoice makes a speaker of an agent, whose media is at an address of this
+// computer.
+func giveVoice(t *testing.T, a *agent.Agent, ip string, secure bool) *speaker {
+	t.Helper()
+	p := &speaker{Agent: a, ip: ip, secure: secure, direction: "sendrecv", heard: map[string]int{}, numbers: map[uint32][]uint16{}}
+	p.rtp, p.rtcp = portPair(t, ip)
 	p.header = rtp.Header{Version: 2, SSRC: binary.BigEndian.Uint32(random(4)), SequenceNumber: 1000}
 	if secure {
 		p.key = random(30)
@@ -61,9 +73,6 @@ func (s *server) newSpeaker(t *testing.T, user, transport string, secure bool) *
 		p.out = p.context(t, p.key)
 	}
 	p.Handle(p.request)
-	if _, err := p.Register(short(t), 600); err != nil {
-		t.Fatal(err)
-	}
 	go p.listen()
 	return p
 }
@@ -112,8 +121,8 @@ func (p *speaker) describe(proto, tag string) string {
 	if p.secure {
 		crypto = "a=crypto:" + tag + " " + suite + " inline:" + base64.StdEncoding.EncodeToString(p.key) + "\r\n"
 	}
-	return fmt.Sprintf("v=0\r\no=- 1 %d IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio %d %s 0\r\na=rtpmap:0 PCMU/8000\r\n%sa=%s\r\n",
-		time.Now().UnixNano(), portOf(p.rtp), proto, crypto, p.direction)
+	return fmt.Sprintf("v=0\r\no=- 1 %d IN IP4 %s\r\ns=-\r\nc=IN IP4 %[2]s\r\nt=0 0\r\nm=audio %d %s 0\r\na=rtpmap:0 PCMU/8000\r\n%sa=%s\r\n",
+		time.Now().UnixNano(), p.ip, portOf(p.rtp), proto, crypto, p.direction)
 }
 
 // offer is the description for an INVITE.
