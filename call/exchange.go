@@ -79,7 +79,7 @@ func (x *exchange) request(m message) verb {
 		return x.acknowledged(m)
 	case sip.PRACK:
 		return x.pracked(m)
-	case sip.INVITE, sip.UPDATE:
+	case sip.INVITE, sip.UPDATE: // RFC 3311 §5
 	default:
 		return pass
 	}

@@ -96,7 +96,8 @@ func (b *Border) referred(about Inbound, in *dialog.Incoming) (dialog.Call, bool
 	return c, true
 }
 
-// notify tells the referrer how far it got (RFC 3515 §2.4.5).
+// notify tells the referrer how far it got (RFC 3515 §2.4.5, written as RFC 3420
+// has it).
 func (t *transfer) notify(status int) {
 	if t.gone || t.closed {
 		return
