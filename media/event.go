@@ -6,7 +6,7 @@ import "context"
 type EventKind uint8
 
 const (
-	EventSilent EventKind = iota // nothing was received on the connected Leg for Config.Silence, or once more as long: end the call
+	EventSilent EventKind = iota // nothing was received on the connected Leg for Config.Silence, or once more as long: end the call if it was answered
 	EventFailed                  // the media of this session ended by an internal error
 	EventAttack                  // many packets that nobody of this call sent; once a minute at most
 )

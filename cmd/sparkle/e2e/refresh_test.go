@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -23,7 +24,7 @@ func TestRefreshLeavesMediaAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	talk(t, alice, bob)
-	remotes := [2]any{alice.remote(), bob.remote()}
+	remotes := [2]netip.AddrPort{alice.remote(), bob.remote()}
 	keys := [2]string{alice.inKey, bob.inKey}
 	said, heard := len(alice.sent), bob.count("alice")
 
@@ -40,6 +41,9 @@ func TestRefreshLeavesMediaAlone(t *testing.T) {
 	}
 	said = len(alice.sent) - said
 	eventually(t, 10*time.Second, "all that alice said arrives", func() bool { return bob.count("alice") == heard+said })
+	if err := d.Bye(short(t)); err != nil {
+		t.Error(err)
+	}
 	bob.mu.Lock()
 	defer bob.mu.Unlock()
 	if len(bob.numbers) != 1 || bob.unclear != 0 {
@@ -55,7 +59,7 @@ func TestRefreshLeavesMediaAlone(t *testing.T) {
 	if n := len(bob.offers); n != 4 || bob.offers[n-1] != bob.offers[n-2] {
 		t.Errorf("bob was told something else with each refresh:\n%s", bob.offers)
 	}
-	if now := [2]any{alice.remote(), bob.to}; now != remotes {
+	if now := [2]netip.AddrPort{alice.remote(), bob.to}; now != remotes {
 		t.Errorf("media goes to %v, was %v", now, remotes)
 	}
 	if now := [2]string{alice.inKey, bob.inKey}; now != keys {
