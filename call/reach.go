@@ -28,8 +28,8 @@ func (c *call) advance(o outcome) {
 		tellForwarded(invite)
 	}
 	switch {
-	case !more && !tried && verdict != nil:
-		c.fork.End(verdict)
+	case !more && verdict != nil && (!tried || verdict.RetryAfter > 0):
+		c.fork.End(verdict) // ours and not a device's: 503 stays 503
 	case !more:
 		c.fork.Extend(nil)
 	case next.trunk != nil:

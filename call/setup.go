@@ -137,6 +137,10 @@ func (s *Service) local(f *transport.Flow) netip.Addr {
 // refuse ends a branch for which there is no offer. c.mu is held.
 func (c *call) refuse(b *branch, err error) *server.Error {
 	refusal := refusalOf(err)
+	if errors.Is(err, media.ErrExhausted) {
+		c.verdict = refusal
+		c.service.log.Warn("a call got no media", "trace", c.record.TraceID, "error", err)
+	}
 	c.fail(b, refusal.Status, refusal.Warning)
 	return refusal
 }

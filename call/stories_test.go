@@ -266,6 +266,10 @@ func TestStories(t *testing.T) {
 			alice ACK
 			bob gets ACK
 			quiet`},
+		{"no port is free for a device", `
+			alice INVITE bob (full)
+			alice gets 503 INVITE
+			quiet`},
 		{"glare", talk + `
 			alice INVITE (A2)
 			bob gets INVITE (sdes A2)

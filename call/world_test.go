@@ -498,7 +498,7 @@ func cancelled() context.Context {
 
 // fakeRelay notes who is connected with whom. A leg says what the other side
 // said, with the keying before an offer: "sdes A". It refuses what begins with
-// bad, and plain where SRTP is required.
+// bad, and plain where SRTP is required; what begins with full finds no port.
 type fakeRelay struct {
 	sessions []*fakeSession
 }
@@ -575,6 +575,9 @@ func (l *fakeLeg) MakeOffer(from Leg) ([]byte, error) {
 	said := "anything"
 	if from != nil {
 		said = from.(*fakeLeg).said
+	}
+	if strings.HasPrefix(said, "full") {
+		return nil, fmt.Errorf("%w: allow more", media.ErrExhausted)
 	}
 	return []byte([...]string{"sdes ", "dtls ", "plain "}[l.profile.Offer] + said), nil
 }
