@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -406,5 +407,40 @@ func TestLongOperationsOutliveTheDeadlines(t *testing.T) {
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
 		t.Errorf("status %d", response.StatusCode)
+	}
+}
+
+// TestDescriptionExplains wants words for each operation, and for each field of
+// what an administrator sets.
+func TestDescriptionExplains(t *testing.T) {
+	f := newFixture(t)
+	var d struct {
+		Paths      map[string]map[string]struct{ Summary string }
+		Components struct {
+			Schemas map[string]struct {
+				Properties map[string]struct{ Description string }
+			}
+		}
+	}
+	if err := json.Unmarshal(f.do(t, f.Remote(), "", "", "GET", "/openapi.json", "").Body.Bytes(), &d); err != nil {
+		t.Fatal(err)
+	}
+	for path, item := range d.Paths {
+		for method, op := range item {
+			if op.Summary == "" {
+				t.Errorf("%s %s has no summary", method, path)
+			}
+		}
+	}
+	plain := []string{"$schema", "id", "user", "version", "name", "display_name", "numbers", "disabled"} // by their names
+	for _, name := range []string{"CallSettings", "ClassOfService", "HuntGroup", "TrunkSetup", "Gateway", "NumberPlan", "Inward"} {
+		if len(d.Components.Schemas[name].Properties) == 0 {
+			t.Errorf("%s is not described", name)
+		}
+		for field, p := range d.Components.Schemas[name].Properties {
+			if p.Description == "" && !slices.Contains(plain, field) {
+				t.Errorf("%s of %s is not explained", field, name)
+			}
+		}
 	}
 }

@@ -105,117 +105,112 @@ type CallRecords interface {
 	ExportCalls(ctx context.Context, q CallQuery, fn func(*CallRecord) error) error
 }
 
+// The doc tags of what follows are its description in REST too.
+
 // CallSettings is what a user decides about calls to him, and what an
 // administrator decides about calls by him. A user without has the zero value.
 type CallSettings struct {
 	User            UserID `json:"user,omitempty"`
-	DoNotDisturb    bool   `json:"do_not_disturb,omitempty"`
-	ForwardAlways   string `json:"forward_always,omitempty"` // username, number, address or telephone number; "" for none
-	ForwardBusy     string `json:"forward_busy,omitempty"`
-	ForwardNoAnswer string `json:"forward_no_answer,omitempty"`
-	ForwardOffline  string `json:"forward_offline,omitempty"`
-	NoAnswerAfter   int    `json:"no_answer_after,omitempty"` // seconds, 0: 20
-	Class           string `json:"class,omitempty"`           // class of service, "" the default one
-	Locked          bool   `json:"locked,omitempty"`          // no calls to carriers but emergency calls
-	MaxCalls        int    `json:"max_calls,omitempty"`       // at the same time, 0: the server's limit
-	Caller          string `json:"caller,omitempty"`          // own number presented to carriers, "" the first one that the trunk knows
-	Withhold        bool   `json:"withhold,omitempty"`        // present no number
+	DoNotDisturb    bool   `json:"do_not_disturb,omitempty" doc:"No device rings: calls go where busy or unanswered ones go."`
+	ForwardAlways   string `json:"forward_always,omitempty" doc:"Username, hunt group, address or telephone number; empty for none."`
+	ForwardBusy     string `json:"forward_busy,omitempty" doc:"The same while the user is busy."`
+	ForwardNoAnswer string `json:"forward_no_answer,omitempty" doc:"The same for calls that are not answered in time."`
+	ForwardOffline  string `json:"forward_offline,omitempty" doc:"The same while no device is there."`
+	NoAnswerAfter   int    `json:"no_answer_after,omitempty" doc:"Seconds until a call counts as not answered, 0: 20."`
+	Class           string `json:"class,omitempty" doc:"Class of service, empty: the default one."`
+	Locked          bool   `json:"locked,omitempty" doc:"No calls to carriers but emergency calls."`
+	MaxCalls        int    `json:"max_calls,omitempty" doc:"At the same time, 0: the server's limit."`
+	Caller          string `json:"caller,omitempty" doc:"Own number presented to carriers, empty: the first one that the trunk knows."`
+	Withhold        bool   `json:"withhold,omitempty" doc:"Present no number."`
 	Version         int64  `json:"version,omitempty"`
 }
 
 // ClassOfService says where its users may call.
 type ClassOfService struct {
-	Name         string   `json:"name,omitempty"`           // "default" holds for everybody without another
-	Allow        []string `json:"allow,omitempty"`          // E.164 prefixes ("+86", "+49176"); empty: everywhere
-	Deny         []string `json:"deny,omitempty"`           // the longest prefix of both lists decides
-	MaxCalls     int      `json:"max_calls,omitempty"`      // at the same time by one user, 0: no limit
-	CallsPerHour int      `json:"calls_per_hour,omitempty"` // by one user, 0: no limit
+	Name         string   `json:"name,omitempty" doc:"The class default holds for everybody without another."`
+	Allow        []string `json:"allow,omitempty" doc:"E.164 prefixes such as +86 or +49176; empty: everywhere."`
+	Deny         []string `json:"deny,omitempty" doc:"The longest prefix of both lists decides."`
+	MaxCalls     int      `json:"max_calls,omitempty" doc:"At the same time by one user, 0: no limit."`
+	CallsPerHour int      `json:"calls_per_hour,omitempty" doc:"By one user, 0: no limit."`
 	Version      int64    `json:"version,omitempty"`
 }
 
 // HuntGroup is an address that rings several users.
 type HuntGroup struct {
-	Name        string   `json:"name,omitempty"` // user part of its address; unique among users and numbers
+	Name        string   `json:"name,omitempty" doc:"User part of its address; unique among users and numbers."`
 	Numbers     []string `json:"numbers,omitempty"`
 	DisplayName string   `json:"display_name,omitempty"`
-	Serial      bool     `json:"serial,omitempty"`    // one after the other instead of all at once
-	Members     []string `json:"members,omitempty"`   // usernames or telephone numbers
-	RingTime    int      `json:"ring_time,omitempty"` // seconds a member (serial) or all (parallel) ring, 0: 20
-	Overflow    string   `json:"overflow,omitempty"`  // where to go when nobody answers, "" nowhere
+	Serial      bool     `json:"serial,omitempty" doc:"One after the other instead of all at once."`
+	Members     []string `json:"members,omitempty" doc:"Usernames or telephone numbers."`
+	RingTime    int      `json:"ring_time,omitempty" doc:"Seconds a member (serial) or all (parallel) ring, 0: 20."`
+	Overflow    string   `json:"overflow,omitempty" doc:"Where to go when nobody answers, empty: nowhere."`
 	Version     int64    `json:"version,omitempty"`
 }
 
 // Trunk is a way to a carrier: gateways of equal rights, numbers and limits.
 type Trunk struct {
 	ID       int64  `json:"id,omitempty"`
-	Name     string `json:"name,omitempty"` // unique; letters, digits and -
+	Name     string `json:"name,omitempty" doc:"Unique; letters, digits and -."`
 	Disabled bool   `json:"disabled,omitempty"`
-	Priority int    `json:"priority,omitempty"` // of several trunks for a number the lowest is tried first
+	Priority int    `json:"priority,omitempty" doc:"Of several trunks for a number the lowest is tried first."`
 
-	Gateways []Gateway `json:"gateways,omitempty"`
+	Gateways []Gateway `json:"gateways,omitempty" doc:"Peers of equal rights."`
 
-	// Username and Password answer the carrier's challenges; Realm limits them
-	// to one. Password is kept encrypted and never shown.
-	Username string `json:"username,omitempty"`
-	Realm    string `json:"realm,omitempty"`
+	// Password is kept encrypted and never shown.
+	Username string `json:"username,omitempty" doc:"Answers the carrier's challenges, with the password."`
+	Realm    string `json:"realm,omitempty" doc:"Answer the challenges of this realm only."`
 	Password string `json:"-"`
-	Register bool   `json:"register,omitempty"` // register at every gateway with that username
-	Expires  int    `json:"expires,omitempty"`  // seconds to ask for, 0: 600
-	Domain   string `json:"domain,omitempty"`   // host in From and the registration, "" the gateway's
+	Register bool   `json:"register,omitempty" doc:"Register at every gateway with that username."`
+	Expires  int    `json:"expires,omitempty" doc:"Seconds to ask for, 0: 600."`
+	Domain   string `json:"domain,omitempty" doc:"Host in From and the registration, empty: the gateway's."`
 
-	SRTP     string   `json:"srtp,omitempty"`     // "forbid" (default), "prefer", "require"
-	Networks []string `json:"networks,omitempty"` // where the carrier's media comes from; empty: what its SDP says
+	SRTP     string   `json:"srtp,omitempty" doc:"forbid (default), prefer or require."`
+	Networks []string `json:"networks,omitempty" doc:"Where the carrier's media comes from; empty: what its SDP says."`
 
 	Numbers NumberPlan `json:"numbers,omitzero"`
 
-	MaxCalls     int      `json:"max_calls,omitempty"` // at the same time, both directions; 0: no limit
-	MaxIn        int      `json:"max_in,omitempty"`
-	MaxOut       int      `json:"max_out,omitempty"`
-	CallsPerHour int      `json:"calls_per_hour,omitempty"`
-	Prefixes     []string `json:"prefixes,omitempty"` // E.164 prefixes that this trunk serves; empty: all
-	Deny         []string `json:"deny,omitempty"`     // and those it does not
+	MaxCalls     int      `json:"max_calls,omitempty" doc:"At the same time, both directions; 0: no limit."`
+	MaxIn        int      `json:"max_in,omitempty" doc:"Of these from the carrier; 0: no limit."`
+	MaxOut       int      `json:"max_out,omitempty" doc:"Of these to the carrier; 0: no limit."`
+	CallsPerHour int      `json:"calls_per_hour,omitempty" doc:"To the carrier; 0: no limit."`
+	Prefixes     []string `json:"prefixes,omitempty" doc:"E.164 prefixes that this trunk serves; empty: all."`
+	Deny         []string `json:"deny,omitempty" doc:"E.164 prefixes that it does not serve."`
 	Version      int64    `json:"version,omitempty"`
 }
 
 // Gateway is one peer of a trunk.
 type Gateway struct {
 	Name      string   `json:"name"`
-	Address   string   `json:"address"`             // host or host:port; a host without port is looked up by RFC 3263
-	Transport string   `json:"transport,omitempty"` // "udp" (default), "tcp" or "tls"
-	Priority  int      `json:"priority,omitempty"`  // lowest first
-	Weight    int      `json:"weight,omitempty"`    // share among equals, 0: 1
-	Sources   []string `json:"sources,omitempty"`   // networks its requests come from; empty: its address
-	TLSName   string   `json:"tls_name,omitempty"`  // name its certificate must have (mutual TLS), "" its host
-	Probe     int      `json:"probe,omitempty"`     // seconds between OPTIONS, 0: 30, -1 never
+	Address   string   `json:"address" doc:"Host or host:port; a host without port is looked up by RFC 3263."`
+	Transport string   `json:"transport,omitempty" doc:"udp (default), tcp or tls."`
+	Priority  int      `json:"priority,omitempty" doc:"Lowest first."`
+	Weight    int      `json:"weight,omitempty" doc:"Share among equals, 0: 1."`
+	Sources   []string `json:"sources,omitempty" doc:"Networks its requests come from; empty: its address."`
+	TLSName   string   `json:"tls_name,omitempty" doc:"Name its certificate must have (mutual TLS), empty: its host."`
+	Probe     int      `json:"probe,omitempty" doc:"Seconds between OPTIONS, 0: 30, -1 never."`
 }
 
 // NumberPlan is how a carrier writes numbers. Inside we write E.164 with +.
 type NumberPlan struct {
-	Country       string `json:"country,omitempty"`       // "86"
-	Area          string `json:"area,omitempty"`          // "10": for numbers without area code, "" none are dialled so
-	National      string `json:"national,omitempty"`      // trunk prefix, "" is "0", "none": there is none
-	International string `json:"international,omitempty"` // "" is "00", "none": there is none
-	// Out is how numbers are written to the carrier: "+e164", "e164",
-	// "international" (00…), "national" (0… at home, 00… abroad). "" is "+e164".
-	// From, Asserted and Diversion the same for these headers, "" like Out.
-	Out       string `json:"out,omitempty"`
-	From      string `json:"from,omitempty"`
-	Asserted  string `json:"asserted,omitempty"` // "none": no P-Asserted-Identity
-	Diversion string `json:"diversion,omitempty"`
-	In        string `json:"in,omitempty"` // how numbers of the carrier without + are meant: "e164", "national", "" by their prefix
+	Country       string `json:"country,omitempty" doc:"Country code such as 86."`
+	Area          string `json:"area,omitempty" doc:"Area code such as 10 for numbers dialled without one, empty: none are."`
+	National      string `json:"national,omitempty" doc:"Prefix of national numbers, empty: 0; none where they have no prefix."`
+	International string `json:"international,omitempty" doc:"Prefix of international numbers, empty: 00; none where they have no prefix."`
+	Out           string `json:"out,omitempty" doc:"How numbers are written to the carrier: +e164 (default), e164, international (00…) or national (0… at home, 00… abroad)."`
+	From          string `json:"from,omitempty" doc:"The same for From, empty: as out."`
+	Asserted      string `json:"asserted,omitempty" doc:"The same for P-Asserted-Identity; none: no such header."`
+	Diversion     string `json:"diversion,omitempty" doc:"The same for Diversion; none: no such header."`
+	In            string `json:"in,omitempty" doc:"How numbers of the carrier without + are meant: e164 or national; empty: by their prefix."`
 
-	// Inward maps the carrier's numbers for us, longest first.
-	Inward []Inward `json:"inward,omitempty"`
-	// Default is presented when the caller has no number of this trunk; "" refuses such calls.
-	Default string `json:"default,omitempty"`
-	// Emergency numbers as dialled: no limit, lock or class stops them.
-	Emergency []string `json:"emergency,omitempty"`
+	Inward    []Inward `json:"inward,omitempty" doc:"The carrier's numbers for us; the longest that fits counts."`
+	Default   string   `json:"default,omitempty" doc:"Presented when the caller has no number of this trunk; empty refuses such calls."`
+	Emergency []string `json:"emergency,omitempty" doc:"Emergency numbers as dialled: no limit, lock or class stops them."`
 }
 
 // Inward is where a call from the carrier goes.
 type Inward struct {
-	Number string `json:"number"` // E.164, or a prefix with * at the end
-	To     string `json:"to"`     // username, hunt group or number of ours; with a prefix * stands for the rest
+	Number string `json:"number" doc:"E.164, or a prefix with * at the end."`
+	To     string `json:"to" doc:"Username, hunt group or number of ours; with a prefix * stands for the rest."`
 }
 
 // CallSetup keeps what steers calls. Changes are Durable; ErrConflict when
