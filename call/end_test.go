@@ -410,3 +410,25 @@ func TestRecord(t *testing.T) {
 		}
 	})
 }
+
+// What a carrier answers without telling a cause has the one that the status
+// stands for; the cause that he tells stays.
+func TestCauseOfCarrier(t *testing.T) {
+	c := &call{}
+	begun := time.Now()
+	for _, a := range []store.CallAttempt{
+		{Target: "gateway a", Started: begun},
+		{Target: "gateway a", Started: begun, Status: 503},
+		{Target: "gateway b", Started: begun, Status: 503, Cause: 34},
+		{Target: "gateway c", Started: begun, Status: 200},
+	} {
+		c.attempted(a)
+	}
+	var causes []int
+	for _, a := range c.record.Attempts {
+		causes = append(causes, a.Cause)
+	}
+	if !slices.Equal(causes, []int{41, 34, 0}) {
+		t.Errorf("causes %v", causes)
+	}
+}

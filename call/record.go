@@ -185,6 +185,9 @@ func (c *call) attempted(a store.CallAttempt) {
 	if c.phase == over {
 		return
 	}
+	if a.Cause == 0 && a.Status >= 300 { // the carrier has told none
+		a.Cause = causeOf(a.Status)
+	}
 	for i := range c.record.Attempts {
 		if old := &c.record.Attempts[i]; old.Target == a.Target && old.Started.Equal(a.Started) {
 			*old = a
