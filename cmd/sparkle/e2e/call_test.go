@@ -86,7 +86,7 @@ func TestEncryptionIsPreferred(t *testing.T) {
 	awaitPackets(t, bob, "audio")
 	bob.HangUp(t)
 	over(t, alice, bob)
-	for _, q := range s.lastCall(t).Quality {
+	for _, q := range s.endedCall(t).Quality {
 		if q.Security == "" {
 			t.Errorf("the %s's leg is not encrypted", q.Leg)
 		}
@@ -106,7 +106,7 @@ func TestAdministratorEndsACall(t *testing.T) {
 	id := s.lastCall(t).ID
 	s.sparkle(t, "call", "hangup", id)
 	over(t, alice, bob)
-	if r := s.lastCall(t); r.ID != id || r.EndedBy != "administrator" {
+	if r := s.endedCall(t); r.ID != id || r.EndedBy != "administrator" {
 		t.Errorf("record: %+v", r)
 	}
 	if live := s.sparkle(t, "call", "list", "--live"); strings.Contains(live, "alice@") {

@@ -133,6 +133,17 @@ func (s *server) lastCall(t *testing.T) callRecord {
 	return all[0]
 }
 
+// endedCall is the newest call record once the call is over: the record follows
+// the last BYE.
+func (s *server) endedCall(t *testing.T) (r callRecord) {
+	t.Helper()
+	eventually(t, 10*time.Second, "the record of the call is closed", func() bool {
+		r = s.lastCall(t)
+		return r.Ended != nil
+	})
+	return r
+}
+
 const secretOfTrunk = "of the trunk"
 
 // addTrunk adds a trunk with gateways in their order, which are not probed: a
@@ -200,7 +211,7 @@ func (s *server) callCarrier(t *testing.T, good *carrier) {
 	good.wantDigest(t)
 	wantTone(t, "alice, her echo", listen(t, p.Heard(t), callerTone))
 
-	r := s.lastCall(t)
+	r := s.endedCall(t)
 	if len(r.Attempts) != 2 {
 		t.Fatalf("the record has %d attempts: %+v", len(r.Attempts), r)
 	}
@@ -227,7 +238,7 @@ func TestCarrierIsAcknowledged(t *testing.T) {
 	s.addTrunk(t, "telco", []*carrier{gateway})
 	s.newSIPp(t, "alice", "udp").run(t, "user_calls", "alice", "001155501234", s.Ready.Domain)
 	gateway.wantPlayed(t, "carrier_prack")
-	if r := s.lastCall(t); r.Status != 200 || r.EndedBy != "caller" || len(r.Attempts) != 1 {
+	if r := s.endedCall(t); r.Status != 200 || r.EndedBy != "caller" || len(r.Attempts) != 1 {
 		t.Errorf("record: %+v", r)
 	}
 }
@@ -265,7 +276,7 @@ func TestCarrierRegistersAndCalls(t *testing.T) {
 		t.Fatal("alice's phone did not ring")
 	}
 	calls.wantPlayed(t, "carrier_calls")
-	r := s.lastCall(t)
+	r := s.endedCall(t)
 	if r.Direction != "in" || r.Status != 200 || r.Caller.Address != "+8613800138000" || r.Caller.Trunk != "telco" || r.EndedBy != "carrier" && r.EndedBy != "caller" {
 		t.Errorf("record: %+v", r)
 	}
