@@ -286,15 +286,18 @@ func (l *Leg) join() []func() {
 		tables[i] = [2]*rtp.Payloads{payloads(p.AB), payloads(p.BA)}
 	}
 	return []func(){func() {
-		connected := map[*stream]bool{}
 		for i, p := range pairs {
 			a, b := l.streams[p.A], other.streams[p.B]
 			a.connect(b, tables[i][0], p.Untouched)
 			b.connect(a, tables[i][1], p.Untouched)
-			connected[a], connected[b] = true, true
 		}
-		for _, s := range slices.Concat(l.streams, other.streams) {
-			if !connected[s] {
+		for i, s := range l.streams {
+			if !slices.ContainsFunc(pairs, func(p negotiate.Pair) bool { return p.A == i }) {
+				s.connect(nil, nil, false)
+			}
+		}
+		for i, s := range other.streams {
+			if !slices.ContainsFunc(pairs, func(p negotiate.Pair) bool { return p.B == i }) {
 				s.connect(nil, nil, false)
 			}
 		}

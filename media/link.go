@@ -19,6 +19,7 @@ type link struct {
 	leg       *Leg
 	pair      *transport.Pair
 	rtp, rtcp component
+	both      [2]*component  // of them
 	ice       *transport.ICE // nil: none
 	streams   []*stream      // that it carries
 	opaque    bool           // what comes is not RTP (T.38)
@@ -47,6 +48,7 @@ type component struct {
 func newLink(l *Leg, ice *transport.ICE) *link {
 	k := &link{leg: l, ice: ice}
 	k.rtp.link, k.rtcp.link = k, k
+	k.both = [...]*component{&k.rtp, &k.rtcp}
 	if ice != nil {
 		k.rtp.find(transport.Nominated, netip.AddrPort{})
 		k.rtcp.find(transport.Nominated, netip.AddrPort{})
@@ -72,9 +74,9 @@ func (k *link) control() *component {
 // components are those in use.
 func (k *link) components() []*component {
 	if k.mux {
-		return []*component{&k.rtp}
+		return k.both[:1]
 	}
-	return []*component{&k.rtp, &k.rtcp}
+	return k.both[:]
 }
 
 // close gives the ports back.
@@ -83,7 +85,7 @@ func (k *link) close() {
 		return
 	}
 	k.closed = true
-	for _, c := range []*component{&k.rtp, &k.rtcp} {
+	for _, c := range k.both {
 		c.disassociate()
 	}
 	k.pair.Close()

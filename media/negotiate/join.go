@@ -13,9 +13,9 @@ func Join(a, b *State) []Pair {
 		if !x.Active || !y.Active || x.Opaque != y.Opaque {
 			continue
 		}
-		pairs = append(pairs, Pair{
-			A: i, B: j, AB: routes(x.Receiving, y.Sending), BA: routes(y.Receiving, x.Sending), Untouched: untouched(x, y),
-		})
+		p := Pair{A: i, B: j, AB: routes(x.Receiving, y.Sending), BA: routes(y.Receiving, x.Sending)}
+		p.Untouched = x.Opaque || x.Keying == Plain && y.Keying == Plain && alike(p.AB) && alike(p.BA)
+		pairs = append(pairs, p)
 	}
 	return pairs
 }
@@ -33,21 +33,7 @@ func routes(receiving, sending []Codec) []Route {
 	return list
 }
 
-// untouched tells whether the packets of x and y are alike in all: plain, by
-// the same numbers both ways.
-func untouched(x, y *Stream) bool {
-	if x.Opaque {
-		return true
-	}
-	return x.Keying == Plain && y.Keying == Plain && alike(x.Receiving, y.Sending) && alike(y.Receiving, x.Sending)
-}
-
 // alike tells whether what one peer may send has the same number at the other.
-func alike(receiving, sending []Codec) bool {
-	for _, r := range routes(receiving, sending) {
-		if r.From.Number != r.To.Number || r.From.Rate != r.To.Rate {
-			return false
-		}
-	}
-	return true
+func alike(list []Route) bool {
+	return !slices.ContainsFunc(list, func(r Route) bool { return r.From.Number != r.To.Number || r.From.Rate != r.To.Rate })
 }

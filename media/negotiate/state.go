@@ -156,10 +156,10 @@ func (s *State) line(i int) *memory {
 // number notes what numbers mean. The slice is shared with older states, so it
 // is only ever replaced.
 func (m *memory) number(list []Codec) {
-	if len(list) == 0 {
-		return
+	if !slices.ContainsFunc(list, func(c Codec) bool { return !slices.Contains(m.numbers, c) }) {
+		return // as in most answers
 	}
-	known := slices.Grow(slices.Clone(m.numbers), len(list))
+	known := append(make([]Codec, 0, len(m.numbers)+len(list)), m.numbers...)
 	for _, c := range list {
 		switch i := indexNumber(known, c.Number); {
 		case c.Name == "": // a refused line need not say what its numbers mean

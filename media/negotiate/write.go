@@ -30,7 +30,7 @@ func (s *State) write() []byte {
 // body is everything after o=.
 func (s *State) body() []byte {
 	var w sdp.Writer
-	w.Grow(512 + 1024*len(s.ours))
+	w.Grow(s.size())
 	common := s.address
 	for i := range s.ours {
 		if !s.ours[i].refused {
@@ -69,6 +69,23 @@ func (s *State) body() []byte {
 		}
 	}
 	return w.Bytes()
+}
+
+// size is about what a body has, and more than it in most cases: leg and text
+// live as long as the call.
+func (s *State) size() int {
+	n := 64
+	for i := range s.ours {
+		o := &s.ours[i]
+		n += 96 + 48*len(o.Codecs) + 32*(len(o.pass)+len(o.feedback)+len(o.Exts)) + 96*len(o.crypto)
+		if o.setup != "" {
+			n += 128
+		}
+		if o.ice {
+			n += 256
+		}
+	}
+	return n
 }
 
 // formats is what an m-line ends with.

@@ -28,7 +28,7 @@ const (
 	left    = -1<<30 - 1<<29 // and its descriptor is closed
 )
 
-func (c *conn) listen(local netip.AddrPort) (err error) {
+func (c *conn) listen(local netip.AddrPort, buffer int) (err error) {
 	family := unix.AF_INET
 	if local.Addr().Is6() {
 		family = unix.AF_INET6
@@ -36,16 +36,16 @@ func (c *conn) listen(local netip.AddrPort) (err error) {
 	if c.fd, err = unix.Socket(family, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0); err != nil {
 		return os.NewSyscallError("socket", err)
 	}
-	if err = c.configure(family, local); err != nil {
+	if err = c.configure(family, local, buffer); err != nil {
 		return errors.Join(err, unix.Close(c.fd))
 	}
 	return nil
 }
 
 // configure binds. What only makes the socket better may fail.
-func (c *conn) configure(family int, local netip.AddrPort) error {
-	if unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) != nil {
-		_ = unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, receiveBuffer)
+func (c *conn) configure(family int, local netip.AddrPort, buffer int) error {
+	if buffer > 0 && unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, buffer) != nil {
+		_ = unix.SetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, buffer)
 	}
 	if family == unix.AF_INET {
 		_ = unix.SetsockoptInt(c.fd, unix.IPPROTO_IP, unix.IP_TOS, expedited)

@@ -114,7 +114,7 @@ type conn struct {
 	ended chan struct{}
 }
 
-func (c *conn) listen(local netip.AddrPort) (err error) {
+func (c *conn) listen(local netip.AddrPort, buffer int) (err error) {
 	network := "udp4"
 	if local.Addr().Is6() {
 		network = "udp6"
@@ -123,8 +123,10 @@ func (c *conn) listen(local netip.AddrPort) (err error) {
 	if c.udp, err = net.ListenUDP(network, net.UDPAddrFromAddrPort(local)); err != nil {
 		return err
 	}
-	_ = c.udp.SetReadBuffer(receiveBuffer) // as much as the system allows
-	if local.Addr().Is4() {                // better with it, but it works without
+	if buffer > 0 {
+		_ = c.udp.SetReadBuffer(buffer) // as much as the system allows
+	}
+	if local.Addr().Is4() { // better with it, but it works without
 		_ = ipv4.NewConn(c.udp).SetTOS(expedited)
 	} else {
 		_ = ipv6.NewConn(c.udp).SetTrafficClass(expedited)

@@ -12,6 +12,8 @@ const (
 	// receiveBuffer in bytes is asked for, and the system gives what it allows: a
 	// second of video, should the whole process stand still for so long.
 	receiveBuffer = 1 << 20
+	// ordinaryBuffer is what the system gives by itself, enough for minutes of RTCP.
+	ordinaryBuffer = 0
 	// expedited is the DSCP of voice (RFC 3246) in its place of the old TOS byte.
 	expedited = 46 << 2
 )
@@ -89,11 +91,11 @@ func advice(err error) string {
 
 // bind opens both sockets of a pair.
 func (l *Loop) bind(a netip.Addr, port int, rtp, rtcp Handler) (*Pair, error) {
-	even, err := l.listen(netip.AddrPortFrom(a, uint16(port)), rtp)
+	even, err := l.listen(netip.AddrPortFrom(a, uint16(port)), rtp, receiveBuffer)
 	if err != nil {
 		return nil, err
 	}
-	odd, err := l.listen(netip.AddrPortFrom(a, uint16(port+1)), rtcp)
+	odd, err := l.listen(netip.AddrPortFrom(a, uint16(port+1)), rtcp, ordinaryBuffer)
 	if err != nil {
 		return nil, errors.Join(err, even.close())
 	}
@@ -101,9 +103,9 @@ func (l *Loop) bind(a netip.Addr, port int, rtp, rtcp Handler) (*Pair, error) {
 }
 
 // listen opens a socket that the loop reads.
-func (l *Loop) listen(local netip.AddrPort, h Handler) (*Socket, error) {
+func (l *Loop) listen(local netip.AddrPort, h Handler, buffer int) (*Socket, error) {
 	s := &Socket{loop: l, handler: h, local: local}
-	if err := s.conn.listen(local); err != nil {
+	if err := s.conn.listen(local, buffer); err != nil {
 		return nil, err
 	}
 	if err := l.enter(s); err != nil {
