@@ -118,7 +118,7 @@ func TestServicesToACarrier(t *testing.T) {
 			alice.HangUp(t)
 			telco.wantPlayed(t, "carrier_answer")
 			wantTone(t, "alice, her echo", listen(t, alice.Heard(t), callerTone))
-			r := s.lastCall(t)
+			r := s.endedCall(t)
 			if r.Number != "+1155501234" || r.Status != 200 || r.Cause != 16 || r.EndedBy != "caller" || r.Callee.Trunk != kind {
 				t.Errorf("record: %+v", r)
 			}
