@@ -16,7 +16,7 @@ build: ## build bin/sparkle
 	go build -ldflags '-X main.version=$(VERSION)' -o bin/sparkle ./cmd/sparkle
 
 test: deps ## every test: unit, race, conformance, end to end with real softphones, crash
-	SPARKLE_E2E_RACE=1 go test -race -timeout 14m ./...
+	SPARKLE_E2E_RACE=1 go test -race -timeout 25m ./...
 
 lint: ## gofmt, go vet, staticcheck, and govulncheck where its database can be reached
 	@unformatted=$$(gofmt -l $$(git ls-files '*.go')); test -z "$$unformatted" || { echo "run gofmt -w on:"; echo "$$unformatted"; exit 1; }
