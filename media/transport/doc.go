@@ -24,7 +24,7 @@
 // who never sent one himself.
 //
 // Loops use the scheduler in a way of their own: each adds a processor to
-// GOMAXPROCS for the time it runs and asks for a higher priority where the system
+// GOMAXPROCS while it has packets and asks for a higher priority where the system
 // allows it.
 //
 // What it does not do: send many datagrams by one call, link-local IPv6 addresses

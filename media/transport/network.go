@@ -39,8 +39,11 @@ type Network struct {
 	log    *slog.Logger
 	born   time.Time
 	loops  []*Loop
-	done   sync.WaitGroup // of the loops
+	done   sync.WaitGroup // of the loops and what they have begun
 	closed atomic.Bool
+
+	processors sync.Mutex // of added
+	added      int        // for loops that work
 
 	mu    sync.Mutex
 	ports map[netip.Addr]*ports
@@ -61,7 +64,6 @@ func New(c Config) (*Network, error) {
 	if n.log == nil {
 		n.log = slog.Default()
 	}
-	addProcessors(c.Loops)
 	for range c.Loops {
 		l := &Loop{network: n}
 		if err := l.poller.open(); err != nil {
@@ -86,7 +88,7 @@ func (n *Network) Close() error {
 		l.end()
 	}
 	n.done.Wait()
-	addProcessors(-n.config.Loops)
+	n.addProcessors(-n.added)
 	var failed error
 	for _, l := range n.loops {
 		failed = errors.Join(failed, l.closeSockets(), l.poller.close())

@@ -32,6 +32,10 @@ const (
 	// and commits can wait. With a busy thread on the same processor it made the
 	// worst of a hundred delays 0.8 ms instead of 2.4.
 	niceness = -5
+	// A loop with workingRate packets a second or more, those of a call, has a
+	// processor of its own, and gives it back when it had less for repose.
+	workingRate = 100
+	repose      = 10 * time.Second
 	// longestBatch is how many packets of one socket are read in a row.
 	longestBatch = 16
 )
@@ -51,6 +55,8 @@ type poller struct {
 	busy    bool
 	since   int64 // begin of the window
 	packets int   // in the window
+	staffed bool  // it has a processor of its own
+	worked  int64 // when it needed that last
 }
 
 func (p *poller) open() (err error) {
@@ -79,12 +85,33 @@ func (p *poller) begin() {
 	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, niceness) // of this thread
 }
 
-// addProcessors gives the Go scheduler a processor more for each loop (negative:
-// takes them back). A thread keeps its processor while it waits for less time
-// than the scheduler needs to look, as a busy loop does a thousand times a second:
-// with as many loops as processors everything else in the process would wait some
-// milliseconds for its turn.
-func addProcessors(n int) { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + n) }
+// staff gives the Go scheduler a processor more for a loop that has packets, and
+// takes it back. A thread keeps its processor while it waits for less time than the
+// scheduler needs to look, as a busy loop does a thousand times a second: with as
+// many loops as processors everything else in the process would wait some
+// milliseconds for its turn. Processors that nobody needs cost, too: the scheduler
+// wakes threads for them to look for work. It stops all goroutines for the change,
+// perhaps not before a garbage collection is over, and the loop must not wait.
+func (p *poller) staff(l *Loop) {
+	switch working := l.rate.Load() >= workingRate; {
+	case working && !p.staffed:
+		p.staffed, p.worked = true, l.now
+		l.network.done.Go(func() { l.network.addProcessors(1) })
+	case working:
+		p.worked = l.now
+	case p.staffed && l.now-p.worked >= int64(repose):
+		p.staffed = false
+		l.network.done.Go(func() { l.network.addProcessors(-1) })
+	}
+}
+
+// addProcessors gives the Go scheduler n processors more (negative: less).
+func (n *Network) addProcessors(more int) {
+	n.processors.Lock()
+	defer n.processors.Unlock()
+	n.added += more
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + more)
+}
 
 // wake ends a wait.
 func (p *poller) wake() {
@@ -173,6 +200,7 @@ func (p *poller) measure(l *Loop, n int) {
 		rate := int64(p.packets) * int64(time.Second) / elapsed
 		p.busy = rate >= busyRate
 		l.rate.Store((3*l.rate.Load() + rate) / 4)
+		p.staff(l)
 		p.since, p.packets = l.now, 0
 	}
 }

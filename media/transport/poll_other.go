@@ -41,7 +41,7 @@ func (p *poller) close() error { return nil }
 func (p *poller) begin()       {}
 
 // addProcessors does nothing: loops are goroutines like others.
-func addProcessors(int) {}
+func (n *Network) addProcessors(int) {}
 
 // wake ends a wait.
 func (p *poller) wake() {
