@@ -38,7 +38,7 @@ max_per_user = 0
 [media]
 srtp = "prefer"
 first_port = 10000
-last_port = 65535
+last_port = 32767
 
 [limits]
 connections = 100000
