@@ -37,7 +37,7 @@ max_per_user = 0
 
 [media]
 srtp = "prefer"
-first_port = 10000
+first_port = 2000
 last_port = 32767
 
 [limits]
