@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -92,6 +93,7 @@ func saturate(ctx context.Context, bin string) error {
 func (c comparison) run(ctx context.Context, bin string, rounds, concurrency int, verbose bool) error {
 	var theirs, ours []time.Duration
 	failed := 0
+	var first error
 	for range rounds {
 		for _, start := range []func() (*subject, error){
 			func() (*subject, error) { return startKamailio(c.archive) },
@@ -112,7 +114,7 @@ func (c comparison) run(ctx context.Context, bin string, rounds, concurrency int
 				continue
 			}
 			ours = append(ours, r.CPUPerOp)
-			failed += r.Failed
+			failed, first = failed+r.Failed, cmp.Or(first, r.FirstError)
 		}
 	}
 	them, us := median(theirs), median(ours)
@@ -123,7 +125,7 @@ func (c comparison) run(ctx context.Context, bin string, rounds, concurrency int
 	}
 	fmt.Printf("%-10s %-10s %-14s %10.1f %18.1f %7.2f %9.1f %8d\n", c.operation, c.transport, kind, micro(them), micro(us), ratio, c.limit, failed)
 	if ratio > c.limit || failed > 0 {
-		return fmt.Errorf("%s over %s: ratio %.2f (at most %.1f), %d failed", c.operation, c.transport, ratio, c.limit, failed)
+		return fmt.Errorf("%s over %s: ratio %.2f (at most %.1f), %d failed, the first one: %v", c.operation, c.transport, ratio, c.limit, failed, first)
 	}
 	return nil
 }

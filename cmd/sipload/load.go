@@ -133,6 +133,9 @@ func (l *Load) answer(m *agent.Message) (status, body string) {
 			close(ch.(chan struct{}))
 		}
 	case "INVITE":
+		if !strings.Contains(string(m.Body), " RTP/AVP ") {
+			return "488 Not Acceptable Here", "" // it does not encrypt; a relay asks again without
+		}
 		return "200 OK", agent.SDP
 	}
 	return "200 OK", ""
