@@ -125,7 +125,8 @@ func (c comparison) run(ctx context.Context, bin string, rounds, concurrency int
 	}
 	fmt.Printf("%-10s %-10s %-14s %10.1f %18.1f %7.2f %9.1f %8d\n", c.operation, c.transport, kind, micro(them), micro(us), ratio, c.limit, failed)
 	if ratio > c.limit || failed > 0 {
-		return fmt.Errorf("%s over %s: ratio %.2f (at most %.1f), %d failed, the first one: %v", c.operation, c.transport, ratio, c.limit, failed, first)
+		err := fmt.Errorf("%s over %s: ratio %.2f (at most %.1f), %d failed", c.operation, c.transport, ratio, c.limit, failed)
+		return errors.Join(err, first)
 	}
 	return nil
 }
