@@ -162,7 +162,10 @@ DNS records that softphones find the server by:
 Softphone settings:
   username %s   domain %s   transport TLS   port 5061
   proxy <sip:%s:5061;transport=tls> where the DNS records are missing
-`, q.admin, domain, host)
+  media encryption SRTP or DTLS-SRTP: calls without are refused
+
+Firewall: open TCP 5061 and 443, and UDP %d to %d for voice and video.
+`, q.admin, domain, host, cfg.Media.FirstPort, cfg.Media.LastPort)
 	if cfg.TLS.DevelopmentCA {
 		fmt.Fprintf(w, `
 The certificates are for trials: every softphone has to trust

@@ -19,6 +19,7 @@ func TestQuickstart(t *testing.T) {
 	for _, want := range []string{
 		"admin@example.com  password ",
 		"_sips._tcp.example.com.  SRV    0 0 5061 sip.example.com.",
+		"UDP 16384 to 32767 for voice",
 		`example.com.             NAPTR  10 0 "s" "SIPS+D2T" "" _sips._tcp.example.com.`,
 		filepath.Join(data, "certs", "ca.pem"),
 		"sparkle --config " + config + " serve",
