@@ -1,6 +1,7 @@
 package call
 
 import (
+	"bytes"
 	"errors"
 	"net/netip"
 	"time"
@@ -38,7 +39,9 @@ func (c *call) prepare() *server.Error {
 	if err := c.caller.leg.TakeOffer(c.content.sdp); err != nil {
 		return refusalOf(err)
 	}
-	s.habits.learn(deviceKind{c.caller.user, c.record.Caller.Device}, mannerOf(c.caller.leg.Keying()))
+	if !c.endToEnd() {
+		s.habits.learn(deviceKind{c.caller.user, c.record.Caller.Device}, mannerOf(c.caller.leg.Keying()))
+	}
 	return nil
 }
 
@@ -109,10 +112,18 @@ func (c *call) newBranch(t *registrar.Target) (b *branch, profile media.Profile,
 	before := c.retries[c.firstOf(t)]
 	b.shift = before.times
 	b.manner, ok = s.habits.choose(b.kind, &profile, isBrowser(t.Flow), before.refused)
+	if c.endToEnd() && profile.SRTP == media.Prefer && before.times == 0 {
+		b.manner = plain
+	}
 	b.manner.apply(&profile)
 	profile.Modest = before.times > 0
 	return b, profile, ok
 }
+
+// endToEnd tells whether the caller encrypts by himself inside plain RTP
+// (RFC 6189 §8): ZRTP passes between plain legs only, and says nothing about what
+// else his phone or the callee's can do.
+func (c *call) endToEnd() bool { return bytes.Contains(c.content.sdp, []byte("\na=zrtp-hash:")) }
 
 // isBrowser tells whether a device came by WebSocket.
 func isBrowser(f *transport.Flow) bool {
@@ -322,7 +333,7 @@ func (c *call) answer(b *branch, res *sip.Response, lasts time.Duration) {
 			other.leg.Close()
 		}
 	}
-	if c.content.sdp != nil && b.kind.user != 0 {
+	if c.content.sdp != nil && b.kind.user != 0 && !c.endToEnd() {
 		c.service.habits.learn(b.kind, b.manner)
 	}
 	c.refreshed(lasts)
