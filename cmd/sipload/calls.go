@@ -68,5 +68,5 @@ func heldCalls(ctx context.Context, bin string, settle time.Duration) error {
 
 // handles are the goroutines, descriptors and media ports of the server.
 func handles() ([]float64, error) {
-	return metrics("go_goroutines", "process_open_fds", "sparkle_media_ports")
+	return metrics("go_goroutines", "process_open_fds", `sparkle_media_ports{state="used"}`)
 }

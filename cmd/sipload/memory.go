@@ -19,8 +19,12 @@ func memoryCommand(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("memory", flag.ContinueOnError)
 	bin := f.String("sparkle", "bin/sparkle", "the program to measure")
 	settle := f.Duration("settle", 40*time.Second, "how long the server may tidy up before it is measured (Timer J is 32 s)")
+	calls := f.Bool("calls", false, "only calls")
 	if err := f.Parse(args); err != nil {
 		return err
+	}
+	if *calls {
+		return heldCalls(ctx, *bin, *settle)
 	}
 	return errors.Join(
 		idleConnections(ctx, *bin, *settle),
@@ -69,7 +73,7 @@ func goMemory() (int64, error) {
 	return int64(m[0] + m[1]), nil
 }
 
-// metrics reads some of the server's metrics, those without labels.
+// metrics reads some of the server's metrics; a name has its labels with it.
 func metrics(names ...string) ([]float64, error) {
 	res, err := http.Get("http://" + metricsAddr + "/metrics")
 	if err != nil {
