@@ -44,7 +44,7 @@ func heldCalls(ctx context.Context, bin string, settle time.Duration) error {
 	}
 
 	l := &Load{Label: "sparkle", Server: s.subject.addr["tls"], Transport: "tls", Domain: "bench.example", Operation: "call",
-		Users: 200, Total: made, Concurrency: 20, Timeout: 20 * time.Second}
+		Users: spare, First: 2 * held, Total: made, Concurrency: 20, Timeout: 20 * time.Second}
 	defer l.close()
 	if err := l.connect(ctx); err != nil {
 		return err
