@@ -62,7 +62,7 @@ func heldCalls(ctx context.Context, bin string, settle time.Duration) error {
 	}
 	fmt.Printf("before and %d calls later: goroutines %.0f and %.0f, descriptors %.0f and %.0f, media ports %.0f and %.0f; %d failed\n",
 		held+made, start[0], end[0], start[1], end[1], start[2], end[2], r.Failed)
-	const slack = 5 // connections of the database and of this very question come and go
+	const slack = 10 // the database opens readers when they are first needed, two or three files each
 	return within(r.Failed == 0 && heap <= 60<<10 && end[0] <= start[0]+slack && end[1] <= start[1]+slack && end[2] == start[2], "calls")
 }
 
