@@ -2,7 +2,6 @@ package call
 
 import (
 	"strconv"
-	"strings"
 
 	"github.com/emiago/sipgo/sip"
 	"github.com/sparkleim/sparkle/sip/wire"
@@ -66,26 +65,13 @@ func causeOf(status int) int {
 // (RFC 3326); 0 when it has none. A SIP cause there counts as its Q.850 one.
 func reasonOf(m sip.Message) (cause int, text string) {
 	for v := range wire.All(m, "Reason") {
-		protocol, params, _ := strings.Cut(v, ";")
-		n, t := reasonParams(params)
-		switch protocol = strings.TrimSpace(protocol); {
-		case strings.EqualFold(protocol, "Q.850") && n > 0 && n < 128:
-			return n, t
-		case strings.EqualFold(protocol, "SIP") && n >= 200 && n < 700 && cause == 0:
-			cause, text = causeOf(n), t
-		}
-	}
-	return cause, text
-}
-
-func reasonParams(params string) (cause int, text string) {
-	for p := range strings.SplitSeq(params, ";") {
-		name, value, _ := strings.Cut(p, "=")
-		switch strings.ToLower(strings.TrimSpace(name)) {
-		case "cause":
-			cause, _ = strconv.Atoi(strings.TrimSpace(value))
-		case "text":
-			text = wire.Unquote(strings.TrimSpace(value))
+		for c := range wire.Causes(v) {
+			switch {
+			case c.Protocol == "Q.850" && c.Cause < 128:
+				return c.Cause, c.Text
+			case c.Protocol == "SIP" && c.Cause >= 200 && c.Cause < 700 && cause == 0:
+				cause, text = causeOf(c.Cause), c.Text
+			}
 		}
 	}
 	return cause, text

@@ -79,14 +79,15 @@ func TestExchange(t *testing.T) {
 
 func TestReasons(t *testing.T) {
 	for value, want := range map[string]string{
-		"":                              "0 ",
-		`Q.850;cause=16;text="Bye"`:     "16 Bye",
-		`q.850 ; cause = 17`:            "17 ",
-		`SIP;cause=486;text="Busy"`:     "17 Busy",
-		`SIP;cause=200, Q.850;cause=31`: "31 ",
-		`Q.850;cause=9999`:              "0 ",
-		`Q.850;cause=x`:                 "0 ",
-		`FOO;cause=16`:                  "0 ",
+		"":                                   "0 ",
+		`Q.850;cause=16;text="Bye"`:          "16 Bye",
+		`q.850 ; cause = 17`:                 "17 ",
+		`SIP;cause=486;text="Busy"`:          "17 Busy",
+		`SIP;cause=200, Q.850;cause=31`:      "31 ",
+		`Q.850;cause=9999`:                   "0 ",
+		`Q.850;cause=x`:                      "0 ",
+		`FOO;cause=16`:                       "0 ",
+		`Q.850;text="a;cause=1, b";cause=17`: "17 a;cause=1, b",
 	} {
 		m := sip.NewResponse(200, "OK")
 		m.AppendHeader(sip.NewHeader("Reason", value))

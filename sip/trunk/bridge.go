@@ -181,72 +181,33 @@ func (x *bridge) remember(callID string, about Inbound) {
 	x.b.inside[callID] = about
 }
 
+// maxReasonText is how much text of one side's Reason the other side may see.
+const maxReasonText = 100
+
 // plainReason keeps of the first usable value of a Reason header (RFC 3326)
 // protocol, cause and text: what one side may know of the other.
 func plainReason(reason string) string {
-	for value, rest := "", reason; rest != ""; {
-		value, rest = cutOutside(rest, ',')
-		if protocol, cause, text := readReason(value); cause > 0 {
-			plain := protocol + ";cause=" + strconv.Itoa(cause)
-			if text != "" {
-				plain += ";text=" + wire.QuoteString(text)
-			}
-			return plain
+	for c := range wire.Causes(reason) {
+		if c.Protocol != "Q.850" && c.Protocol != "SIP" {
+			continue
 		}
+		plain := c.Protocol + ";cause=" + strconv.Itoa(c.Cause)
+		if c.Text != "" && len(c.Text) <= maxReasonText {
+			plain += ";text=" + wire.QuoteString(c.Text)
+		}
+		return plain
 	}
 	return ""
 }
 
 // q850 is the cause of a value of Q.850, 0 without one.
 func q850(reason string) int {
-	for value, rest := "", reason; rest != ""; {
-		value, rest = cutOutside(rest, ',')
-		if protocol, cause, _ := readReason(value); protocol == "Q.850" {
-			return cause
+	for c := range wire.Causes(reason) {
+		if c.Protocol == "Q.850" {
+			return c.Cause
 		}
 	}
 	return 0
-}
-
-// readReason reads one value of Q.850 or SIP; cause is 0 for others.
-func readReason(value string) (protocol string, cause int, text string) {
-	protocol, rest := cutOutside(value, ';')
-	protocol = strings.ToUpper(strings.TrimSpace(protocol))
-	if protocol != "Q.850" && protocol != "SIP" {
-		return "", 0, ""
-	}
-	for param := ""; rest != ""; {
-		param, rest = cutOutside(rest, ';')
-		name, v, _ := strings.Cut(param, "=")
-		v = strings.TrimSpace(v)
-		switch strings.ToLower(strings.TrimSpace(name)) {
-		case "cause":
-			if n, err := strconv.Atoi(v); err == nil && n > 0 && n < 1000 {
-				cause = n
-			}
-		case "text":
-			if v = wire.Unquote(v); len(v) <= 100 {
-				text = v
-			}
-		}
-	}
-	return protocol, cause, text
-}
-
-// cutOutside cuts s at the first separator outside of quotes.
-func cutOutside(s string, separator byte) (before, after string) {
-	quoted := false
-	for i := 0; i < len(s); i++ {
-		switch {
-		case quoted && s[i] == '\\':
-			i++
-		case s[i] == '"':
-			quoted = !quoted
-		case s[i] == separator && !quoted:
-			return s[:i], s[i+1:]
-		}
-	}
-	return s, ""
 }
 
 // request passes a request inside the dialog to the other side.
