@@ -5,7 +5,7 @@ export GOFLAGS := -tags=sqlite_fts5
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.9.0
 VERSION := $(shell git describe --always --dirty 2>/dev/null)
-DEBS := baresip-core sip-tester socat liblinphone-dev gcc iproute2 iptables
+DEBS := baresip-core sip-tester socat liblinphone-dev gcc iproute2 iptables openssl
 BENCHDEBS := rtpengine-daemon kamailio kamailio-tls-modules kamailio-sqlite-modules sqlite3 openssl
 FUZZTIME ?= 20s
 

@@ -24,8 +24,9 @@ func callURL(id string) string { return "/v1/calls/" + url.PathEscape(id) }
 
 // callSelection is the flags that select calls.
 type callSelection struct {
-	user, trunk, direction, callID, since, until string
-	failed                                       bool
+	period
+	user, trunk, direction, callID string
+	failed                         bool
 }
 
 func (s *callSelection) flags(cmd *cobra.Command) {
@@ -34,8 +35,7 @@ func (s *callSelection) flags(cmd *cobra.Command) {
 	f.StringVar(&s.trunk, "trunk", "", "carrier that the call came from or was tried on")
 	f.StringVar(&s.direction, "direction", "", "internal, in (from a carrier), out (to one) or click (begun by `sparkle call dial`)")
 	f.StringVar(&s.callID, "call-id", "", "Call-ID of the caller's INVITE")
-	f.StringVar(&s.since, "since", "", "from this time on: 2026-05-04, 2026-05-04T12:00, or an age such as 2h")
-	f.StringVar(&s.until, "until", "", "up to this time")
+	s.period.flags(cmd)
 	f.BoolVar(&s.failed, "failed", false, "only calls that nobody answered")
 }
 
@@ -49,7 +49,7 @@ func (s *callSelection) query(text string) (url.Values, error) {
 	if s.failed {
 		q.Set("failed", "true")
 	}
-	return q, setTimes(q, s.since, s.until)
+	return q, s.set(q)
 }
 
 func (c *cli) callList() *cobra.Command {

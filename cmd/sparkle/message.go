@@ -20,16 +20,16 @@ func (c *cli) messageCommand() *cobra.Command {
 
 // selection is the flags that select messages.
 type selection struct {
-	user, peer, since, until, callID, messageID string
-	receipts                                    bool
+	period
+	user, peer, callID, messageID string
+	receipts                      bool
 }
 
 func (s *selection) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&s.user, "user", "", "sender or recipient")
 	f.StringVar(&s.peer, "peer", "", "the other one")
-	f.StringVar(&s.since, "since", "", "from this time on: 2026-05-04, 2026-05-04T12:00, or an age such as 2h")
-	f.StringVar(&s.until, "until", "", "up to this time")
+	s.period.flags(cmd)
 	f.StringVar(&s.callID, "call-id", "", "Call-ID of the SIP request")
 	f.StringVar(&s.messageID, "message-id", "", "Message-ID of CPIM")
 	f.BoolVar(&s.receipts, "receipts", false, "receipts of delivery and display too")
@@ -50,12 +50,20 @@ func (s *selection) query(text string) (url.Values, error) {
 	if s.receipts {
 		set("receipts", "true")
 	}
-	return q, setTimes(q, s.since, s.until)
+	return q, s.set(q)
 }
 
-// setTimes sets since and until of a query, as far as they are given.
-func setTimes(q url.Values, since, until string) error {
-	for key, value := range map[string]string{"since": since, "until": until} {
+// period is the flags that select a time.
+type period struct{ since, until string }
+
+func (p *period) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&p.since, "since", "", "from this time on: 2026-05-04, 2026-05-04T12:00, or an age such as 2h")
+	cmd.Flags().StringVar(&p.until, "until", "", "up to this time")
+}
+
+// set sets since and until of a query, as far as they are given.
+func (p *period) set(q url.Values) error {
+	for key, value := range map[string]string{"since": p.since, "until": p.until} {
 		if value == "" {
 			continue
 		}

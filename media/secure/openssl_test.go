@@ -26,7 +26,7 @@ import (
 func TestOpenSSL(t *testing.T) {
 	program, err := exec.LookPath("openssl")
 	if err != nil {
-		t.Skip("openssl is not installed")
+		t.Fatal("openssl is not installed: run `make deps` or `apt-get install openssl`")
 	}
 	us := newIdentity(t)
 	arguments, fingerprint := openSSLCertificate(t)

@@ -163,11 +163,11 @@ func TestHostileDescriptions(t *testing.T) {
 		t.Fatal(err) // from now on others answer for her
 	}
 	for name, m := range mangled {
+		said := m.change(carol.offer())
+		if len(said) > 50_000 {
+			continue // it ends the connection
+		}
 		t.Run("answered/"+name, func(t *testing.T) {
-			said := m.change(carol.offer())
-			if len(said) > 50_000 {
-				t.Skip("it ends the connection")
-			}
 			ended := make(chan struct{}, 1)
 			phone := s.agent(t, "carol", "tls")
 			phone.Handle(func(r *agent.Message) (string, string) {
@@ -210,11 +210,11 @@ func TestHostileDescriptions(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, m := range mangled {
+		said := m.change(carol.offer())
+		if len(said) > 50_000 {
+			continue // it ends the connection
+		}
 		t.Run("early/"+name, func(t *testing.T) {
-			said := m.change(carol.offer())
-			if len(said) > 50_000 {
-				t.Skip("it ends the connection")
-			}
 			carol.before(func(r *agent.Message) { carol.Write(carol.Response(r, "183 Session Progress", said)) })
 			defer carol.before(nil)
 			dialog, err := bob.Agent.Call(short(t), "carol", bob.offer()) // whom the final answer saves
