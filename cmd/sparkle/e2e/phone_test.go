@@ -331,20 +331,46 @@ func (p *linphone) HangUp(t *testing.T)          { t.Helper(); p.tell(t, "hangup
 func (p *linphone) Ringing() bool {
 	return strings.Contains(p.callState(), "IncomingReceived")
 }
+
+// InCall says whether he talks in any of his calls.
 func (p *linphone) InCall() bool {
-	return strings.Contains(p.callState(), "StreamsRunning") || strings.Contains(p.callState(), "Connected")
+	return slices.ContainsFunc(p.callStates(), func(state string) bool {
+		return strings.Contains(state, "StreamsRunning") || strings.Contains(state, "Connected")
+	})
 }
 
-// callState passes over the release of an older call, which may come late.
+// callState is the newest call's that still is, or how the newest ended.
 func (p *linphone) callState() string {
-	state := ""
-	p.out.count(func(l string) bool {
-		if strings.HasPrefix(l, "call\t") && !strings.Contains(l, "Released") {
-			state = l
+	states := p.callStates()
+	for _, state := range slices.Backward(states) {
+		if state != "" && !strings.Contains(state, "CallEnd") && !strings.Contains(state, "CallError") {
+			return state
 		}
+	}
+	if len(states) == 0 {
+		return ""
+	}
+	return states[len(states)-1]
+}
+
+// callStates are the last states of all his calls, the oldest first. Several
+// are told in any order: the end of one that was transferred comes after the
+// first sound of the one that took its place. A release follows the end, late.
+func (p *linphone) callStates() []string {
+	var states []string
+	p.out.count(func(l string) bool {
+		f := strings.Split(l, "\t")
+		if f[0] != "call" || strings.Contains(f[1], "Released") {
+			return false
+		}
+		n, _ := strconv.Atoi(f[2])
+		for len(states) < n {
+			states = append(states, "")
+		}
+		states[n-1] = f[1]
 		return false
 	})
-	return state
+	return states
 }
 
 // recording is the file in which the sound of calls is kept.

@@ -13,7 +13,7 @@
  *   read ADDRESS                      message FROM CONTENT-TYPE TEXT
  *   cpim on|off                       state ID STATE           (of a message sent)
  *   call ADDRESS | answer | hangup    composing FROM 0|1
- *   video on|off    (of calls)        call STATE TEXT
+ *   video on|off    (of calls)        call STATE NUMBER TEXT   (the driver's first call is number 1)
  *   play FILE | record FILE           dtmf DIGIT
  *   dtmf DIGITS                       transfer STATE           (of a call we transfer)
  *   pause | resume                    stats KIND RECEIVED SENT LOST ENCRYPTION DECODED
@@ -34,6 +34,7 @@
 static LinphoneCore *core;
 static FILE *log_file;
 static int sent;
+static long calls;
 static int with_video;
 
 static void event(const char *format, ...) {
@@ -77,7 +78,8 @@ static void on_composing(LinphoneCore *lc, LinphoneChatRoom *room) {
 }
 
 static void on_call(LinphoneCore *lc, LinphoneCall *call, LinphoneCallState state, const char *text) {
-	event("call\t%s\t%s", linphone_call_state_to_string(state), text ? text : "");
+	if (!linphone_call_get_user_data(call)) linphone_call_set_user_data(call, (void *)++calls);
+	event("call\t%s\t%ld\t%s", linphone_call_state_to_string(state), (long)linphone_call_get_user_data(call), text ? text : "");
 }
 
 static void on_dtmf(LinphoneCore *lc, LinphoneCall *call, int digit) {
