@@ -33,7 +33,7 @@ func (s *callSelection) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&s.user, "user", "", "who takes part, on either side")
 	f.StringVar(&s.trunk, "trunk", "", "carrier that the call came from or was tried on")
-	f.StringVar(&s.direction, "direction", "", "internal, in (from a carrier), out (to one) or click (begun by `sparkle call dial`)")
+	f.StringVar(&s.direction, "direction", "", "internal, in (from a carrier), out (to one) or click (begun by sparkle call dial)")
 	f.StringVar(&s.callID, "call-id", "", "Call-ID of the caller's INVITE")
 	s.period.flags(cmd)
 	f.BoolVar(&s.failed, "failed", false, "only calls that nobody answered")

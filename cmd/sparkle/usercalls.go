@@ -29,7 +29,7 @@ func (c *cli) userCalls() *cobra.Command {
 	e.text("forward-no-answer", "where calls go that are not answered in time", func(s *store.CallSettings) *string { return &s.ForwardNoAnswer })
 	e.text("forward-offline", "where calls go while no device is there", func(s *store.CallSettings) *string { return &s.ForwardOffline })
 	e.number("no-answer-after", "seconds until a call counts as not answered; 0 for 20", func(s *store.CallSettings) *int { return &s.NoAnswerAfter })
-	e.text("class", "class of service: where the user may call (`sparkle class list`)", func(s *store.CallSettings) *string { return &s.Class })
+	e.text("class", "class of service: where the user may call (sparkle class list shows them)", func(s *store.CallSettings) *string { return &s.Class })
 	e.flag("lock", "no calls to carriers but emergency calls", func(s *store.CallSettings) *bool { return &s.Locked })
 	e.number("max-calls", "calls at the same time; 0 for the server's limit", func(s *store.CallSettings) *int { return &s.MaxCalls })
 	e.text("caller", "which of the user's numbers carriers show; empty for the first one that fits", func(s *store.CallSettings) *string { return &s.Caller })
