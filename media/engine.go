@@ -123,7 +123,8 @@ func (e *Engine) forget(s *Session) {
 	delete(e.sessions, s)
 }
 
-// Usage of an engine, for status pages and tests.
+// Usage of an engine, for status pages and tests. FreePorts are those of the
+// addresses that are known; before there is any, those that the first will have.
 type Usage struct {
 	Sessions, Legs, Ports, FreePorts int
 }
@@ -138,6 +139,9 @@ func (e *Engine) Usage() Usage {
 	u := Usage{Sessions: len(e.sessions), Legs: int(e.metrics.legs.Load()), Ports: int(e.metrics.ports.Load())}
 	for a := range e.addresses {
 		u.FreePorts += 2 * e.network.Free(a)
+	}
+	if len(e.addresses) == 0 { // the first call will tell which one it is
+		u.FreePorts = 2 * e.network.Pairs()
 	}
 	return u
 }

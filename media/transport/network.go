@@ -116,6 +116,9 @@ func (n *Network) Loop() *Loop {
 	})
 }
 
+// Pairs is how many pairs each address has.
+func (n *Network) Pairs() int { return pairsOf(n.config.FirstPort, n.config.LastPort) }
+
 // Free is how many pairs could be opened on an address now, as far as other
 // programs leave them alone.
 func (n *Network) Free(a netip.Addr) int { return n.portsOf(a).free() }
