@@ -143,7 +143,7 @@ func (c *call) payerOf(at stage) trunk.Caller {
 
 // account is somebody who pays, with all his calls to carriers.
 func (s *Service) account(who payer) trunk.Caller {
-	caller := trunk.Caller{User: who.user, Settings: s.Settings(who.user)}
+	caller := trunk.Caller{User: who.user, Group: who.group, Settings: s.Settings(who.user)}
 	if g := s.settings.named(who.group); g != nil {
 		caller.Settings, caller.Numbers = store.CallSettings{}, append(slices.Clone(g.Numbers), g.Name)
 	} else if s.cfg.Users != nil && who.user != 0 {

@@ -48,7 +48,7 @@ func (s *Service) mayRefer(who payer, r *server.Request) (number string, err *se
 	to.URI.Headers = nil
 	number = wire.URIString(&to.URI)
 	account := s.account(payer{user: who.user})
-	account.Live = 0 // it will be a call of somebody else
+	account.Live, account.Asks = 0, true // it will be a call of somebody else
 	if _, err := s.cfg.Border.Routes(account, number); err != nil {
 		refusal := asError(err)
 		if refusal.Status != sip.StatusForbidden {

@@ -80,7 +80,7 @@ type Border struct {
 	mu      sync.Mutex
 	trunks  []*group // the lowest priority first
 	classes map[string]store.ClassOfService
-	hours   map[store.UserID]*hourly
+	hours   map[payer]*hourly
 	inside  map[string]Inbound // by Call-ID
 	plans   map[string]planned // what Target has made, by its token
 	running context.Context    // nil before Run
@@ -107,7 +107,7 @@ func New(c Config) (*Border, error) {
 	b := &Border{
 		cfg: c, log: c.Log, metrics: m,
 		classes: make(map[string]store.ClassOfService),
-		hours:   make(map[store.UserID]*hourly),
+		hours:   make(map[payer]*hourly),
 		inside:  make(map[string]Inbound),
 		plans:   make(map[string]planned),
 	}
@@ -326,9 +326,9 @@ func (b *Border) forgetOld(now time.Time) {
 			delete(b.plans, token)
 		}
 	}
-	for user, h := range b.hours {
+	for who, h := range b.hours {
 		if h.count(now) == 0 {
-			delete(b.hours, user)
+			delete(b.hours, who)
 		}
 	}
 }

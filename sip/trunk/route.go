@@ -11,15 +11,25 @@ import (
 )
 
 // Caller is who pays for a call to a carrier: the user who dials, or the one
-// who forwards or transfers.
+// who forwards or transfers, or the hunt group that does.
 type Caller struct {
 	User      store.UserID
+	Group     string // the hunt group, "" for a user
 	Settings  store.CallSettings
 	Numbers   []string // the user's own
 	Shown     string   // the number of the first caller of a forwarded call, "" for none
 	Anonymous bool     // the caller withholds his number (RFC 3323)
-	Live      int      // calls of this user to carriers at the moment
+	Live      int      // calls of this payer to carriers at the moment
+	Asks      bool     // whether he may, without a call that would count
 }
+
+// payer is whose calls an hour are counted together.
+type payer struct {
+	user  store.UserID
+	group string
+}
+
+func (c *Caller) payer() payer { return payer{c.User, c.Group} }
 
 // Route is a way for a number.
 type Route struct {
@@ -115,7 +125,9 @@ func (b *Border) Routes(c Caller, dialled string) ([]Route, error) {
 	if len(routes) == 0 {
 		return nil, b.deny(c, number, dialled, denied)
 	}
-	b.countHour(c.User, now)
+	if !c.Asks {
+		b.countHour(c.payer(), now)
+	}
 	return routes, nil
 }
 
@@ -157,19 +169,19 @@ func (b *Border) mayCall(c Caller, number string, now time.Time) string {
 	case class.MaxCalls > 0 && c.Live >= class.MaxCalls, c.Settings.MaxCalls > 0 && c.Live >= c.Settings.MaxCalls:
 		return deniedUserCalls
 	}
-	if h := b.hours[c.User]; class.CallsPerHour > 0 && h != nil && h.count(now) >= class.CallsPerHour {
+	if h := b.hours[c.payer()]; class.CallsPerHour > 0 && h != nil && h.count(now) >= class.CallsPerHour {
 		return deniedUserHour
 	}
 	return ""
 }
 
-func (b *Border) countHour(u store.UserID, now time.Time) {
+func (b *Border) countHour(p payer, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	h := b.hours[u]
+	h := b.hours[p]
 	if h == nil {
 		h = new(hourly)
-		b.hours[u] = h
+		b.hours[p] = h
 	}
 	h.add(now)
 }
