@@ -34,6 +34,7 @@ var tiers = map[string]struct {
 	"sip/auth":          {3, "who sent what came by a flow"},
 	"sip/server":        {4, "the chain: it asks auth and calls services by an interface"},
 	"sip/registrar":     {5, "a service of the chain"},
+	"sip/siptest":       {6, "surroundings for the tests of what is above: only they import it"},
 	"sip/proxy":         {6, "a service of the chain that asks the registrar where people are"},
 	"sip/dialog":        {6, "a user agent of our own: a client of the chain"},
 	"sip/trunk":         {7, "the border to carriers: dialogs on both sides"},
@@ -74,6 +75,9 @@ func TestImportTiers(t *testing.T) {
 			isTest := strings.HasSuffix(path, "_test.go")
 			if name == "configs" && !strings.HasPrefix(pkg, "cmd/") {
 				t.Errorf("%s: only the command imports configs: give the part a Config of its own", path)
+			}
+			if strings.HasSuffix(name, "test") && !isTest {
+				t.Errorf("%s: only tests import %s", path, name)
 			}
 			if other.tier >= own.tier && !(isTest && other.tier == own.tier) {
 				t.Errorf("%s: %s (tier %d: %s) imports %s (tier %d)", path, pkg, own.tier, own.why, name, other.tier)

@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/sparkleim/sparkle/sip/siptest"
 	"github.com/sparkleim/sparkle/sip/transport"
 )
 
@@ -355,20 +356,20 @@ func TestCalls(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBed(t)
 				for _, p := range tt.phones {
-					b.phone(p[0], p[1])
+					b.Phone(p[0], p[1])
 				}
-				b.play(tt.script)
+				b.Play(tt.script)
 				b.idle()
 			})
 		})
 		t.Run(tt.name+", cold cache", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBed(t)
-				b.slow = true
+				b.Slow = true
 				for _, p := range tt.phones {
-					b.phone(p[0], p[1])
+					b.Phone(p[0], p[1])
 				}
-				b.play(tt.script)
+				b.Play(tt.script)
 				b.idle()
 			})
 		})
@@ -377,10 +378,10 @@ func TestCalls(t *testing.T) {
 
 // A panic in the registrar's goroutine costs one request (DESIGN.md law 6).
 func TestPanicAnswers500(t *testing.T) {
-	inBed(t, func(b *bed, alice, bob *phone) {
-		b.slow = true
-		b.targets["bob"][0].Flow = new(transport.Flow) // has no link
-		b.play("alice INVITE bob\n alice gets 500 INVITE\n alice INVITE nobody\n alice gets 404 INVITE")
+	inBed(t, func(b *bed, alice, bob *siptest.Phone) {
+		b.Slow = true
+		b.Targets["bob"][0].Flow = new(transport.Flow) // has no link
+		b.Play("alice INVITE bob\n alice gets 500 INVITE\n alice INVITE nobody\n alice gets 404 INVITE")
 		if n := testutil.ToFloat64(b.proxy.metrics.panics); n != 1 {
 			t.Errorf("%v panics counted", n)
 		}

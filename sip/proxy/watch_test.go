@@ -11,6 +11,7 @@ import (
 	"github.com/emiago/sipgo/sip"
 	"github.com/sparkleim/sparkle/sip/registrar"
 	"github.com/sparkleim/sparkle/sip/server"
+	"github.com/sparkleim/sparkle/sip/siptest"
 	"github.com/sparkleim/sparkle/sip/wire"
 )
 
@@ -44,8 +45,8 @@ func (w *watching) targets(names string) (all []registrar.Target) {
 	q := 1000
 	for group := range strings.SplitSeq(names, "/") {
 		for _, name := range strings.Fields(group) {
-			p := w.bed.phones[name]
-			for _, t := range w.bed.targets[p.account] {
+			p := w.bed.Phones[name]
+			for _, t := range w.bed.Targets[p.Account] {
 				if t.Instance == "urn:uuid:"+name {
 					t.Q = q
 					all = append(all, t)
@@ -90,6 +91,7 @@ func (w *watching) Response(branch int, res *sip.Response) *sip.Response {
 		return out
 	}
 	res.SetBody([]byte(fmt.Sprintf("answer %d", branch)))
+	res.AppendHeader(wire.H("Content-Type", "application/sdp"))
 	return res
 }
 
@@ -115,10 +117,10 @@ func inWatchedBed(t *testing.T, test func(b *bed, w *watching)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBed(t)
 		w := &watching{bed: b, first: "bob"}
-		b.layer.Serve(server.New(server.Config{Domains: []string{"example.com"}, Auth: b,
+		b.Layer.Serve(server.New(server.Config{Domains: []string{"example.com"}, Auth: b,
 			Proxy: b.proxy, InDialog: b.proxy, Calls: w, Rate: -1}))
 		for _, name := range []string{"alice", "bob", "carol", "dave"} {
-			b.phone(name, "tls")
+			b.Phone(name, "tls")
 		}
 		test(b, w)
 		b.idle()
@@ -137,9 +139,9 @@ func TestWatchedCalls(t *testing.T) {
 			bob gets INVITE
 			bob 100
 			bob 180
-			alice gets 180 INVITE
+			alice gets 180 INVITE (answer 0)
 			bob 200
-			alice gets 200 INVITE
+			alice gets 200 INVITE (answer 0)
 			alice ACK
 			bob gets ACK
 			quiet`,
@@ -152,9 +154,9 @@ func TestWatchedCalls(t *testing.T) {
 			carol gets INVITE
 			dave gets INVITE
 			dave 180
-			alice gets 180 INVITE
+			alice gets 180 INVITE (answer 2)
 			carol 200
-			alice gets 200 INVITE
+			alice gets 200 INVITE (answer 1)
 			dave gets CANCEL
 			dave 200 CANCEL
 			dave 487
@@ -168,7 +170,7 @@ func TestWatchedCalls(t *testing.T) {
 			bob gets ACK
 			bob gets INVITE
 			bob 200
-			alice gets 200 INVITE
+			alice gets 200 INVITE (answer 1)
 			quiet`,
 			"0 488, exhausted 488, 1 200, ended 200 1"},
 		{"nobody else", nil, `
@@ -176,7 +178,7 @@ func TestWatchedCalls(t *testing.T) {
 			bob gets INVITE
 			bob 302
 			bob gets ACK
-			alice gets 302 INVITE
+			alice gets 302 INVITE (answer 0)
 			quiet`,
 			"0 302, exhausted 302, ended 302 -1"},
 		{"nobody at all", func(w *watching) { w.first = "" }, `
@@ -202,7 +204,7 @@ func TestWatchedCalls(t *testing.T) {
 			bob 606
 			bob gets ACK
 			carol 200
-			alice gets 200 INVITE
+			alice gets 200 INVITE (answer 1)
 			quiet`,
 			"0 606, 1 200, ended 200 1"},
 		{"a request that must not go out", func(w *watching) {
@@ -230,14 +232,14 @@ func TestWatchedCalls(t *testing.T) {
 			alice INVITE bob
 			bob gets INVITE
 			bob 180
-			alice gets 180 INVITE
+			alice gets 180 INVITE (answer 0)
 			alice CANCEL
 			alice gets 200 CANCEL
 			bob gets CANCEL
 			bob 200 CANCEL
 			bob 487
 			bob gets ACK
-			alice gets 487 INVITE
+			alice gets 487 INVITE (answer 0)
 			quiet`,
 			"0 180, 0 487, ended 487 -1"},
 		{"the caller gives up while the watcher thinks", func(w *watching) { w.more = []string{"later"} }, `
@@ -257,7 +259,7 @@ func TestWatchedCalls(t *testing.T) {
 				if tt.setUp != nil {
 					tt.setUp(w)
 				}
-				b.play(tt.script)
+				b.Play(tt.script)
 				if seen := strings.Join(w.seen, ", "); seen != tt.seen {
 					t.Errorf("saw %s\nwant %s", seen, tt.seen)
 				}
@@ -269,26 +271,26 @@ func TestWatchedCalls(t *testing.T) {
 func TestWatcherMovesOn(t *testing.T) {
 	inWatchedBed(t, func(b *bed, w *watching) {
 		w.more = []string{"carol"}
-		b.play("alice INVITE bob\n bob gets INVITE\n bob 180\n alice gets 180 INVITE")
+		b.Play("alice INVITE bob\n bob gets INVITE\n bob 180\n alice gets 180 INVITE (answer 0)")
 		w.fork.MoveOn()
-		b.play("bob gets CANCEL\n bob 200 CANCEL\n carol gets INVITE\n bob 487\n bob gets ACK\n carol 200\n alice gets 200 INVITE\n quiet")
+		b.Play("bob gets CANCEL\n bob 200 CANCEL\n carol gets INVITE\n bob 487\n bob gets ACK\n carol 200\n alice gets 200 INVITE (answer 1)\n quiet")
 		w.fork.MoveOn()
 		w.fork.End(&server.Error{Status: 480})
 		w.fork.Extend(w.targets("dave"))
-		b.play("quiet")
+		b.Play("quiet")
 	})
 }
 
 func TestWatcherEnds(t *testing.T) {
 	inWatchedBed(t, func(b *bed, w *watching) {
-		b.play("alice INVITE bob\n bob gets INVITE\n bob 180\n alice gets 180 INVITE")
+		b.Play("alice INVITE bob\n bob gets INVITE\n bob 180\n alice gets 180 INVITE (answer 0)")
 		w.fork.End(&server.Error{Status: 488, Reason: "No Way", Warning: "because"})
 		synctest.Wait()
-		res := b.phones["alice"].next().(*sip.Response)
+		res := b.Phones["alice"].Next().(*sip.Response)
 		if res.StatusCode != 488 || res.Reason != "No Way" || !strings.Contains(wire.Header(res, "Warning"), "because") {
 			t.Errorf("alice got %s", wire.Append(nil, res))
 		}
-		b.play("bob gets CANCEL\n bob 200 CANCEL\n bob 200\n quiet") // too late: alice was told
+		b.Play("bob gets CANCEL\n bob 200 CANCEL\n bob 200\n quiet") // too late: alice was told
 		if seen := strings.Join(w.seen, ", "); seen != "0 180, ended 488 -1, 0 200" {
 			t.Errorf("saw %s", seen)
 		}
@@ -300,31 +302,25 @@ func TestBranchesDiffer(t *testing.T) {
 	inWatchedBed(t, func(b *bed, w *watching) {
 		w.first = "bob carol"
 		w.body = map[string]string{"bob": "for bob"}
-		b.play("alice INVITE bob\n bob gets INVITE\n carol gets INVITE")
-		for name, want := range map[string]string{"bob": "for bob", "carol": "v=0\r\n"} {
-			got := b.phones[name].got["INVITE"]
-			if string(got.Body()) != want || !slices.Equal(wire.Values(got, "X-For"), []string{name}) {
+		b.Play("alice INVITE bob (for all)\n bob gets INVITE (for bob)\n carol gets INVITE (for all)")
+		for _, name := range []string{"bob", "carol"} {
+			got := b.Phones[name].Got["INVITE"]
+			if !slices.Equal(wire.Values(got, "X-For"), []string{name}) {
 				t.Errorf("%s got\n%s", name, wire.Append(nil, got))
 			}
 			if v := wire.Header(got, "Max-Breadth"); v != "30" {
 				t.Errorf("Max-Breadth %s", v)
 			}
 		}
-		b.play("bob 183\n carol 183")
-		for i := range 2 {
-			if m := b.phones["alice"].next(); string(m.Body()) != fmt.Sprintf("answer %d", i) {
-				t.Errorf("alice got %s", m.Body())
-			}
-		}
-		b.play("carol 200\n alice gets 200 INVITE\n bob gets CANCEL\n bob 200 CANCEL\n bob 487\n bob gets ACK")
+		b.Play("bob 183\n carol 183\n alice gets 183 INVITE (answer 0)\n alice gets 183 INVITE (answer 1)")
+		b.Play("carol 200\n alice gets 200 INVITE (answer 1)\n bob gets CANCEL\n bob 200 CANCEL\n bob 487\n bob gets ACK")
 	})
 }
 
 func TestTooBroad(t *testing.T) {
 	inWatchedBed(t, func(b *bed, w *watching) {
 		w.first = "bob carol"
-		b.phones["alice"].request("INVITE", "sip:bob@example.com", wire.H("Max-Breadth", "1"))
-		b.play("alice gets 440 INVITE\n quiet")
+		b.Play("alice adds Max-Breadth: 1\n alice INVITE bob\n alice gets 440 INVITE\n quiet")
 	})
 }
 
@@ -345,19 +341,19 @@ func (d *dialogs) InDialog(r *server.Request) (Watcher, *server.Error) {
 }
 
 func TestWatchedDialog(t *testing.T) {
-	inBed(t, func(b *bed, alice, bob *phone) {
+	inBed(t, func(b *bed, alice, bob *siptest.Phone) {
 		d := &dialogs{watching: &watching{bed: b}}
 		b.proxy.WatchDialogs(d)
-		b.play(aCall + `
+		b.Play(aCall + `
 			alice INVITE
 			bob gets INVITE
 			bob 488
 			bob gets ACK
-			alice gets 488 INVITE
+			alice gets 488 INVITE (answer 0)
 			bob UPDATE
 			alice gets UPDATE
 			alice 200 UPDATE
-			bob gets 200 UPDATE
+			bob gets 200 UPDATE (answer 0)
 			alice INFO
 			bob gets INFO
 			bob 200 INFO
@@ -366,13 +362,13 @@ func TestWatchedDialog(t *testing.T) {
 		if seen, want := strings.Join(d.seen, ", "), "request 0, request 0, 0 488, ended 488 -1, request 0, 0 200, ended 200 0"; seen != want {
 			t.Errorf("saw %s\nwant %s", seen, want)
 		}
-		if v := wire.Header(bob.got["INFO"], "X-Watched") + wire.Header(bob.got["INVITE"], "X-Watched"); v != "yes" {
+		if v := wire.Header(bob.Got["INFO"], "X-Watched") + wire.Header(bob.Got["INVITE"], "X-Watched"); v != "yes" {
 			t.Errorf("X-Watched %q", v)
 		}
 		d.err = &server.Error{Status: 481}
-		b.play("alice UPDATE\n alice gets 481 UPDATE\n alice ACK\n quiet")
-		alice.dialog.routes = nil // neither is it let in without our Route
-		b.play("alice UPDATE\n alice gets 481 UPDATE\n quiet")
+		b.Play("alice UPDATE\n alice gets 481 UPDATE\n alice ACK\n quiet")
+		alice.Dialog.Routes = nil // neither is it let in without our Route
+		b.Play("alice UPDATE\n alice gets 481 UPDATE\n quiet")
 		d.err = nil
 	})
 }
@@ -383,38 +379,38 @@ func TestOriginate(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				b := newBed(t)
-				b.phone("alice", "tls")
-				bob := b.phone("bob", how)
-				b.play(aCall)
+				b.Phone("alice", "tls")
+				bob := b.Phone("bob", how)
+				b.Play(aCall)
 				var told []int
 				bye := func(method string) {
-					b.proxy.Originate(wire.NewRequest(method, bob.contact, nil,
-						wire.H("From", bob.dialog.remote), wire.H("To", bob.dialog.local), wire.H("Call-ID", bob.dialog.callID),
-						wire.H("CSeq", "9 "+method)), Peer{Flow: bob.flow, User: bob.user, Target: bob.contact},
+					b.proxy.Originate(wire.NewRequest(method, bob.Contact, nil,
+						wire.H("From", bob.Dialog.Remote), wire.H("To", bob.Dialog.Local), wire.H("Call-ID", bob.Dialog.CallID),
+						wire.H("CSeq", "9 "+method)), Peer{Flow: bob.Flow, User: bob.User, Target: bob.Contact},
 						func(status int) { told = append(told, status) })
 					synctest.Wait()
 				}
 				bye("BYE")
-				b.play("bob gets BYE\n bob 200 BYE\n quiet")
-				if u := wire.URIString(&bob.got["BYE"].Recipient); u != wire.URIString(&b.targets["bob"][0].Contact) {
+				b.Play("bob gets BYE\n bob 200 BYE\n quiet")
+				if u := wire.URIString(&bob.Got["BYE"].Recipient); u != wire.URIString(&b.Targets["bob"][0].Contact) {
 					t.Errorf("sent to %s", u)
 				}
 				bye("ACK")
-				b.play("bob gets ACK\n quiet")
+				b.Play("bob gets ACK\n quiet")
 
-				b.reconnect(bob)
+				b.Reconnect(bob)
 				bye("BYE")
-				b.play("bob gets BYE\n bob 481 BYE\n quiet")
+				b.Play("bob gets BYE\n bob 481 BYE\n quiet")
 				bye("BYE")
-				b.play("bob gets BYE\n wait 40s")
-				b.play("bob hangs up")
+				b.Play("bob gets BYE\n wait 40s")
+				b.Play("bob hangs up")
 				if how != "udp" { // nobody can tell there
 					bye("BYE")
 				}
 				want := []int{200, 481, 408, 430}
 				if how == "udp" {
 					want = want[:3]
-					b.phones["bob"].next()
+					b.Phones["bob"].Next()
 				}
 				if !slices.Equal(told, want) {
 					t.Errorf("told %v, want %v", told, want)
