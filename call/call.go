@@ -89,6 +89,7 @@ type branch struct {
 	manner  manner    // of our offer
 	shift   uint32    // how far the CSeq of the caller's requests is ahead at the device, see retry.go
 	x       exchange  // in the dialog with it
+	speaks  string    // tag of the dialog that x is about, "" before a description
 	told    [3][]byte // the last description that each side was sent, by side
 	attempt int       // its index in the record, -1: it is not one
 	failed  bool

@@ -81,15 +81,14 @@ func (c *call) Request(i int, t *registrar.Target, e *wire.Edit) *server.Error {
 	b.shiftRequest(e, sip.INVITE, c.cseq, "")
 	b.leg = c.session.NewLeg(profile)
 	e.Add = c.timer.ask(e.Add)
+	b.x = c.opening()
 	if c.content.sdp == nil {
-		b.x = exchange{empty: c.cseq}
 		return nil
 	}
 	sdp, err := b.leg.MakeOffer(c.caller.leg)
 	if err != nil {
 		return c.refuse(b, err)
 	}
-	b.x = exchange{offerer: caller, method: sip.INVITE, cseq: c.cseq}
 	b.told[callee] = sdp
 	e.Body, e.SetBody = c.content.with(sdp), true
 	return nil
@@ -182,8 +181,11 @@ func (c *call) Response(i int, res *sip.Response) *sip.Response {
 		b.learn(res)
 		c.provisional(b, res)
 	case status < 300:
-		b.learn(res)
-		c.together(func() { res, then = c.success(b, res) })
+		second := b == c.answered && tagOf(wire.Header(res, "To")) != b.tag
+		if !second {
+			b.learn(res)
+		}
+		c.together(func() { res, then = c.success(b, res, second) })
 	default:
 		res, then = c.declined(b, res)
 	}
@@ -230,6 +232,9 @@ func (c *call) provisional(b *branch, res *sip.Response) {
 		setBody(res, nil)
 		return
 	}
+	if reliable {
+		c.hearFrom(b, res, &content)
+	}
 	before := b.x
 	v := b.x.step(message{from: callee, method: sip.INVITE, cseq: c.cseq, status: res.StatusCode, reliable: reliable, sdp: content.sdp != nil})
 	if c.carry(v, b, callee, &content, res) != nil {
@@ -241,6 +246,32 @@ func (c *call) provisional(b *branch, res *sip.Response) {
 		c.early = b
 		c.connect(b)
 	}
+}
+
+// opening is what the INVITE begins in each dialog.
+func (c *call) opening() exchange {
+	if c.content.sdp == nil {
+		return exchange{empty: c.cseq}
+	}
+	return exchange{offerer: caller, method: sip.INVITE, cseq: c.cseq}
+}
+
+// hearFrom begins the exchange anew where a description comes from another phone
+// behind the target than the one before: to ring at one and answer at another is
+// what PBXs and carriers do, each with a tag of its own (RFC 3261 §12.1.2). c.mu is
+// held.
+func (c *call) hearFrom(b *branch, res *sip.Response, content *body) {
+	if content.sdp == nil {
+		return
+	}
+	tag := tagOf(wire.Header(res, "To"))
+	if b.speaks != "" && b.speaks != tag {
+		if b.x.offerer == callee {
+			c.rollback(b)
+		}
+		b.x = c.opening()
+	}
+	b.speaks = tag
 }
 
 // carry does what a verb asks for: it takes the description of a response by one
@@ -293,8 +324,9 @@ func (c *call) rollback(b *branch) {
 }
 
 // success is a 2xx. One that cannot be used is ended here, and is a failure of
-// its branch. c.mu is held; then is called without.
-func (c *call) success(b *branch, res *sip.Response) (out *sip.Response, then func()) {
+// its branch. second tells that another dialog of the branch was answered before.
+// c.mu is held; then is called without.
+func (c *call) success(b *branch, res *sip.Response, second bool) (out *sip.Response, then func()) {
 	switch {
 	case b == c.answered && c.phase == over: // repeated, and too late for anybody
 		setBody(res, nil)
@@ -303,11 +335,12 @@ func (c *call) success(b *branch, res *sip.Response) (out *sip.Response, then fu
 		return c.failureOf(res, sip.StatusNotAcceptableHere), func() { c.dismiss(b) }
 	}
 	content, refusal := bodyOf(res)
-	if c.answered != nil && c.answered != b {
-		setBody(res, content.with(c.answered.told[caller])) // a second one: the caller will end it (RFC 3261 §13.2.2.4)
+	if second || c.answered != nil && c.answered != b {
+		setBody(res, content.with(c.answered.told[caller])) // the caller will end it (RFC 3261 §13.2.2.4)
 		c.timer.agreed(res)
 		return res, nil
 	}
+	c.hearFrom(b, res, &content)
 	v := b.x.step(message{from: callee, method: sip.INVITE, cseq: c.cseq, status: res.StatusCode, sdp: content.sdp != nil})
 	err := c.carry(v, b, callee, &content, res)
 	if refusal != nil {
