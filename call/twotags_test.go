@@ -49,7 +49,8 @@ func TestSecondAnswerOfABranch(t *testing.T) {
 		if w.service.InProgress() != 1 {
 			t.Fatal("the call has ended with its second dialog")
 		}
-		alice.dialog, alice.dialog.cseq = first, alice.dialog.cseq
+		first.cseq = alice.dialog.cseq
+		alice.dialog = first
 		w.play(`
 			media A=B
 			alice INVITE (A2)
