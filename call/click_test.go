@@ -23,7 +23,7 @@ func (w *world) dial(to, script string) (id int64, err error) {
 		close(done)
 	}()
 	synctest.Wait()
-	w.play(script)
+	w.Play(script)
 	<-done
 	return id, err
 }
@@ -131,7 +131,7 @@ func TestClick(t *testing.T) {
 				w.dial(tt.to, tt.script)
 				w.service.Drain(cancelled())
 				synctest.Wait()
-				w.drainPhones()
+				w.TakeAll()
 				r := w.records.newest()
 				if got := r.EndedBy + " " + itoa(r.Status); got != tt.end {
 					t.Errorf("ended by %s, want %s", got, tt.end)
@@ -151,14 +151,6 @@ func itoa(n int) string {
 	return string(rune('0'+n/100)) + string(rune('0'+n/10%10)) + string(rune('0'+n%10))
 }
 
-// drainPhones takes what the end of all calls brings.
-func (w *world) drainPhones() {
-	for _, p := range w.phones {
-		for p.take() != "" {
-		}
-	}
-}
-
 func TestClickShows(t *testing.T) {
 	withServices(t, &fakeSetup{}, func(w *world, _ *fakeBorder) {
 		id, err := w.dial("carol", `
@@ -167,7 +159,7 @@ func TestClickShows(t *testing.T) {
 		if err != nil || id == 0 {
 			t.Fatal(id, err)
 		}
-		from := wire.Header(w.phones["alice"].got["INVITE"], "From")
+		from := wire.Header(w.Phones["alice"].Got["INVITE"], "From")
 		if !strings.HasPrefix(from, `"Call to carol" <sip:carol@example.com>;tag=`) {
 			t.Errorf("From: %s", from)
 		}
@@ -178,7 +170,7 @@ func TestClickShows(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		w.play(`
+		w.Play(`
 			alice gets CANCEL
 			alice 200 CANCEL
 			alice 487
@@ -192,7 +184,7 @@ func TestClickRefused(t *testing.T) {
 		if _, err := w.dial("bob@elsewhere.example", ""); !errors.Is(err, store.ErrInvalid) {
 			t.Error(err)
 		}
-		w.targets["alice"] = nil
+		w.Targets["alice"] = nil
 		if _, err := w.dial("carol", ""); asError(err).Status != sip.StatusTemporarilyUnavailable {
 			t.Error(err)
 		}

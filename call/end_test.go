@@ -25,7 +25,7 @@ const bothHungUp = `
 
 func TestHangUp(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.play(talk + `
+		w.Play(talk + `
 			alice INFO
 			bob gets INFO
 			bob 200 INFO
@@ -37,8 +37,8 @@ func TestHangUp(t *testing.T) {
 		if err := w.service.HangUp(t.Context(), live[0].ID, "root"); err != nil {
 			t.Fatal(err)
 		}
-		w.play(bothHungUp)
-		alice, bob := w.phones["alice"].got["BYE"], w.phones["bob"].got["BYE"]
+		w.Play(bothHungUp)
+		alice, bob := w.Phones["alice"].Got["BYE"], w.Phones["bob"].Got["BYE"]
 		for header, want := range map[string]string{
 			"CSeq": "3 BYE", "From": "<sip:alice@example.com>;tag=alice", "To": "<sip:bob@example.com>;tag=bob", "Max-Forwards": "69",
 		} {
@@ -63,11 +63,11 @@ func TestHangUp(t *testing.T) {
 
 func TestHangUpWhileItRings(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.play("alice INVITE bob (A)\n bob gets INVITE (sdes A)\n bob 180\n alice gets 180 INVITE")
+		w.Play("alice INVITE bob (A)\n bob gets INVITE (sdes A)\n bob 180\n alice gets 180 INVITE")
 		if err := w.service.HangUp(t.Context(), w.service.Live()[0].ID, "root"); err != nil {
 			t.Fatal(err)
 		}
-		w.play(`
+		w.Play(`
 			alice gets 480 INVITE
 			bob gets CANCEL
 			bob 200 CANCEL
@@ -101,20 +101,20 @@ func TestEnds(t *testing.T) {
 			w.relay.sessions[0].on(media.Event{Kind: media.EventAttack})
 		}, "quiet\n alice BYE\n bob gets BYE\n bob 200 BYE\n alice gets 200 BYE\n quiet", "caller", 16},
 		{"the phone says why", func(w *world) {
-			w.phones["bob"].extra = append(w.phones["bob"].extra, wire.H("Reason", `SIP;cause=200, Q.850 ;cause=31;text="no more"`))
+			w.Phones["bob"].Add(`Reason: SIP;cause=200, Q.850 ;cause=31;text="no more"`)
 		}, "bob BYE\n alice gets BYE\n alice 200 BYE\n bob gets 200 BYE\n quiet", "callee", 31},
 		{"a late offer is not answered", func(w *world) {
-			w.play("alice INVITE\n bob gets INVITE\n bob 200 (B2)\n alice gets 200 INVITE (sdes B2)\n alice ACK")
+			w.Play("alice INVITE\n bob gets INVITE\n bob 200 (B2)\n alice gets 200 INVITE (sdes B2)\n alice ACK")
 		}, "alice gets BYE\n alice 200 BYE\n bob gets BYE\n bob gets ACK\n bob 200 BYE\n quiet", "media", 65},
 		{"the server drains", func(w *world) { w.service.Drain(cancelled()) }, bothHungUp, "restart", 41},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
-				w.play(talk)
+				w.Play(talk)
 				tt.end(w)
 				synctest.Wait()
-				w.play(tt.script)
+				w.Play(tt.script)
 				if r := w.records.newest(); r.EndedBy != tt.by || r.Cause != tt.cause || r.Reason == "" {
 					t.Errorf("record %+v", r)
 				}
@@ -127,18 +127,18 @@ func TestEnds(t *testing.T) {
 // anew from the answer, when he is connected once more.
 func TestSilenceWhileItRings(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.play("alice INVITE bob (A)\n bob gets INVITE (sdes A)\n bob 183 (B)\n alice gets 183 INVITE (B)\n media A=B")
+		w.Play("alice INVITE bob (A)\n bob gets INVITE (sdes A)\n bob 183 (B)\n alice gets 183 INVITE (B)\n media A=B")
 		session := w.relay.sessions[0]
 		session.on(media.Event{Kind: media.EventSilent})
 		synctest.Wait()
 		before := session.joins
-		w.play("quiet\n bob 200 (B)\n alice gets 200 INVITE (B)\n alice ACK\n bob gets ACK\n quiet")
+		w.Play("quiet\n bob 200 (B)\n alice gets 200 INVITE (B)\n alice ACK\n bob gets ACK\n quiet")
 		if session.joins == before {
 			t.Error("the relay was not told of the answer")
 		}
 		session.on(media.Event{Kind: media.EventSilent})
 		synctest.Wait()
-		w.play(bothHungUp)
+		w.Play(bothHungUp)
 		if r := w.records.newest(); r.EndedBy != "media" {
 			t.Errorf("record %+v", r)
 		}
@@ -148,13 +148,13 @@ func TestSilenceWhileItRings(t *testing.T) {
 // A server that stops lets people finish.
 func TestDrain(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.play(talk)
+		w.Play(talk)
 		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 		defer cancel()
 		drained := make(chan struct{})
 		go func() { w.service.Drain(ctx); close(drained) }()
-		w.play("wait 5s\n carol INVITE bob (C)\n carol gets 503 INVITE\n quiet")
-		w.play("alice BYE\n bob gets BYE\n bob 200 BYE\n alice gets 200 BYE")
+		w.Play("wait 5s\n carol INVITE bob (C)\n carol gets 503 INVITE\n quiet")
+		w.Play("alice BYE\n bob gets BYE\n bob 200 BYE\n alice gets 200 BYE")
 		<-drained
 		if ctx.Err() != nil {
 			t.Error("waited although nobody talked")
@@ -185,30 +185,30 @@ func TestSessionTimer(t *testing.T) {
 		alive  string // how long it lasts at least
 	}{
 		{"nobody has any", "", "1800", "", "", ""},
-		{"the callee refreshes", "", "1800", "Session-Expires: 600;refresher=uas|Require: timer", "600;refresher=uas", "600s"},
+		{"the callee refreshes", "", "1800", "Session-Expires: 600;refresher=uas\nRequire: timer", "600;refresher=uas", "600s"},
 		{"only the caller has one", "Supported: timer", "1800", "", "1800;refresher=uac", "1800s"},
-		{"the caller's own", "Supported: timer|Session-Expires: 120", "120", "", "120;refresher=uac", "120s"},
+		{"the caller's own", "Supported: timer\nSession-Expires: 120", "120", "", "120;refresher=uac", "120s"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
-				alice, bob := w.phones["alice"], w.phones["bob"]
-				alice.add(tt.caller)
-				w.play("alice INVITE bob (A)\n bob gets INVITE (sdes A)")
-				if v := wire.Header(bob.got["INVITE"], "Session-Expires"); v != tt.asked {
+				alice, bob := w.Phones["alice"], w.Phones["bob"]
+				alice.Add(tt.caller)
+				w.Play("alice INVITE bob (A)\n bob gets INVITE (sdes A)")
+				if v := wire.Header(bob.Got["INVITE"], "Session-Expires"); v != tt.asked {
 					t.Errorf("bob is asked for %q", v)
 				}
-				bob.add(tt.callee)
-				w.play("bob 200 (B)\n alice gets 200 INVITE (B)\n alice ACK\n bob gets ACK")
-				if v := wire.Header(alice.last, "Session-Expires"); v != tt.told {
+				bob.Add(tt.callee)
+				w.Play("bob 200 (B)\n alice gets 200 INVITE (B)\n alice ACK\n bob gets ACK")
+				if v := wire.Header(alice.Last, "Session-Expires"); v != tt.told {
 					t.Errorf("alice is told %q", v)
 				}
 				if tt.alive == "" {
-					w.play("wait 24h\n quiet")
+					w.Play("wait 24h\n quiet")
 					return
 				}
-				w.play("wait " + tt.alive + "\n quiet")
-				w.play("wait 15s" + bothHungUp)
+				w.Play("wait " + tt.alive + "\n quiet")
+				w.Play("wait 15s" + bothHungUp)
 				if r := w.records.newest(); r.EndedBy != "session timer" || r.Cause != 102 {
 					t.Errorf("record %+v", r)
 				}
@@ -217,20 +217,12 @@ func TestSessionTimer(t *testing.T) {
 	}
 }
 
-func (p *phone) add(headers string) {
-	for h := range strings.SplitSeq(headers, "|") {
-		if name, value, ok := strings.Cut(h, ": "); ok {
-			p.extra = append(p.extra, wire.H(name, value))
-		}
-	}
-}
-
 // A refresh starts the time anew; one without a timer ends it.
 func TestSessionRefresh(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.play("alice INVITE bob (A)\n bob gets INVITE (sdes A)\n bob adds Session-Expires: 100;refresher=uas\n bob 200 (B)\n alice gets 200 INVITE (B)\n alice ACK\n bob gets ACK")
+		w.Play("alice INVITE bob (A)\n bob gets INVITE (sdes A)\n bob adds Session-Expires: 100;refresher=uas\n bob 200 (B)\n alice gets 200 INVITE (B)\n alice ACK\n bob gets ACK")
 		for range 5 {
-			w.play(`
+			w.Play(`
 				wait 90s
 				bob UPDATE
 				alice gets UPDATE
@@ -239,7 +231,7 @@ func TestSessionRefresh(t *testing.T) {
 				bob gets 200 UPDATE
 				quiet`)
 		}
-		w.play("bob UPDATE\n alice gets UPDATE\n alice 200 UPDATE\n bob gets 200 UPDATE\n wait 24h\n quiet")
+		w.Play("bob UPDATE\n alice gets UPDATE\n alice 200 UPDATE\n bob gets 200 UPDATE\n wait 24h\n quiet")
 	})
 }
 
@@ -247,20 +239,20 @@ func TestSessionRefresh(t *testing.T) {
 // who wants too short ones.
 func TestSessionTooShort(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.play(`
+		w.Play(`
 			alice INVITE bob (A)
 			bob gets INVITE (sdes A)
 			bob 422
 			bob gets ACK
 			bob gets INVITE (sdes A)`)
-		got := w.phones["bob"].got["INVITE"]
+		got := w.Phones["bob"].Got["INVITE"]
 		if se, cseq := wire.Header(got, "Session-Expires"), wire.Header(got, "CSeq"); se != "" || cseq != "2 INVITE" {
 			t.Errorf("asked again with Session-Expires %q and CSeq %q", se, cseq)
 		}
-		w.play("bob 486\n bob gets ACK\n alice gets 486 INVITE")
-		w.phones["alice"].add("Supported: timer|Session-Expires: 60")
-		w.play("alice INVITE bob (A)\n alice gets 422 INVITE\n quiet")
-		if v := wire.Header(w.phones["alice"].last, "Min-SE"); v != "90" {
+		w.Play("bob 486\n bob gets ACK\n alice gets 486 INVITE")
+		w.Phones["alice"].Add("Supported: timer\nSession-Expires: 60")
+		w.Play("alice INVITE bob (A)\n alice gets 422 INVITE\n quiet")
+		if v := wire.Header(w.Phones["alice"].Last, "Min-SE"); v != "90" {
 			t.Errorf("Min-SE %q", v)
 		}
 	})
@@ -269,15 +261,15 @@ func TestSessionTooShort(t *testing.T) {
 func TestLimits(t *testing.T) {
 	t.Run("of the server", func(t *testing.T) {
 		inWorld(t, func(w *world) {
-			w.play(talk + "\n carol INVITE bob (C)\n carol gets 503 INVITE\n quiet")
-			if v := wire.Header(w.phones["carol"].last, "Retry-After"); v == "" {
+			w.Play(talk + "\n carol INVITE bob (C)\n carol gets 503 INVITE\n quiet")
+			if v := wire.Header(w.Phones["carol"].Last, "Retry-After"); v == "" {
 				t.Error("no Retry-After")
 			}
 		}, func(c *Config) { c.MaxCalls = 1 })
 	})
 	t.Run("of a user", func(t *testing.T) {
 		inWorld(t, func(w *world) {
-			w.play(talk + "\n alice INVITE carol (A)\n alice gets 403 INVITE\n carol INVITE bob (C)\n bob gets INVITE (sdes C)\n bob 486\n bob gets ACK\n carol gets 486 INVITE\n quiet")
+			w.Play(talk + "\n alice INVITE carol (A)\n alice gets 403 INVITE\n carol INVITE bob (C)\n bob gets INVITE (sdes C)\n bob 486\n bob gets ACK\n carol gets 486 INVITE\n quiet")
 		}, func(c *Config) { c.MaxPerUser = 1 })
 	})
 }
@@ -285,17 +277,17 @@ func TestLimits(t *testing.T) {
 // The same INVITE by two ways is one call (RFC 3261 §8.2.2.2).
 func TestMerged(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.play("alice INVITE bob (A)\n bob gets INVITE (sdes A)")
-		alice := w.phones["alice"]
-		hs := slices.DeleteFunc(slices.Clone(alice.sent.Headers()), func(h sip.Header) bool { return h.Name() == "Via" })
-		hs = append(hs, wire.H("Via", "SIP/2.0/TLS 10.0.0.9:5060;rport;branch="+wire.NewBranch()))
-		first := alice.sent
-		alice.sent = wire.NewRequest("INVITE", first.Recipient, first.Body(), hs...)
-		alice.transmit(alice.sent)
+		w.Play("alice INVITE bob (A)\n bob gets INVITE (sdes A)")
+		alice := w.Phones["alice"]
+		hs := slices.DeleteFunc(slices.Clone(alice.Sent.Headers()), func(h sip.Header) bool { return h.Name() == "Via" })
+		hs = append(hs, wire.H("Via", alice.Via()))
+		first := alice.Sent
+		alice.Sent = wire.NewRequest("INVITE", first.Recipient, first.Body(), hs...)
+		alice.Transmit(alice.Sent)
 		synctest.Wait()
-		w.play("alice gets 482 INVITE")
-		alice.sent = first
-		w.play("bob 486\n bob gets ACK\n alice gets 486 INVITE\n quiet")
+		w.Play("alice gets 482 INVITE")
+		alice.Sent = first
+		w.Play("bob 486\n bob gets ACK\n alice gets 486 INVITE\n quiet")
 	})
 }
 
@@ -303,36 +295,36 @@ func TestMerged(t *testing.T) {
 // see one row of their own.
 func TestShiftedNumbers(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.play("alice INVITE bob (A)\n bob gets INVITE (sdes A)\n bob 488\n bob gets ACK\n bob gets INVITE (dtls A)")
-		alice, bob := w.phones["alice"], w.phones["bob"]
+		w.Play("alice INVITE bob (A)\n bob gets INVITE (sdes A)\n bob 488\n bob gets ACK\n bob gets INVITE (dtls A)")
+		alice, bob := w.Phones["alice"], w.Phones["bob"]
 		check := func(method, sent, got string) {
 			t.Helper()
-			if v := wire.Header(bob.got[method], "CSeq"); v != got {
+			if v := wire.Header(bob.Got[method], "CSeq"); v != got {
 				t.Errorf("bob got %s", v)
 			}
-			if v := wire.Header(alice.last, "CSeq"); method != "ACK" && v != sent {
+			if v := wire.Header(alice.Last, "CSeq"); method != "ACK" && v != sent {
 				t.Errorf("alice got %s", v)
 			}
 		}
-		bob.add("Require: 100rel|RSeq: 7")
-		w.play("bob 183 (dtls B)\n alice gets 183 INVITE (dtls B)\n")
+		bob.Add("Require: 100rel\nRSeq: 7")
+		w.Play("bob 183 (dtls B)\n alice gets 183 INVITE (dtls B)\n")
 		check("INVITE", "1 INVITE", "2 INVITE")
-		alice.add("RAck: 7 1 INVITE")
-		w.play("alice PRACK\n bob gets PRACK\n bob 200 PRACK\n alice gets 200 PRACK")
+		alice.Add("RAck: 7 1 INVITE")
+		w.Play("alice PRACK\n bob gets PRACK\n bob 200 PRACK\n alice gets 200 PRACK")
 		check("PRACK", "2 PRACK", "3 PRACK")
-		if v := wire.Header(bob.got["PRACK"], "RAck"); v != "7 2 INVITE" {
+		if v := wire.Header(bob.Got["PRACK"], "RAck"); v != "7 2 INVITE" {
 			t.Errorf("RAck %s", v)
 		}
-		w.play("bob 200\n alice gets 200 INVITE\n alice ACK\n bob gets ACK")
+		w.Play("bob 200\n alice gets 200 INVITE\n alice ACK\n bob gets ACK")
 		check("ACK", "", "2 ACK")
-		w.play("alice INFO\n bob gets INFO\n bob 200 INFO\n alice gets 200 INFO")
+		w.Play("alice INFO\n bob gets INFO\n bob 200 INFO\n alice gets 200 INFO")
 		check("INFO", "3 INFO", "4 INFO")
-		w.play("bob INFO\n alice gets INFO\n alice 200 INFO\n bob gets 200 INFO")
-		if v := wire.Header(bob.last, "CSeq"); v != wire.Header(alice.got["INFO"], "CSeq") {
+		w.Play("bob INFO\n alice gets INFO\n alice 200 INFO\n bob gets 200 INFO")
+		if v := wire.Header(bob.Last, "CSeq"); v != wire.Header(alice.Got["INFO"], "CSeq") {
 			t.Errorf("bob's own number changed: %s", v)
 		}
 		w.service.Drain(cancelled())
-		w.play(bothHungUp)
+		w.Play(bothHungUp)
 		check("BYE", "3 INFO", "5 BYE")
 	})
 }
@@ -340,36 +332,35 @@ func TestShiftedNumbers(t *testing.T) {
 // RFC 3261 §18.3, RFC 2046: what is not a description alone.
 func TestOtherBodies(t *testing.T) {
 	inWorld(t, func(w *world) {
-		alice, bob := w.phones["alice"], w.phones["bob"]
+		alice, bob := w.Phones["alice"], w.Phones["bob"]
 		send := func(kind, body, header string) {
-			alice.kind = kind
-			alice.add(header)
-			alice.request("INVITE", "sip:bob@example.com", body)
+			alice.Add("Content-Type: " + kind + "\n" + header)
+			alice.Request("INVITE", "sip:bob@example.com", body)
 			synctest.Wait()
 		}
 		const parts = "--b1\r\nContent-Type: application/pidf+xml\r\n\r\n<here/>\r\n--b1\r\nContent-Type: application/sdp\r\n\r\nA\r\n--b1--\r\n"
 		send(`multipart/mixed;boundary="b1"`, parts, "")
-		if got := bob.take(); got != "INVITE ("+strings.Replace(parts, "\r\nA\r\n", "\r\nsdes A\r\n", 1)+")" {
+		if got := bob.Take(); got != "INVITE ("+strings.Replace(parts, "\r\nA\r\n", "\r\nsdes A\r\n", 1)+")" {
 			t.Errorf("bob got %s", got)
 		}
-		w.play("bob 486\n bob gets ACK\n alice gets 486 INVITE")
+		w.Play("bob 486\n bob gets ACK\n alice gets 486 INVITE")
 
 		send("application/resource-lists+xml", "<list/>", "")
-		w.play("bob gets INVITE (<list/>)")
-		if v := wire.Header(bob.got["INVITE"], "Session-Expires"); v != "" || len(w.service.Live()) != 0 {
+		w.Play("bob gets INVITE (<list/>)")
+		if v := wire.Header(bob.Got["INVITE"], "Session-Expires"); v != "" || len(w.service.Live()) != 0 {
 			t.Error("an INVITE without description is a call")
 		}
-		w.play("bob 486\n bob gets ACK\n alice gets 486 INVITE")
+		w.Play("bob 486\n bob gets ACK\n alice gets 486 INVITE")
 
 		send("application/sdp", "zzz", "Content-Encoding: deflate")
-		w.play("alice gets 415 INVITE\n quiet")
+		w.Play("alice gets 415 INVITE\n quiet")
 	})
 }
 
 func TestRecord(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.phone("bob2", "tls")
-		w.play(`
+		w.Phone("bob2", "tls")
+		w.Play(`
 			alice INVITE bob (A)
 			bob gets INVITE (sdes A)
 			bob2 gets INVITE (sdes A)

@@ -8,12 +8,10 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/emiago/sipgo/sip"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/sparkleim/sparkle/sip/registrar"
 	"github.com/sparkleim/sparkle/sip/transport"
 	"github.com/sparkleim/sparkle/sip/trunk"
-	"github.com/sparkleim/sparkle/sip/wire"
 	"github.com/sparkleim/sparkle/store"
 )
 
@@ -99,52 +97,52 @@ func TestTollFraud(t *testing.T) {
 		shy   bool         // the caller learns nothing but that it did not work
 		after bool         // judged, but not called there
 	}{
-		{name: "dialled", who: alice, play: func(w *world, n string) { w.phones["alice"].invite(n) }},
+		{name: "dialled", who: alice, play: func(w *world, n string) { w.invite("alice", n) }},
 		{name: "forward", who: carol, shy: true,
 			setup: func(n string) fakeSetup {
 				return fakeSetup{settings: []store.CallSettings{{User: carol, ForwardAlways: n}}}
 			},
-			play: func(w *world, _ string) { w.phones["alice"].invite("sip:carol@example.com") }},
+			play: func(w *world, _ string) { w.invite("alice", "sip:carol@example.com") }},
 		{name: "forward of one who may", who: bob, shy: true,
 			setup: func(n string) fakeSetup {
 				return fakeSetup{settings: []store.CallSettings{{User: bob, ForwardAlways: n}}}
 			},
-			play: func(w *world, _ string) { w.phones["alice"].invite("sip:bob@example.com") }},
+			play: func(w *world, _ string) { w.invite("alice", "sip:bob@example.com") }},
 		{name: "forward to a forward", who: carol, shy: true,
 			setup: func(n string) fakeSetup {
 				return fakeSetup{settings: []store.CallSettings{{User: bob, ForwardAlways: "carol"}, {User: carol, ForwardAlways: n}}}
 			},
-			play: func(w *world, _ string) { w.phones["alice"].invite("sip:bob@example.com") }},
+			play: func(w *world, _ string) { w.invite("alice", "sip:bob@example.com") }},
 		{name: "redirection", who: carol, shy: true,
 			play: func(w *world, n string) {
-				w.phones["alice"].invite("sip:carol@example.com")
-				w.step("carol gets INVITE (sdes A)")
-				w.phones["carol"].extra = []sip.Header{wire.H("Contact", "<"+n+">")}
-				w.play("carol 302\ncarol gets ACK")
+				w.invite("alice", "sip:carol@example.com")
+				w.Step("carol gets INVITE (sdes A)")
+				w.Phones["carol"].Add("Contact: <" + n + ">")
+				w.Play("carol 302\ncarol gets ACK")
 			}},
 		{name: "member of a group", who: 0, shy: true,
 			setup: func(n string) fakeSetup {
 				return fakeSetup{groups: []store.HuntGroup{{Name: "sales", Members: []string{n}}}}
 			},
-			play: func(w *world, _ string) { w.phones["alice"].invite("sip:sales@example.com") }},
+			play: func(w *world, _ string) { w.invite("alice", "sip:sales@example.com") }},
 		{name: "overflow of a group", who: 0, shy: true,
 			setup: func(n string) fakeSetup {
 				return fakeSetup{groups: []store.HuntGroup{{Name: "sales", Members: []string{"erin"}, Overflow: n}}}
 			},
-			play: func(w *world, _ string) { w.phones["alice"].invite("sip:sales@example.com") }},
+			play: func(w *world, _ string) { w.invite("alice", "sip:sales@example.com") }},
 		{name: "transfer", who: alice, after: true,
 			play: func(w *world, n string) {
-				w.play("alice INVITE carol (A)\ncarol gets INVITE (sdes A)\ncarol 200 (C)\nalice gets 200 INVITE (C)\nalice ACK\ncarol gets ACK")
-				w.phones["alice"].extra = []sip.Header{wire.H("Refer-To", "<"+n+">")}
-				w.step("alice REFER")
+				w.Play("alice INVITE carol (A)\ncarol gets INVITE (sdes A)\ncarol 200 (C)\nalice gets 200 INVITE (C)\nalice ACK\ncarol gets ACK")
+				w.Phones["alice"].Add("Refer-To: <" + n + ">")
+				w.Step("alice REFER")
 			}},
 		{name: "transfer without a call", who: alice, after: true,
 			play: func(w *world, n string) {
-				w.phones["alice"].extra = []sip.Header{wire.H("Refer-To", "<"+n+">")}
-				w.phones["alice"].ask("REFER", "sip:carol@example.com")
+				w.Phones["alice"].Add("Refer-To: <" + n + ">")
+				w.Step("alice REFER carol")
 			}},
 		{name: "a carrier's call", who: -1, play: func(w *world, n string) {
-			w.phones["border"].invite(n)
+			w.invite("border", n)
 		}},
 	}
 	for _, way := range ways {
@@ -185,9 +183,9 @@ func judge(t *testing.T, w *world, b *guardedBorder, want string, who store.User
 		denied += int(testutil.ToFloat64(w.service.metrics.denied.WithLabelValues(why)))
 	}
 	passes := want != "class" && want != "dead"
-	switch rang := w.phones["carrier"].take() == "INVITE (plain A)"; {
+	switch rang := w.Phones["carrier"].Take() == "INVITE (plain A)"; {
 	case after:
-		if refused := w.phones["carol"].take() != "REFER"; refused != (want == "class") {
+		if refused := w.Phones["carol"].Take() != "REFER"; refused != (want == "class") {
 			t.Errorf("the transfer was refused: %v", refused)
 		}
 	case rang != passes:
@@ -198,10 +196,10 @@ func judge(t *testing.T, w *world, b *guardedBorder, want string, who store.User
 	if want == "class" && denied != 1 || passes && denied != 0 {
 		t.Errorf("%d alarms", denied)
 	}
-	w.drainPhones()
+	w.TakeAll()
 	w.service.Drain(cancelled())
 	synctest.Wait()
-	w.drainPhones()
+	w.TakeAll()
 }
 
 // name is the last of somebody's numbers.
@@ -217,7 +215,7 @@ func withRealBorder(t *testing.T, setup *fakeSetup, test func(w *world, b *guard
 	withServices(t, setup, func(w *world, f *fakeBorder) {
 		b.fakeBorder = f
 		var err error
-		if b.real, err = trunk.New(trunk.Config{Store: office{w}, Transactions: w.layer, Stack: office{w}, Domain: "example.com"}); err != nil {
+		if b.real, err = trunk.New(trunk.Config{Store: office{w}, Transactions: w.Layer, Stack: office{w}, Domain: "example.com"}); err != nil {
 			t.Fatal(err)
 		}
 		defer b.real.Close()
@@ -226,35 +224,15 @@ func withRealBorder(t *testing.T, setup *fakeSetup, test func(w *world, b *guard
 	})
 }
 
-// ask sends a request outside of dialogs, to any URI.
-func (p *phone) ask(method, uri string) {
-	to, err := wire.ParseURI(uri)
-	if err != nil {
-		p.world.t.Fatal(err)
+// invite calls any URI; what the border sends is a carrier's call.
+func (w *world) invite(who, uri string) {
+	p := w.Phones[who]
+	req := p.New("INVITE", uri, "A")
+	if who == "border" {
+		f := w.service.cfg.Border.(*guardedBorder).fakeBorder
+		f.inbound[p.Dialog.CallID] = trunk.Inbound{Trunk: "t", Caller: "+493012345", Dialled: uri}
 	}
-	d := &p.dialog
-	d.callID, d.cseq = wire.NewCallID(), 1
-	d.local, d.remote = "<sip:"+p.account+"@example.com>;tag="+p.name, "<"+uri+">"
-	p.transmit(wire.NewRequest(method, to, nil, p.headers(wire.H("CSeq", "1 "+method))...))
-	synctest.Wait()
-}
-
-// invite calls any URI.
-func (p *phone) invite(uri string) {
-	to, err := wire.ParseURI(uri)
-	if err != nil {
-		p.world.t.Fatal(err)
-	}
-	d := &p.dialog
-	d.callID, d.cseq = wire.NewCallID(), 1
-	d.local, d.remote = "<sip:"+p.account+"@example.com>;tag="+p.name, "<"+uri+">"
-	hs, text := p.described(p.headers(wire.H("CSeq", "1 INVITE")), "A")
-	p.sent = wire.NewRequest("INVITE", to, text, hs...)
-	if p.account == "border" {
-		f := p.world.service.cfg.Border.(*guardedBorder).fakeBorder
-		f.inbound[d.callID] = trunk.Inbound{Trunk: "t", Caller: "+493012345", Dialled: uri}
-	}
-	p.transmit(p.sent)
+	p.Transmit(req)
 	synctest.Wait()
 }
 
@@ -263,23 +241,23 @@ func TestForwardsAreLimited(t *testing.T) {
 	setup := fakeSetup{settings: []store.CallSettings{{User: carol, ForwardAlways: "0105550000"}}}
 	withRealBorder(t, &setup, func(w *world, b *guardedBorder) {
 		for i, rings := range []bool{true, false} { // the class allows one call at a time
-			p := w.phones[[]string{"alice", "bob"}[i]]
-			p.invite("sip:carol@example.com")
-			w.step(p.name + " gets 181 INVITE")
-			if got := w.phones["carrier"].take() != ""; got != rings {
+			who := []string{"alice", "bob"}[i]
+			w.invite(who, "sip:carol@example.com")
+			w.Step(who + " gets 181 INVITE")
+			if got := w.Phones["carrier"].Take() != ""; got != rings {
 				t.Errorf("call %d rings: %v", i+1, got)
 			}
 		}
-		if got := w.phones["bob"].take(); got != "480 INVITE" {
+		if got := w.Phones["bob"].Take(); got != "480 INVITE" {
 			t.Errorf("bob got %s", got)
 		}
-		w.play("carrier 486\ncarrier gets ACK\nalice gets 486 INVITE")
-		w.phones["dave"].invite("sip:carol@example.com")
-		w.step("dave gets 181 INVITE")
-		if got := w.phones["carrier"].take(); got != "INVITE (plain A)" {
+		w.Play("carrier 486\ncarrier gets ACK\nalice gets 486 INVITE")
+		w.invite("dave", "sip:carol@example.com")
+		w.Step("dave gets 181 INVITE")
+		if got := w.Phones["carrier"].Take(); got != "INVITE (plain A)" {
 			t.Errorf("after the end of the first: %q", got)
 		}
-		w.play("carrier 486\ncarrier gets ACK\ndave gets 486 INVITE")
+		w.Play("carrier 486\ncarrier gets ACK\ndave gets 486 INVITE")
 		if want := fmt.Sprint([]string{"+86105550000 by c", "+86105550000 by c"}); fmt.Sprint(b.went) != want {
 			t.Errorf("went out: %q", b.went)
 		}
@@ -292,22 +270,22 @@ func TestEmergency(t *testing.T) {
 	setup := fakeSetup{settings: []store.CallSettings{{User: alice, Locked: true, MaxCalls: 1}}}
 	withRealBorder(t, &setup, func(w *world, b *guardedBorder) {
 		w.service.cfg.MaxCalls, w.service.cfg.MaxPerUser = 1, 1
-		w.play("alice INVITE bob (A)\nbob gets INVITE (sdes A)\nbob 200 (B)\nalice gets 200 INVITE (B)\nalice ACK\nbob gets ACK")
+		w.Play("alice INVITE bob (A)\nbob gets INVITE (sdes A)\nbob 200 (B)\nalice gets 200 INVITE (B)\nalice ACK\nbob gets ACK")
 		for _, number := range []string{"sip:0105550000@example.com", "sip:carol@example.com", "sip:d@example.com"} {
-			w.phones["dave"].invite(number)
-			w.step("dave gets 503 INVITE")
+			w.invite("dave", number)
+			w.Step("dave gets 503 INVITE")
 		}
-		w.phones["alice"].invite("tel:1-10")
-		w.play("carrier gets INVITE (plain A)\ncarrier 486\ncarrier gets ACK\nalice gets 486 INVITE")
+		w.invite("alice", "tel:1-10")
+		w.Play("carrier gets INVITE (plain A)\ncarrier 486\ncarrier gets ACK\nalice gets 486 INVITE")
 		w.service.cfg.MaxCalls = 0
-		w.phones["alice"].invite("sip:carol@example.com")
-		w.step("alice gets 403 INVITE")
+		w.invite("alice", "sip:carol@example.com")
+		w.Step("alice gets 403 INVITE")
 		if want := []string{"110 by a"}; !slices.Equal(b.went, want) {
 			t.Errorf("went out: %q", b.went)
 		}
 		w.service.Drain(cancelled())
 		synctest.Wait()
-		w.drainPhones()
+		w.TakeAll()
 	})
 }
 
@@ -315,24 +293,24 @@ func TestEmergency(t *testing.T) {
 // at the cost of that user, and only of him.
 func TestTransferOfACarriersCall(t *testing.T) {
 	withRealBorder(t, &fakeSetup{settings: []store.CallSettings{{User: bob, Class: "germany"}}}, func(w *world, b *guardedBorder) {
-		w.phones["border"].invite("sip:bob@example.com")
-		w.play("bob gets INVITE (sdes A)\nbob 200 (B)\nborder gets 200 INVITE (B)\nborder ACK\nbob gets ACK")
-		w.phones["bob"].extra = []sip.Header{wire.H("Refer-To", "<sip:0105550000@example.com>")}
-		w.play("bob REFER\nborder gets REFER\nborder 202 REFER\nbob gets 202 REFER")
+		w.invite("border", "sip:bob@example.com")
+		w.Play("bob gets INVITE (sdes A)\nbob 200 (B)\nborder gets 200 INVITE (B)\nborder ACK\nbob gets ACK")
+		w.Phones["bob"].Add("Refer-To: <sip:0105550000@example.com>")
+		w.Play("bob REFER\nborder gets REFER\nborder 202 REFER\nbob gets 202 REFER")
 		for _, want := range []string{"INVITE (plain A)", ""} { // once
-			w.phones["border"].extra = []sip.Header{wire.H("Referred-By", "<sip:alice@example.com>")}
-			w.phones["border"].invite("sip:0105550000@example.com")
-			if got := w.phones["carrier"].take(); got != want {
+			w.Phones["border"].Add("Referred-By: <sip:alice@example.com>")
+			w.invite("border", "sip:0105550000@example.com")
+			if got := w.Phones["carrier"].Take(); got != want {
 				t.Errorf("the carrier got %q, want %q", got, want)
 			}
 		}
 		if want := []string{"+86105550000 by b"}; !slices.Equal(b.went, want) {
 			t.Errorf("went out: %q", b.went)
 		}
-		w.drainPhones()
+		w.TakeAll()
 		w.service.Drain(cancelled())
 		synctest.Wait()
-		w.drainPhones()
+		w.TakeAll()
 	})
 }
 
@@ -341,8 +319,8 @@ func TestTransferOfACarriersCall(t *testing.T) {
 func TestForwardOfACarriersCall(t *testing.T) {
 	setup := fakeSetup{settings: []store.CallSettings{{User: bob, Class: "germany", ForwardAlways: "00498912345"}}}
 	withRealBorder(t, &setup, func(w *world, b *guardedBorder) {
-		w.phones["border"].invite("sip:bob@example.com")
-		w.play(`
+		w.invite("border", "sip:bob@example.com")
+		w.Play(`
 			border gets 181 INVITE
 			carrier gets INVITE (plain A)
 			carrier 200 (plain P)

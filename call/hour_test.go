@@ -3,7 +3,6 @@ package call
 import (
 	"testing"
 
-	"github.com/sparkleim/sparkle/sip/wire"
 	"github.com/sparkleim/sparkle/store"
 )
 
@@ -19,11 +18,8 @@ func TestCallsOfAnHour(t *testing.T) {
 		if _, err := b.real.SetClass(t.Context(), class); err != nil {
 			t.Fatal(err)
 		}
-		alice := w.phones["alice"]
 		for range 2 {
-			alice.extra = append(alice.extra, wire.H("Refer-To", "<sip:0105550000@example.com>"))
-			alice.ask("REFER", "sip:carol@example.com")
-			w.play("carol gets REFER\ncarol 200 REFER\nalice gets 200 REFER")
+			w.Play("alice adds Refer-To: <sip:0105550000@example.com>\nalice REFER carol\ncarol gets REFER\ncarol 200 REFER\nalice gets 200 REFER")
 		}
 		for _, step := range []struct {
 			to    string
@@ -31,15 +27,15 @@ func TestCallsOfAnHour(t *testing.T) {
 		}{
 			{"sales", true}, {"sales", false}, {"support", true}, {"support", false}, {"0105550000", true}, {"0105550000", false},
 		} {
-			alice.invite("sip:" + step.to + "@example.com")
-			rings := w.phones["carrier"].take() != ""
+			w.invite("alice", "sip:"+step.to+"@example.com")
+			rings := w.Phones["carrier"].Take() != ""
 			if rings != step.rings {
 				t.Errorf("%s goes out: %v", step.to, rings)
 			}
 			if rings {
-				w.play("carrier 486\ncarrier gets ACK")
+				w.Play("carrier 486\ncarrier gets ACK")
 			}
-			w.drainPhones()
+			w.TakeAll()
 		}
 	})
 }

@@ -105,7 +105,7 @@ func (b *fakeBorder) Target(r trunk.Route, c trunk.Caller, _ func(store.CallAtte
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.tokens++
-	return registrar.Target{User: c.User, Flow: b.w.phones["carrier"].flow, Q: 1000,
+	return registrar.Target{User: c.User, Flow: b.w.Phones["carrier"].Flow, Q: 1000,
 		Contact: sip.Uri{Scheme: "sip", User: fmt.Sprintf("t%d%s", b.tokens, r.Trunk), Host: "example.com"}}
 }
 
@@ -120,12 +120,11 @@ func withServices(t *testing.T, setup *fakeSetup, test func(w *world, b *fakeBor
 	b := &fakeBorder{inbound: map[string]trunk.Inbound{}}
 	inWorld(t, func(w *world) {
 		b.w = w
-		for _, name := range []string{"dave", "dave2", "border", "carrier"} {
-			w.phone(name, "tls")
-		}
-		delete(w.targets, "border")
-		delete(w.targets, "carrier")
-		w.targets["erin"] = []registrar.Target{} // no phone
+		w.Phone("dave", "tls")
+		w.Phone("dave2", "tls")
+		w.Phone("border", "tls guest")
+		w.Phone("carrier", "tls guest")
+		w.Targets["erin"] = []registrar.Target{} // no phone
 		if err := w.service.Restore(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -253,7 +252,7 @@ func TestServices(t *testing.T) {
 			bob 486
 			bob gets ACK
 			alice gets 486 INVITE
-			alice INVITE bob@example.com;gr=x (A)
+			alice INVITE bob@example.com;gr=urn:uuid:bob (A)
 			bob gets INVITE (sdes A)
 			bob 486
 			bob gets ACK
@@ -415,7 +414,7 @@ func TestServices(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			withServices(t, &tt.setup, func(w *world, b *fakeBorder) {
-				w.play(tt.script)
+				w.Play(tt.script)
 				if got := diversions(w.records.newest()); !slices.Equal(got, tt.record) {
 					t.Errorf("the record tells %q", got)
 				}
@@ -425,12 +424,4 @@ func TestServices(t *testing.T) {
 			})
 		})
 	}
-}
-
-// address is a name in the domain of the tests, or an address.
-func address(name string) string {
-	if strings.Contains(name, "@") {
-		return "sip:" + name
-	}
-	return "sip:" + name + "@example.com"
 }

@@ -318,9 +318,9 @@ func TestStories(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			inWorld(t, func(w *world) {
-				w.phone("dave", "tls")
-				w.phone("dave2", "tls")
-				w.play(tt.script)
+				w.Phone("dave", "tls")
+				w.Phone("dave2", "tls")
+				w.Play(tt.script)
 			})
 		})
 	}

@@ -8,7 +8,7 @@ import "testing"
 func TestSecondDialogOfABranch(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.pbx()
-		w.play(`
+		w.Play(`
 			bob adds Require: 100rel
 			bob adds RSeq: 1
 			bob 183 (B)
@@ -30,14 +30,14 @@ func TestSecondDialogOfABranch(t *testing.T) {
 func TestSecondAnswerOfABranch(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.pbx()
-		alice := w.phones["alice"]
-		w.play(`
+		alice := w.Phones["alice"]
+		w.Play(`
 			bob 200 (B)
 			alice gets 200 INVITE (B)
 			alice ACK
 			bob gets ACK`)
-		first := alice.dialog
-		w.play(`
+		first := alice.Dialog
+		w.Play(`
 			bob2 200 (B2)
 			alice gets 200 INVITE (B)
 			alice ACK
@@ -45,13 +45,13 @@ func TestSecondAnswerOfABranch(t *testing.T) {
 			alice BYE
 			bob gets BYE
 			bob 200 BYE`)
-		alice.take()
+		alice.Take()
 		if w.service.InProgress() != 1 {
 			t.Fatal("the call has ended with its second dialog")
 		}
-		first.cseq = alice.dialog.cseq
-		alice.dialog = first
-		w.play(`
+		first.CSeq = alice.Dialog.CSeq
+		alice.Dialog = first
+		w.Play(`
 			media A=B
 			alice INVITE (A2)
 			bob gets INVITE (sdes A2)
@@ -72,9 +72,9 @@ func TestSecondAnswerOfABranch(t *testing.T) {
 
 // pbx lets alice call bob, who is a PBX with another phone: bob2.
 func (w *world) pbx() {
-	w.phone("bob2", "tls")
-	w.targets["bob"] = w.targets["bob"][:1]
-	w.play("alice adds Supported: 100rel\nalice INVITE bob (A)\nbob gets INVITE (sdes A)")
-	w.phones["bob2"].got["INVITE"] = w.phones["bob"].got["INVITE"]
-	w.phones["bob2"].flow = w.phones["bob"].flow
+	w.Phone("bob2", "tls")
+	w.Targets["bob"] = w.Targets["bob"][:1]
+	w.Play("alice adds Supported: 100rel\nalice INVITE bob (A)\nbob gets INVITE (sdes A)")
+	w.Phones["bob2"].Got["INVITE"] = w.Phones["bob"].Got["INVITE"]
+	w.Phones["bob2"].Flow = w.Phones["bob"].Flow
 }

@@ -111,8 +111,8 @@ func (w *World) Quiet(when string) {
 	}
 }
 
-// Drain takes whatever the phones have got, each until it has nothing more.
-func (w *World) Drain() {
+// TakeAll takes whatever the phones have got, each until it has nothing more.
+func (w *World) TakeAll() {
 	for _, p := range w.Phones {
 		for p.Take() != "" {
 		}
