@@ -268,7 +268,7 @@ func (c *call) finish(e ending) bool {
 	}
 	heir := c.heir.Load()
 	if heir == nil {
-		c.closeRecord(e, time.Now())
+		closeRecord(&c.record, e, time.Now())
 	}
 	talked := c.phase == talking
 	c.phase, c.request = over, nil

@@ -221,9 +221,8 @@ func (c *call) answeredBy(b *branch, res *sip.Response) {
 	c.attemptEnded(b, res.StatusCode, res.Reason)
 }
 
-// closeRecord notes the end. c.mu is held.
-func (c *call) closeRecord(e ending, now time.Time) {
-	r := &c.record
+// closeRecord notes the end.
+func closeRecord(r *store.CallRecord, e ending, now time.Time) {
 	r.Ended, r.EndedBy, r.Reason, r.Cause = &now, e.by, e.reason, e.cause
 	if r.Answered == nil {
 		r.Status = cmp.Or(e.status, sip.StatusTemporarilyUnavailable)

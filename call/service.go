@@ -127,9 +127,8 @@ func (s *Service) Restore(ctx context.Context) error {
 	}
 	now := time.Now()
 	for i := range open {
-		r := &open[i]
-		r.Ended, r.EndedBy, r.Cause, r.Reason = &now, "restart", causeTemporary, "the server was restarted"
-		s.cfg.Records.SaveCall(r)
+		closeRecord(&open[i], ending{by: "restart", cause: causeTemporary, reason: "the server was restarted"}, now)
+		s.cfg.Records.SaveCall(&open[i])
 	}
 	return nil
 }
