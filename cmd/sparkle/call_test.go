@@ -181,8 +181,8 @@ func TestCallCommands(t *testing.T) {
 	s := newSwitchboard(t)
 	out := s.does(t, "call", "dial", "1003", "010 5551234")
 	_, id, _ := strings.Cut(strings.TrimSpace(out), "call ")
-	wantIn(t, s.does(t, "call", "list", "--live"), id, "alice@example.com", "010 5551234", "begins")
-	wantIn(t, s.does(t, "call", "show", id), "alice@example.com called 010 5551234: begins", "begun by the server")
+	wantIn(t, s.does(t, "call", "list", "--live"), id, "alice@example.com", "010 5551234", "being set up")
+	wantIn(t, s.does(t, "call", "show", id), "alice@example.com called 010 5551234: being set up", "begun by the server")
 	s.does(t, "call", "hangup", id)
 	if live := s.does(t, "call", "list", "--live"); strings.Contains(live, id) {
 		t.Errorf("it goes on:\n%s", live)
@@ -357,6 +357,10 @@ call 01e2f3a4b5c6d7e8   trace id f00f   Call-ID abc@192.0.2.7
 	if out.String() != want {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
 	}
+	call.EndedBy, call.Reason, call.Cause = "media", "the media failed: no memory", 41
+	out.Reset()
+	printCallStory(&out, call, at(100))
+	wantIn(t, out.String(), "the media failed: no memory (cause 41, temporary failure), 1:06 after the answer")
 	call.Ringing = call.Answered // echo does not ring
 	out.Reset()
 	if printCallStory(&out, call, at(100)); strings.Contains(out.String(), "rings") {
@@ -367,13 +371,16 @@ call 01e2f3a4b5c6d7e8   trace id f00f   Call-ID abc@192.0.2.7
 func TestCallResults(t *testing.T) {
 	now := time.Now()
 	for want, r := range map[string]store.CallRecord{
-		"begins":                     {},
+		"being set up":               {},
 		"ringing":                    {Ringing: &now},
 		"in progress":                {Ringing: &now, Answered: &now},
 		"answered":                   {Answered: &now, Ended: &now, Status: 200},
 		"busy (486)":                 {Ended: &now, Status: 486, Reason: "Busy Here"},
 		"Preconditions failed (580)": {Ended: &now, Status: 580, Reason: "Preconditions failed"},
 		"failed":                     {Ended: &now},
+
+		"an administrator ended it (480)": {Ended: &now, Status: 480, EndedBy: "administrator", Reason: "ended by unix:root"},
+		"the server was restarted (480)":  {Ended: &now, Status: 480, EndedBy: "restart", Reason: "the server was restarted"},
 	} {
 		if got := callResult(&r); got != want {
 			t.Errorf("%q, want %q", got, want)

@@ -52,9 +52,11 @@ func callResult(r *store.CallRecord) string {
 	case r.Ended == nil && r.Ringing != nil:
 		return "ringing"
 	case r.Ended == nil:
-		return "begins"
+		return "being set up" // the record tells nothing more before the answer
 	case r.Answered != nil:
 		return "answered"
+	case r.EndedBy == "administrator", r.EndedBy == "restart": // not there is what the caller was told
+		return fmt.Sprintf("%s (%d)", endWords[r.EndedBy], r.Status)
 	}
 	return failure(r.Status, r.Reason)
 }
@@ -226,8 +228,8 @@ func endText(r *store.CallRecord) string {
 		return "not answered: " + answerText(r.Status, r.Reason, r.Cause)
 	}
 	text := cmp.Or(endWords[r.EndedBy], r.EndedBy, "the call ends")
-	if r.EndedBy == "administrator" {
-		text = cmp.Or(r.Reason, text) // it says which one
+	if r.EndedBy == "administrator" || r.EndedBy == "media" {
+		text = cmp.Or(r.Reason, text) // it says which one, or what was wrong
 	}
 	if r.Cause != 0 {
 		text += " (" + causeText(r.Cause) + ")"
