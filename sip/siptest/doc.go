@@ -27,8 +27,8 @@
 // knows ([Dialog]) or adds header lines ([Phone.Add]), and looks at what it got.
 //
 // A World belongs in a bubble of testing/synctest: each step waits until nothing
-// moves any more, and "wait 32s" takes no time. Benchmarks run outside of one, with
-// a [WirePhone] that costs nearly nothing.
+// moves any more, and "wait 32s" takes no time. [BenchmarkCalls] runs outside of
+// one, with phones that cost nearly nothing.
 //
 // It knows neither loss nor delay, and phones answer no challenges: the layers
 // below have tests of their own for that.

@@ -26,7 +26,7 @@ type Phone struct {
 
 	Got  map[string]*sip.Request // the last request of each method
 	Last *sip.Response           // the last one that it took
-	Sent *sip.Request            // its INVITE, or else its last request outside of a dialog
+	Sent *sip.Request            // the last one that it began a dialog with, or its re-INVITE
 
 	world  *World
 	broken bool
@@ -83,11 +83,16 @@ func (p *Phone) Transmit(m sip.Message) {
 	p.world.Layer.Message(p.Flow, again)
 }
 
-// Add puts header lines, one a line, into what the phone sends next.
+// Add puts header fields, one a line, into what the phone sends next; empty lines
+// add nothing.
 func (p *Phone) Add(lines string) {
 	for line := range strings.SplitSeq(lines, "\n") {
-		if name, value, ok := strings.Cut(line, ": "); ok {
+		name, value, ok := strings.Cut(line, ": ")
+		switch {
+		case ok:
 			p.extra = append(p.extra, wire.H(name, value))
+		case line != "":
+			p.world.t.Fatalf("%s adds %q: write a header as \"Name: value\"", p.Name, line)
 		}
 	}
 }

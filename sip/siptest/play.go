@@ -86,6 +86,8 @@ func (w *World) stepOf(p *Phone, line, text string) {
 		var status int
 		fmt.Sscan(what, &status)
 		p.Respond(status, method, body)
+	case what != strings.ToUpper(what):
+		w.t.Fatalf("%q: a phone knows no %q", line, what)
 	case rest != "":
 		p.Request(what, address(rest), body)
 	default:

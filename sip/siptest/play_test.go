@@ -63,6 +63,8 @@ func TestTranscripts(t *testing.T) {
 		{"more came", asked + "quiet", "quiet: alice has got\nSIP/2.0 200"},
 		{"another phone got something", asked + "bob gets INVITE", `got "": alice has got`},
 		{"nobody of that name", "carol INVITE bob", "no such phone"},
+		{"a word that means nothing", "bob rings", `a phone knows no "rings"`},
+		{"a header without colon", "bob adds Require 100rel", "write a header as"},
 		{"nothing to answer", "bob 200", "bob has no INVITE to answer"},
 		{"its flow is gone", "alice hangs up\nalice INVITE bob\nalice gets 200 INVITE", `got ""`},
 		{"a type without body", "alice adds Content-Type: text/plain\nalice INFO bob\nalice gets 200 INFO", "a type without body"},

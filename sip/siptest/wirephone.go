@@ -19,9 +19,8 @@ type WirePhone struct {
 	buf   []byte
 }
 
-// WirePhone connects one as [World.Phone] connects a phone.
-func (w *World) WirePhone(name, what string) *WirePhone {
-	p := &WirePhone{Phone: w.Phone(name, what)}
+func (w *World) wirePhone(name, over string) *WirePhone {
+	p := &WirePhone{Phone: w.Phone(name, over)}
 	transport.NewFlow(p.Flow, p)
 	return p
 }
@@ -76,7 +75,7 @@ func content(body string) string {
 // over how. Bob knows no DTLS and refuses such an offer with 488. It returns both as
 // they are in the end, for the caller to judge.
 func BenchmarkCalls(b *testing.B, w *World, how, offer, answer string) (alice, bob *WirePhone) {
-	alice, bob = w.WirePhone("alice", how), w.WirePhone("bob", how)
+	alice, bob = w.wirePhone("alice", how), w.wirePhone("bob", how)
 	for i := 0; b.Loop(); i++ {
 		id := strconv.Itoa(i)
 		request := func(line, routes, toTag, cseq, body string) {
