@@ -26,10 +26,10 @@
 //   - What an offer or answer leaves as it is keeps its ports, its keys with their
 //     roll-over counters, its associations and the address that was learned. What
 //     is refused or taken back leaves nothing behind.
-//   - A leg with SRTP sends to, and learns, an address only from packets whose
-//     tag verified. A leg with plain RTP follows the strict rules of
-//     media/transport. Nothing unauthenticated reaches the other side of a leg
-//     with SRTP.
+//   - A leg with SRTP learns where its peer is only from packets whose tag
+//     verified, one with ICE first from checks that carry its credentials. A leg
+//     with plain RTP follows the strict rules of media/transport, with ICE only
+//     checks. Nothing unauthenticated reaches the other side of a leg with SRTP.
 //   - RTCP ends here and is made anew for each side; feedback that asks
 //     something of a sender (PLI, FIR, NACK, REMB, TMMBR) is translated.
 //   - Between two plain legs of the same payload numbers packets pass untouched,

@@ -135,9 +135,9 @@ func (a *association) finish(keys secure.Keys, err error) {
 	p.link.leg.heard = now
 }
 
-// nominated goes on with a handshake at the address that the peer chose, or
+// found goes on with a handshake at the address where ICE found the peer, or
 // begins it there.
-func (p *component) nominated(at netip.AddrPort) {
+func (p *component) found(at netip.AddrPort) {
 	switch {
 	case p.dtls != nil:
 		p.dtls.remote.Store(&at)

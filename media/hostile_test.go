@@ -11,7 +11,6 @@ import (
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
-	"github.com/pion/srtp/v3"
 	"github.com/sparkleim/sparkle/media"
 )
 
@@ -68,7 +67,7 @@ func (a *attacker) stream(to netip.AddrPort, number uint8, n int) {
 // kinds, before and after they talk.
 func TestInjection(t *testing.T) {
 	e := newEngine(t)
-	for _, f := range []flavour{plainPhone, sdesPhone, gcmPhone, dtlsPhone, icePhone} {
+	for _, f := range []flavour{plainPhone, sdesPhone, gcmPhone, dtlsPhone, openPhone, icePhone} {
 		t.Run(f.name, func(t *testing.T) {
 			thief := newAttacker(t)
 			c := newCall(t, e, newPhone(t, f, "audio"), newPhone(t, f))
@@ -181,32 +180,67 @@ func TestGarbage(t *testing.T) {
 }
 
 // TestMoves lets a phone change its address, as behind a NAT that forgot it: who
-// has the keys is followed, who has not is not.
+// has the keys is followed, who sends what he caught, made up or guessed is not.
 func TestMoves(t *testing.T) {
 	e := newEngine(t)
-	c := newCall(t, e, newPhone(t, gcmPhone, "audio"), newPhone(t, gcmPhone))
-	c.talk(5)
-	from := c.caller.lines[0]
-	old := from.media
-	moved, control := openPair(c.caller)
-	key := []byte(from.inUse[1])
-	moved.mu.Lock()
-	moved.lines, moved.seal = old.lines, old.seal
-	moved.open = from.context(key[:16], key[16:], srtp.ProtectionProfileAeadAes128Gcm)
-	moved.mu.Unlock()
-	control.lines = old.lines
-	from.media = moved
-	begun := time.Now()
-	for pace := time.Tick(20 * time.Millisecond); time.Since(begun) < patience; <-pace {
-		c.speak(from, c.callee.lines[0], 1) // authentic, wherever it comes from
-		c.speak(c.callee.lines[0], from, 1) // to the old address or the new one
-		moved.mu.Lock()
-		followed := moved.taken > 0
-		moved.mu.Unlock()
-		if followed {
-			c.speak(c.callee.lines[0], from, 5)
-			return
-		}
+	for _, f := range []flavour{gcmPhone, icePhone, webPhone} {
+		t.Run(f.name, func(t *testing.T) {
+			thief := newAttacker(t)
+			c := newCall(t, e, newPhone(t, f, "audio"), newPhone(t, gcmPhone))
+			c.talk(5)
+			from, to := c.caller.lines[0], c.callee.lines[0]
+			spray := func() {
+				caught := from.seal(from.next())
+				before := to.count()
+				from.media.conn.WriteToUDPAddrPort(caught, from.remote)
+				to.await("the packet", func() bool { return len(to.heard) > before })
+				thief.send(from.remote, caught)
+				thief.stream(from.remote, from.number, 2)
+				thief.send(from.remote, nomination(t, from.media.peer+":"+c.caller.ufrag, "a guess of the password"))
+			}
+			spray()
+			caught := from.seal(from.next())
+			pace := time.NewTicker(20 * time.Millisecond)
+			defer pace.Stop()
+			for range 30 { // while the phone is silent, as long as it takes to move
+				<-pace.C
+				thief.send(from.remote, caught)
+				c.speak(to, from, 1)
+			}
+			from.media.move()
+			for begun := time.Now(); !from.media.reached(); <-pace.C {
+				if time.Since(begun) > patience {
+					t.Fatal("the relay never followed")
+				}
+				spray()
+				c.speak(to, from, 1) // to the old address or the new one
+			}
+			c.talk(5)
+		})
 	}
-	t.Fatal("the relay never followed")
+}
+
+// TestMovesNotByPlainPackets lets a phone with ICE and without keys change its
+// address: its packets prove nothing, wherever they come from, its nomination does.
+func TestMovesNotByPlainPackets(t *testing.T) {
+	c := newCall(t, newEngine(t), newPhone(t, openPhone, "audio"), newPhone(t, plainPhone))
+	c.talk(5)
+	from, to := c.caller.lines[0], c.callee.lines[0]
+	from.media.move()
+	pace := time.NewTicker(20 * time.Millisecond)
+	defer pace.Stop()
+	c.silent(to, func() {
+		for range 30 {
+			<-pace.C
+			from.send(1)
+			c.speak(to, from, 1)
+		}
+	}, func() {})
+	if from.media.reached() {
+		t.Error("packets that prove nothing moved the relay")
+	}
+	if !from.media.check(from.remote) {
+		t.Fatal("no answer to a nomination from the new address")
+	}
+	c.talk(5)
 }

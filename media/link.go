@@ -192,14 +192,14 @@ func (p *component) check(b []byte, from netip.AddrPort, at int64) {
 		p.link.drop(unwanted)
 		return
 	}
-	nominated, alive := p.link.ice.Check(socket, p.latch, b, from, at)
+	taken, alive := p.link.ice.Check(socket, p.latch, b, from, at)
 	if !alive {
 		p.link.drop(unauthentic)
 		return
 	}
 	p.link.leg.heard = at // RFC 7675: consent is life
-	if nominated {
-		p.nominated(from)
+	if taken {
+		p.found(from)
 	}
 }
 

@@ -37,6 +37,7 @@ var (
 	gcmPhone   = flavour{name: "gcm", proto: "RTP/SAVP", suites: []string{"AEAD_AES_128_GCM"}}
 	osrtpPhone = flavour{name: "osrtp", proto: "RTP/AVP", suites: []string{"AES_CM_128_HMAC_SHA1_80"}}
 	dtlsPhone  = flavour{name: "dtls", proto: "UDP/TLS/RTP/SAVPF", dtls: true}
+	openPhone  = flavour{name: "plain-ice", proto: "RTP/AVP", ice: true}
 	icePhone   = flavour{name: "dtls-ice", proto: "UDP/TLS/RTP/SAVPF", dtls: true, ice: true}
 	webPhone   = flavour{name: "web", proto: "UDP/TLS/RTP/SAVPF", dtls: true, ice: true, mux: true, bundle: true}
 )

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"testing"
 	"time"
 
 	"github.com/pion/dtls/v3"
@@ -60,11 +61,12 @@ type wire struct {
 	flights chan []byte // DTLS to be read
 	checked chan struct{}
 	started bool
-	peer    string        // the relay's ufrag
+	peer    string // the relay's ufrag, and
+	pwd     string
 	ready   chan struct{} // closed when keys are there
 	bad     atomic.Int64  // packets that did not verify
 
-	taken      int
+	taken      int        // datagrams that came to conn
 	mu         sync.Mutex // of the lines as far as they change what is read, and
 	seal, open *srtp.Context
 }
@@ -90,31 +92,57 @@ func openPair(p *phone) (media, control *wire) {
 }
 
 func newWire(p *phone, conn *net.UDPConn) *wire {
-	w := &wire{phone: p, conn: conn, flights: make(chan []byte, 64), checked: make(chan struct{}, 1), ready: make(chan struct{})}
+	w := &wire{phone: p, flights: make(chan []byte, 64), checked: make(chan struct{}, 1), ready: make(chan struct{})}
+	w.use(conn)
+	return w
+}
+
+// use makes a socket that of the wire. What comes to the one before is still read.
+func (w *wire) use(conn *net.UDPConn) {
+	w.mu.Lock()
+	w.conn, w.taken = conn, 0
+	w.mu.Unlock()
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		w.read()
+		w.read(conn)
 	}()
-	p.Cleanup(func() {
+	w.phone.Cleanup(func() {
 		conn.Close()
 		<-done
 	})
-	return w
+}
+
+// move gives a wire another port, as a NAT that forgot it does.
+func (w *wire) move() {
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(w.phone.address, 0)))
+	if err != nil {
+		w.phone.Fatal(err)
+	}
+	w.use(conn)
+}
+
+// reached tells whether anything has come to the socket of the wire.
+func (w *wire) reached() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.taken > 0
 }
 
 func (w *wire) port() int { return w.conn.LocalAddr().(*net.UDPAddr).Port }
 
-func (w *wire) read() {
+func (w *wire) read(conn *net.UDPConn) {
 	for {
 		b := make([]byte, 2048)
-		n, _, err := w.conn.ReadFromUDPAddrPort(b)
+		n, _, err := conn.ReadFromUDPAddrPort(b)
 		if err != nil {
 			return
 		}
 		w.mu.Lock()
 		w.take(b[:n])
-		w.taken++
+		if conn == w.conn {
+			w.taken++
+		}
 		w.mu.Unlock()
 	}
 }
@@ -313,7 +341,7 @@ func (l *line) context(key, salt []byte, profile srtp.ProtectionProfile) *srtp.C
 
 // start begins connectivity checks and handshakes, as far as the phone does them.
 func (l *line) start(s section, answer bool) {
-	if !l.phone.dtls || s.port == 0 {
+	if !l.phone.dtls && !l.phone.ice || s.port == 0 {
 		return
 	}
 	client := s.value("setup") != "active" && (answer || !l.phone.waits)
@@ -324,11 +352,11 @@ func (l *line) start(s section, answer bool) {
 		}
 		switch {
 		case !w.started:
-			w.started, w.peer = true, s.value("ice-ufrag")
+			w.started, w.peer, w.pwd = true, s.value("ice-ufrag"), s.value("ice-pwd")
 			go w.connect(remote, s, client)
 		case l.phone.ice && w.peer != s.value("ice-ufrag"):
-			w.peer = s.value("ice-ufrag")
-			if !w.check(remote, s.value("ice-ufrag"), s.value("ice-pwd")) {
+			w.peer, w.pwd = s.value("ice-ufrag"), s.value("ice-pwd")
+			if !w.check(remote) {
 				l.phone.Fatal("no answer to connectivity checks after a restart of ICE")
 			}
 		}
@@ -336,7 +364,11 @@ func (l *line) start(s section, answer bool) {
 }
 
 func (w *wire) connect(remote netip.AddrPort, s section, client bool) {
-	if w.phone.ice && !w.check(remote, s.value("ice-ufrag"), s.value("ice-pwd")) {
+	if w.phone.ice && !w.check(remote) {
+		return
+	}
+	if !w.phone.dtls {
+		close(w.ready)
 		return
 	}
 	if err := w.handshake(remote, strings.ToUpper(s.value("fingerprint")), client); err != nil {
@@ -345,17 +377,9 @@ func (w *wire) connect(remote netip.AddrPort, s section, client bool) {
 }
 
 // check nominates the only pair (RFC 8445 §7.2).
-func (w *wire) check(remote netip.AddrPort, ufrag, pwd string) bool {
+func (w *wire) check(remote netip.AddrPort) bool {
 	for range 50 {
-		m, err := stun.Build(stun.TransactionID, stun.BindingRequest, stun.NewUsername(ufrag+":"+w.phone.ufrag),
-			stun.RawAttribute{Type: stun.AttrPriority, Value: []byte{0x6e, 0, 0, 1}},
-			stun.RawAttribute{Type: stun.AttrICEControlling, Value: make([]byte, 8)},
-			stun.RawAttribute{Type: stun.AttrUseCandidate},
-			stun.NewShortTermIntegrity(pwd), stun.Fingerprint)
-		if err != nil {
-			return false
-		}
-		w.conn.WriteToUDPAddrPort(m.Raw, remote)
+		w.conn.WriteToUDPAddrPort(nomination(w.phone, w.peer+":"+w.phone.ufrag, w.pwd), remote)
 		select {
 		case <-w.checked:
 			return true
@@ -363,6 +387,20 @@ func (w *wire) check(remote netip.AddrPort, ufrag, pwd string) bool {
 		}
 	}
 	return false
+}
+
+// nomination is the check of a user with a password.
+func nomination(t testing.TB, user, pwd string) []byte {
+	m, err := stun.Build(stun.TransactionID, stun.BindingRequest, stun.NewUsername(user),
+		stun.RawAttribute{Type: stun.AttrPriority, Value: []byte{0x6e, 0, 0, 1}},
+		stun.RawAttribute{Type: stun.AttrICEControlling, Value: make([]byte, 8)},
+		stun.RawAttribute{Type: stun.AttrUseCandidate},
+		stun.NewShortTermIntegrity(pwd), stun.Fingerprint)
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	return m.Raw
 }
 
 // reborn gives the phone another certificate, for the next offer or answer.
@@ -470,10 +508,10 @@ func (c *flightConn) SetDeadline(time.Time) error      { return nil }
 func (c *flightConn) SetReadDeadline(time.Time) error  { return nil }
 func (c *flightConn) SetWriteDeadline(time.Time) error { return nil }
 
-// secured waits for the keys of all wires.
+// secured waits for the keys of all wires, or at least until they are found.
 func (p *phone) secured() {
 	p.Helper()
-	if !p.dtls {
+	if !p.dtls && !p.ice {
 		return
 	}
 	for _, l := range p.lines {
@@ -481,7 +519,7 @@ func (p *phone) secured() {
 			select {
 			case <-w.ready:
 			case <-time.After(patience):
-				p.Fatalf("%s: no DTLS association on port %d", p.name, w.port())
+				p.Fatalf("%s: no pair by ICE or no DTLS association on port %d", p.name, w.port())
 			}
 		}
 	}

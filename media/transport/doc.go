@@ -19,8 +19,8 @@
 //
 // A [Latch] decides where the peer of a socket is, and who else is ignored: by
 // packets that were proven (SRTP), by the strict rules for plain RTP (RTP bleed),
-// or by ICE. [ICE] is the responder of ICE-lite (RFC 8445 §2.5), with both
-// components. Nobody can make the relay send more than a second of packets to
+// or by ICE, and then it follows the peer whose NAT forgot him by either proof.
+// [ICE] is the responder of ICE-lite (RFC 8445 §2.5), with both components. Nobody can make the relay send more than a second of packets to
 // who never sent one himself.
 //
 // Loops use the scheduler in a way of their own: each adds a processor to

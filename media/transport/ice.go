@@ -37,14 +37,14 @@ func (i *ICE) Local() (ufrag, pwd string) { return i.ufrag, i.pwd }
 // peer's (RFC 8445 §7.3: they may come before the answer).
 func (i *ICE) SetRemote(ufrag string) { i.peer = ufrag }
 
-// Check answers a STUN message that came to s, whose latch is l. nominated: the
-// peer chose from as the address of this component, and l has taken it; alive:
+// Check answers a STUN message that came to s, whose latch is l. taken: from is the
+// address of this component now, since the peer chose it or is only there; alive:
 // the peer proved that it wants our packets (RFC 7675 §5.1). Phones of RFC 5245
 // prove it once and send indications afterwards, so its absence ends nothing.
 //
 // What is not proven by our password gets no answer at all: a forged source would
 // get it. RFC 8489 §9.1.3 would answer 400 or 401.
-func (i *ICE) Check(s *Socket, l *Latch, b []byte, from netip.AddrPort, at int64) (nominated, alive bool) {
+func (i *ICE) Check(s *Socket, l *Latch, b []byte, from netip.AddrPort, at int64) (taken, alive bool) {
 	request, ok := i.parse(b, l, from, at)
 	if !ok {
 		return false, false
@@ -58,7 +58,10 @@ func (i *ICE) Check(s *Socket, l *Latch, b []byte, from netip.AddrPort, at int64
 		return false, true
 	}
 	i.reply(s, from, request, stun.BindingSuccess, &stun.XORMappedAddress{IP: from.Addr().Unmap().AsSlice(), Port: int(from.Port())})
-	return request.nominates && l.Nominate(from, request.priority, at), true
+	if request.nominates {
+		return l.Nominate(from, request.priority, at), true
+	}
+	return l.Checked(from, at), true
 }
 
 // check is a request that proved to be the peer's.

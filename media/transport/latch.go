@@ -13,7 +13,7 @@ const (
 	Proven    LatchKind = iota // by packets that were authenticated: SRTP
 	Strict                     // plain RTP of a carrier: the address of the SDP, nothing else
 	Learn                      // plain RTP of a user behind NAT
-	Nominated                  // by ICE only
+	Nominated                  // by ICE: the address that was nominated, until its peer proves to be at another
 )
 
 const (
@@ -38,6 +38,11 @@ const (
 	// A nominated address keeps its place against one of lower priority while it
 	// was nominated again within nominationTime.
 	nominationTime = int64(time.Second)
+
+	// A peer that ICE found moves without a nomination to where it checks from when
+	// its address was silent for checkedSilence: a living one would have sent three
+	// checks, if nothing else (RFC 7675 §5.1: one in 4 to 6 s).
+	checkedSilence = int64(15 * time.Second)
 )
 
 // rank is how likely a source is the peer, by what its SDP and signalling say.
@@ -67,8 +72,9 @@ type Latch struct {
 	sentFirst int64          // when
 	begin     int64          // of the learn window
 	rank      rank           // of source
-	last      int64          // authenticated packet or nomination of source
-	priority  uint32         // of the nominated address
+	last      int64          // sign of life of source
+	nominated int64          // when source was, last
+	priority  uint32         // of its nomination, 0: it was not
 	next      newcomer
 }
 
@@ -164,6 +170,7 @@ func (l *Latch) Candidate(from netip.AddrPort, header []byte, at int64) bool {
 	case l.kind == Proven || !l.possible(from):
 		return false
 	case from == l.source:
+		l.last = at
 		return true
 	case l.kind == Nominated:
 		return false
@@ -229,7 +236,7 @@ func (l *Latch) take(from netip.AddrPort, r rank, at int64) {
 	if !l.source.IsValid() {
 		l.begin = at
 	}
-	l.source, l.rank, l.last, l.next = from, r, at, newcomer{}
+	l.source, l.rank, l.last, l.next, l.priority = from, r, at, newcomer{}, 0
 	if l.kind != Strict {
 		l.remote = from
 	}
@@ -237,15 +244,19 @@ func (l *Latch) take(from netip.AddrPort, r rank, at int64) {
 }
 
 // Authenticated tells that a packet from there was proven and is no replay; it
-// may move the latch.
+// may move the latch. With ICE it does so for a peer that was found already: who
+// sends through a NAT that has forgotten him does not know it, and may never check
+// nor nominate again.
 func (l *Latch) Authenticated(from netip.AddrPort, at int64) {
 	from = clean(from)
 	switch {
-	case l.kind != Proven || !l.possible(from):
+	case l.kind != Proven && l.kind != Nominated || !l.possible(from):
 	case from == l.source:
 		l.last, l.next = at, newcomer{}
 	case !l.source.IsValid():
-		l.take(from, exact, at)
+		if l.kind == Proven { // RFC 8445 §12.1.2: nobody is sent to before a pair was chosen
+			l.take(from, exact, at)
+		}
 	case l.next.from != from:
 		l.next = newcomer{from: from, count: 1, first: at}
 	default:
@@ -290,12 +301,28 @@ func (l *Latch) Nominate(from netip.AddrPort, priority uint32, at int64) bool {
 	if l.kind != Nominated || !l.possible(from) {
 		return false
 	}
-	if l.source.IsValid() && from != l.source && priority < l.priority && at-l.last < nominationTime {
+	if l.source.IsValid() && from != l.source && priority < l.priority && at-l.nominated < nominationTime {
 		return false
 	}
 	l.take(from, exact, at)
-	l.priority = priority
+	l.nominated, l.priority = at, priority
 	return true
+}
+
+// Checked tells that a check from there proved to be the peer's, though it
+// nominates nothing, and returns whether the latch has moved there. Beside an
+// address that lives it is one of the pairs that the peer did not choose.
+func (l *Latch) Checked(from netip.AddrPort, at int64) bool {
+	from = clean(from)
+	switch {
+	case l.kind != Nominated || !l.source.IsValid() || !l.possible(from):
+	case from == l.source:
+		l.last, l.next = at, newcomer{}
+	case at-l.last >= checkedSilence:
+		l.take(from, exact, at)
+		return true
+	}
+	return false
 }
 
 // clean makes addresses comparable.

@@ -40,7 +40,7 @@ func header(pt byte, seq uint16, ssrc uint32) []byte {
 // happening is something that a latch sees, and what it makes of it.
 type happening struct {
 	at   time.Duration
-	what byte // 'p' plain packet, 'a' authenticated packet, 'n' nomination, 'u' update: SDP and signalling
+	what byte // 'p' plain packet, 'a' authenticated packet, 'n' nomination, 'c' check, 'u' update: SDP and signalling
 	from netip.AddrPort
 	seq  uint16         // of the packet; the priority of a nomination
 	ok   bool           // it is the peer's, or it was taken
@@ -182,6 +182,7 @@ func TestLatch(t *testing.T) {
 		}},
 		{"ICE: only who was nominated", Nominated, peer, peer.Addr(), []happening{
 			{0, 'p', peer, 1, false, nowhere},
+			{5 * ms, 'c', peer, 1, false, nowhere},
 			{10 * ms, 'a', peer, 1, true, nowhere},
 			{20 * ms, 'n', nat, 100, true, nat},
 			{30 * ms, 'p', nat, 2, true, nat},
@@ -196,8 +197,44 @@ func TestLatch(t *testing.T) {
 			{1100 * ms, 'n', nat, 100, false, roaming},
 			{1900 * ms, 'n', nat, 100, true, nat},
 		}},
-		{"no kind but ICE is nominated", Proven, peer, peer.Addr(), []happening{
+		{"ICE: keys move who was nominated, and a nomination of any priority moves him back", Nominated, peer, peer.Addr(), []happening{
+			{0, 'n', nat, 100, true, nat},
+			{400 * ms, 'a', nat, 1, true, nat},
+			{500 * ms, 'a', roaming, 2, true, nat},
+			{600 * ms, 'a', roaming, 3, true, nat},
+			{620 * ms, 'p', roaming, 4, false, nat},
+			{899 * ms, 'a', roaming, 5, true, nat},
+			{900 * ms, 'a', roaming, 6, true, roaming},
+			{950 * ms, 'p', nat, 7, false, roaming},
+			{960 * ms, 'n', natOther, 7, true, natOther},
+		}},
+		{"ICE: keys move nobody who checks or speaks", Nominated, peer, peer.Addr(), []happening{
+			{0, 'n', nat, 100, true, nat},
+			{1000 * ms, 'a', attacker, 1, true, nat}, // a packet that it caught
+			{1400 * ms, 'c', nat, 1, false, nat},
+			{1500 * ms, 'a', attacker, 2, true, nat},
+			{1600 * ms, 'a', attacker, 3, true, nat},
+			{1700 * ms, 'a', nat, 4, true, nat},
+			{2100 * ms, 'a', attacker, 5, true, nat},
+			{9000 * ms, 'a', inside, 6, true, nat},
+			{9020 * ms, 'a', inside, 7, true, nat},
+		}},
+		{"ICE: a check moves who has been silent for long", Nominated, peer, peer.Addr(), []happening{
+			{0, 'n', nat, 100, true, nat},
+			{100 * ms, 'c', roaming, 1, false, nat}, // another pair that works
+			{5000 * ms, 'p', nat, 1, true, nat},
+			{5020 * ms, 'p', attacker, 2, false, nat},
+			{19999 * ms, 'c', roaming, 1, false, nat},
+			{20000 * ms, 'p', attacker, 3, false, nat},
+			{20010 * ms, 'c', inside, 1, false, nat},
+			{20020 * ms, 'c', roaming, 1, true, roaming},
+			{20040 * ms, 'p', roaming, 4, true, roaming},
+			{20060 * ms, 'p', nat, 5, false, roaming},
+		}},
+		{"no kind but ICE is nominated or checked", Proven, peer, peer.Addr(), []happening{
 			{0, 'n', nat, 100, false, peer},
+			{10 * ms, 'a', peer, 1, true, peer},
+			{60000 * ms, 'c', nat, 1, false, peer},
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -212,6 +249,8 @@ func TestLatch(t *testing.T) {
 					ok = h.ok
 				case 'n':
 					ok = l.Nominate(h.from, uint32(h.seq), at)
+				case 'c':
+					ok = l.Checked(h.from, at)
 				case 'u':
 					l.Update(h.from, roaming.Addr())
 				}
@@ -238,6 +277,7 @@ func TestLatchSpray(t *testing.T) {
 		{"user behind NAT", Learn, private, 0},
 		{"carrier", Strict, peer, 0},
 		{"keys", Proven, peer, 0},
+		{"ICE", Nominated, peer, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := NewLatch(c.kind, c.sdp, peer.Addr(), everywhere)
@@ -246,6 +286,9 @@ func TestLatchSpray(t *testing.T) {
 				at := int64(time.Hour) + int64(i)*int64(time.Millisecond)
 				if l.Candidate(attacker, header(0, i, 7), at) {
 					injected++
+				}
+				if i == 100 {
+					l.Nominate(peer, 1, at)
 				}
 				if i%20 == 19 && i > 100 { // it answers a little later
 					if c.kind == Proven {
@@ -347,10 +390,10 @@ func FuzzLatch(f *testing.F) {
 			from := addresses[int(story[i]&15)%len(addresses)]
 			at += int64(story[i+1]) * int64(4*time.Millisecond)
 			before := l.source
-			switch story[i] >> 4 % 6 {
+			switch story[i] >> 4 % 7 {
 			case 0, 1:
 				ok := l.Candidate(from, header(0, uint16(i), 1), at)
-				if ok && (k == Proven || !everywhere(from.Addr())) {
+				if ok && (k == Proven || k == Nominated && from != before || !everywhere(from.Addr())) {
 					t.Fatalf("%v was believed", from)
 				}
 				if ok && k == Strict && from.Addr() != l.sdp.Addr() {
@@ -361,6 +404,9 @@ func FuzzLatch(f *testing.F) {
 				}
 			case 2:
 				l.Authenticated(from, at)
+				if k == Nominated && l.source.IsValid() && !before.IsValid() {
+					t.Fatal("a packet took the place that ICE gives away")
+				}
 			case 3:
 				l.Nominate(from, uint32(story[i+1]), at)
 			case 4:
@@ -368,6 +414,10 @@ func FuzzLatch(f *testing.F) {
 			case 5:
 				named = from
 				l.Update(from, nat.Addr())
+			case 6:
+				if moved := l.Checked(from, at); moved != (l.source != before) || moved && (k != Nominated || !before.IsValid()) {
+					t.Fatalf("a check from %v moved the latch from %v to %v", from, before, l.source)
+				}
 			}
 			to, ok := l.Remote(at)
 			if ok && (!everywhere(to.Addr()) || to.Port() == 0) {
