@@ -170,7 +170,7 @@ func (t *settings) address(text string) (sip.Uri, error) {
 	}
 	u, err := wire.ParseURI(whole)
 	switch {
-	case err != nil || u.User == "":
+	case err != nil || u.User == "" || u.Scheme == "tel" && !isTelephone(&u):
 		return sip.Uri{}, invalid("%q is no address: use a username, a number, name@%s or tel:+number", text, t.domains[0])
 	case u.Scheme != "tel" && !t.serves(u.Host):
 		return sip.Uri{}, invalid("%q is outside: only addresses of %s and telephone numbers can be called", text, t.domains[0])
@@ -195,6 +195,9 @@ func (s *Service) Settings(u store.UserID) store.CallSettings {
 func (s *Service) SetSettings(ctx context.Context, c store.CallSettings) (store.CallSettings, error) {
 	t := s.settings
 	if err := t.check(&c); err != nil {
+		return store.CallSettings{}, err
+	}
+	if err := s.checkForwards(&c); err != nil {
 		return store.CallSettings{}, err
 	}
 	if c.Caller != "" && s.cfg.Users != nil && !slices.Contains(s.cfg.Users.Numbers(c.User), c.Caller) {
@@ -223,15 +226,36 @@ func (s *Service) Forget(u store.UserID) {
 	delete(t.users, u)
 }
 
-// check tells what is wrong with the settings of a user.
-func (t *settings) check(c *store.CallSettings) error {
-	for _, f := range []struct {
-		name string
-		to   *string
-	}{
+// forward is where a user sends calls in one case.
+type forward struct {
+	name string
+	to   *string
+}
+
+func forwards(c *store.CallSettings) []forward {
+	return []forward{
 		{"forward_always", &c.ForwardAlways}, {"forward_busy", &c.ForwardBusy},
 		{"forward_no_answer", &c.ForwardNoAnswer}, {"forward_offline", &c.ForwardOffline},
-	} {
+	}
+}
+
+// checkForwards refuses those of a user to himself: no address is tried twice, so
+// nobody would be rung. The addresses were checked.
+func (s *Service) checkForwards(c *store.CallSettings) error {
+	for _, f := range forwards(c) {
+		if *f.to == "" || s.cfg.Users == nil {
+			continue
+		}
+		if to, err := s.settings.address(*f.to); err == nil && s.cfg.Users.Owner(telephone(&to)) == c.User {
+			return invalid("%s: %s is the user himself: name somebody else", f.name, *f.to)
+		}
+	}
+	return nil
+}
+
+// check tells what is wrong with the settings of a user.
+func (t *settings) check(c *store.CallSettings) error {
+	for _, f := range forwards(c) {
 		if *f.to = strings.TrimSpace(*f.to); *f.to == "" {
 			continue
 		}
