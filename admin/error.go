@@ -43,7 +43,7 @@ func explain(err error) (status int, text string) {
 		if v.remedy != "" {
 			return v.status, v.remedy
 		}
-		return v.status, strings.TrimPrefix(err.Error(), store.ErrInvalid.Error()+": ")
+		return v.status, strings.Replace(err.Error(), store.ErrInvalid.Error()+": ", "", 1) // first, or behind the name of a field
 	}
 	return http.StatusInternalServerError, "internal error: the server's log says more"
 }

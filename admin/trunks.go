@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/sparkleim/sparkle/sip/trunk"
@@ -106,13 +107,16 @@ func (a *API) setTrunk(ctx context.Context, in *struct {
 }) (*reply[Trunk], error) {
 	t := in.Body.Trunk
 	t.ID, t.Name, t.Password = 0, in.Name, in.Body.Password
-	if known, err := a.findTrunk(in.Name); err == nil {
+	known, err := a.findTrunk(in.Name)
+	if err == nil {
 		t.ID = known.ID
 	}
 	if hasControl(t.Password) {
 		return nil, a.problem(invalid("password: use no control characters"))
 	}
-	t, err := a.Trunks.SetTrunk(ctx, t)
+	if err = a.checkInward(ctx, t.Numbers.Inward, known.Numbers.Inward); err == nil {
+		t, err = a.Trunks.SetTrunk(ctx, t)
+	}
 	if err != nil {
 		return nil, a.problem(err)
 	}
@@ -124,6 +128,20 @@ func (a *API) setTrunk(ctx context.Context, in *struct {
 		return nil, a.problem(err)
 	}
 	return &reply[Trunk]{trunkOf(s)}, nil
+}
+
+// checkInward refuses names that are nobody's. Those with a * depend on the number;
+// those that are there already were somebody's, and hinder no other change.
+func (a *API) checkInward(ctx context.Context, all, before []store.Inward) error {
+	for _, in := range all {
+		if strings.Contains(in.To, "*") || slices.Contains(before, in) {
+			continue
+		}
+		if err := a.checkDestinations(ctx, in.Number, in.To); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *API) removeTrunk(ctx context.Context, in *NamePath) (*struct{}, error) {

@@ -246,11 +246,11 @@ func TestTrunkCommands(t *testing.T) {
 	s := newSwitchboard(t)
 	code, out, errOut := command(t, "hunter2 secret\nrest", "--data", s.dir, "trunk", "add", "telco", "--gateway", "sip.telco.example", "--gateway", "b=192.0.2.2:5061/TLS",
 		"--username", "acct", "--password-stdin", "--register", "--country", "86", "--area", "10",
-		"--inward", "+8610555*=*", "--inward", "+8610123=sales", "--emergency", "110,119", "--prefix", "+86")
+		"--inward", "+8610555*=*", "--inward", "+8610123=zhangsan", "--emergency", "110,119", "--prefix", "+86")
 	if code != exitDone || strings.Contains(out, "hunter2") {
 		t.Fatalf("exit code %d\n%s%s", code, out, errOut)
 	}
-	wantIn(t, out, "sip.telco.example", "192.0.2.2:5061", "tls", "2 of 2", "acct, registered", "country 86, area 10, prefixes 0 (national) and 00 (international)", "+8610555*", "sales", "110 119", "12ms")
+	wantIn(t, out, "sip.telco.example", "192.0.2.2:5061", "tls", "2 of 2", "acct, registers", "country 86, area 10, prefixes 0 (national) and 00 (international)", "+8610555*", "zhangsan", "110 119", "12ms")
 	trunks, err := s.db.Trunks(t.Context())
 	if err != nil || len(trunks) != 1 || trunks[0].Password != "hunter2 secret" || trunks[0].Gateways[1].Name != "b" {
 		t.Fatalf("%+v %v", trunks, err)
@@ -292,6 +292,7 @@ func TestTrunkCommands(t *testing.T) {
 	s.fails(t, "write udp, tcp or tls", "trunk", "add", "x", "--gateway", "h/sctp")
 	s.fails(t, "write [NAME=]HOST", "trunk", "add", "x", "--gateway", "a=:5060")
 	s.fails(t, "write NUMBER=TO", "trunk", "add", "x", "--inward", "1003")
+	s.fails(t, `+8610123: there is neither a user nor a hunt group "reception"`, "trunk", "change", "telco", "--inward", "+8610123=reception")
 	s.fails(t, "no password on standard input", "trunk", "change", "telco", "--password-stdin")
 	s.does(t, "trunk", "remove", "copy")
 	s.fails(t, "not found", "trunk", "remove", "copy")

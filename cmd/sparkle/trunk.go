@@ -107,7 +107,7 @@ func printGateways(w io.Writer, t admin.Trunk) {
 		if s.Latency > 0 {
 			latency = s.Latency.Round(time.Millisecond / 10).String()
 		}
-		table.add(s.Name, g.Address, cmp.Or(g.Transport, "udp"), probing(g.Probe), s.State, day(s.Since), registered, latency, cmp.Or(shorten(s.Error, 60), "-"))
+		table.add(s.Name, g.Address, cmp.Or(g.Transport, "udp"), probing(g.Probe), s.State, day(s.Since), registered, latency, cmp.Or(s.Error, "-"))
 	}
 	table.write(w)
 }
@@ -132,7 +132,7 @@ func account(t admin.Trunk) string {
 		text += ", WITHOUT A PASSWORD"
 	}
 	if t.Register {
-		text += ", registered"
+		text += ", registers"
 	}
 	return text
 }
