@@ -48,7 +48,7 @@ func (x *bridge) refer(d, party *dialog.Dialog, in *dialog.Incoming) {
 	x.moving = t
 	t.notify(sip.StatusTrying)
 	about := x.about
-	about.Dialled = wire.URIString(&call.URI)
+	about.Dialled, about.Number = wire.URIString(&call.URI), "" // the carrier's own number led to the referrer
 	x.remember(t.callID, about)
 	call.CallID, call.Strand = t.callID, x.strand
 	t.next = x.b.caller.Call(call, dialog.Events{
