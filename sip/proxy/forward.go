@@ -47,7 +47,7 @@ func (c *responseContext) aim(set []candidate) *server.Error {
 	case w > c.breadth:
 		return errBreadth()
 	case w > 0:
-		add[0] = c.proxy.breadthHeader(c.breadth / w)
+		add[0] = c.proxy.breadthHeader(max(1, min(c.breadth, c.proxy.cfg.MaxBreadth)/w))
 	}
 	return nil
 }

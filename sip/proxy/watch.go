@@ -38,12 +38,21 @@ type Watcher interface {
 // called at any time; those that come too late do nothing.
 type Fork struct{ context *responseContext }
 
+// forkBreadth is how many devices a watcher may ring at a time where the caller does
+// not limit it: a hunt group of 100 with 5 each. An administrator has chosen them, so
+// this is more than the 60 branches of RFC 5393 §5.3.3, of which each gets its part:
+// one at least.
+const forkBreadth = 500
+
 // Fork makes ready to forward r to targets that are chosen elsewhere; the first
 // [Fork.Extend] begins. An error was answered: r cannot be forwarded.
 func (p *Proxy) Fork(r *server.Request, w Watcher) (Fork, *server.Error) {
 	hash, breadth, err := p.spread(r)
 	if err != nil {
 		return Fork{}, err
+	}
+	if wire.Header(r.Request, "Max-Breadth") == "" {
+		breadth = max(breadth, forkBreadth)
 	}
 	tx := r.Transaction()
 	if tx == nil {
