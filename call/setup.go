@@ -37,7 +37,8 @@ func (c *call) prepare() *server.Error {
 		return nil
 	}
 	if err := c.caller.leg.TakeOffer(c.content.sdp); err != nil {
-		return refusalOf(err)
+		c.verdict, c.route.stages = refusalOf(err), nil // nobody else can be called with it either
+		return c.verdict
 	}
 	if !c.endToEnd() {
 		s.habits.learn(deviceKind{c.caller.user, c.record.Caller.Device}, mannerOf(c.caller.leg.Keying()))
