@@ -220,7 +220,12 @@ func (s *Session) provisional(res *sip.Response) {
 	}
 }
 
-// dialogFor finds or makes the dialog of a response; nil when it has no To tag.
+// maxEarly bounds the phones that ring for one INVITE. Of further ones the owner
+// hears as of those without a tag; they can answer nevertheless.
+const maxEarly = 64
+
+// dialogFor finds or makes the dialog of a response; nil when it has no To tag, or
+// when there are too many that ring.
 func (s *Session) dialogFor(res *sip.Response) (d *Dialog, isNew bool) {
 	to, err := wire.ParseNameAddr(wire.Header(res, "To"))
 	if err != nil {
@@ -233,6 +238,9 @@ func (s *Session) dialogFor(res *sip.Response) (d *Dialog, isNew bool) {
 	i := slices.IndexFunc(s.dialogs, func(d *Dialog) bool { return d.remoteTag == tag })
 	if i >= 0 {
 		return s.dialogs[i], false
+	}
+	if len(s.dialogs) >= maxEarly && res.StatusCode < 200 {
+		return nil, false
 	}
 	return s.dialogOfResponse(tag, res), true
 }
