@@ -22,6 +22,15 @@ type calls struct {
 
 func (f *calls) Live() []store.CallRecord { return f.live }
 
+func (f *calls) LiveCall(id int64) (store.CallRecord, error) {
+	for _, r := range f.live {
+		if r.ID == id {
+			return r, nil
+		}
+	}
+	return store.CallRecord{}, store.ErrNotFound
+}
+
 func (f *calls) HangUp(_ context.Context, id int64, by string) error {
 	for _, r := range f.live {
 		if r.ID == id {

@@ -18,6 +18,8 @@ import (
 type Calls interface {
 	// Live lists the calls in progress, the oldest first.
 	Live() []store.CallRecord
+	// LiveCall is one of them. ErrNotFound when it is over.
+	LiveCall(id int64) (store.CallRecord, error)
 	// HangUp ends a call for both sides; by says who wanted it. ErrNotFound when
 	// it is over.
 	HangUp(ctx context.Context, id int64, by string) error
@@ -170,18 +172,16 @@ func trunksOf(r *store.CallRecord) []string {
 	return trunks
 }
 
-// getCall asks the calls in progress first: they know their quality so far.
+// getCall asks the call in progress first: it knows its quality so far.
 func (a *API) getCall(ctx context.Context, in *CallPath) (*reply[Call], error) {
 	id, err := parseCallID(in.ID)
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	for _, r := range a.Calls.Live() {
-		if r.ID == id {
-			return &reply[Call]{callOf(r)}, nil
-		}
+	r, err := a.Calls.LiveCall(id)
+	if err != nil {
+		r, err = a.CallRecords.Call(ctx, id)
 	}
-	r, err := a.CallRecords.Call(ctx, id)
 	if err != nil {
 		return nil, a.problem(err)
 	}

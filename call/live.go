@@ -20,6 +20,18 @@ func (s *Service) Live() []store.CallRecord {
 	return list
 }
 
+// LiveCall is the one of that ID that [Service.Live] would list; ErrNotFound when it
+// is over. The relay measures no other call for it.
+func (s *Service) LiveCall(id int64) (store.CallRecord, error) {
+	s.mu.Lock()
+	c := s.byID[id]
+	s.mu.Unlock()
+	if c == nil {
+		return store.CallRecord{}, store.ErrNotFound
+	}
+	return *c.snapshot(), nil
+}
+
 // InProgress counts the calls that [Service.Live] would list.
 func (s *Service) InProgress() int {
 	s.mu.Lock()

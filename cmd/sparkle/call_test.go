@@ -58,6 +58,10 @@ func (s *switchboard) Live() []store.CallRecord {
 	return open
 }
 
+func (s *switchboard) LiveCall(id int64) (store.CallRecord, error) {
+	return s.db.Call(context.Background(), id)
+}
+
 func (s *switchboard) HangUp(_ context.Context, id int64, by string) error {
 	for _, r := range s.Live() {
 		if r.ID == id {
