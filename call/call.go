@@ -31,6 +31,7 @@ type call struct {
 	cseq      uint32 // of the INVITE
 	content   body   // of the INVITE
 	anonymous bool   // the caller does not want to be known
+	replaces  string // Call-ID of the call whose place this one takes (RFC 3891), "" for none
 	timer     sessionTimer
 	fork      proxy.Fork
 	sameName  *call                // another one with the same Call-ID; behind Service.mu
@@ -142,7 +143,7 @@ func (s *Service) ServeSIP(r *server.Request) {
 		c, err = k.newCall(r, content)
 	} else {
 		c = s.newCall(r, content, s.newRecord(r))
-		c.route.stages[0].own = forOneDevice(r)
+		c.route.stages[0].own, c.replaces = namesDevice(r), replaced(r)
 		c.transferred(r)
 	}
 	if err == nil {

@@ -2,6 +2,8 @@ package call
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -86,7 +88,7 @@ func (c *call) callUser(at stage, found registrar.Resolved) {
 		want = arrival{ring: !disturbed(services) && reachable(found.Targets)}
 		services = nil
 	}
-	if at.own {
+	if at.own || s.takesPart(who.user, c.replaces) {
 		want, services = arrival{ring: reachable(found.Targets)}, nil
 	}
 	err := s.refuseMore(c.caller.user)
@@ -114,11 +116,39 @@ func (c *call) callUser(at stage, found registrar.Resolved) {
 	}
 }
 
-// forOneDevice tells whether an INVITE is for one device and not for its user: it
-// takes the place of a call there (RFC 3891), or names the device (RFC 5627).
-func forOneDevice(r *server.Request) bool {
+// namesDevice tells whether an INVITE is for one device and not for its user
+// (RFC 5627).
+func namesDevice(r *server.Request) bool {
 	_, gruu := wire.URIParam(&r.Recipient, "gr")
-	return gruu || wire.Header(r.Request, "Replaces") != ""
+	return gruu
+}
+
+// replaced is the Call-ID of the call whose place an INVITE takes, "" for none.
+func replaced(r *server.Request) string {
+	callID, _, _ := strings.Cut(wire.Header(r.Request, "Replaces"), ";")
+	return strings.TrimSpace(callID)
+}
+
+// takesPart tells whether a user is in a call of that Call-ID now. To take its place
+// is no call to him: what he has set does not hold, and nobody else may say that it is.
+func (s *Service) takesPart(u store.UserID, callID string) bool {
+	if u == 0 || callID == "" {
+		return false
+	}
+	var calls []*call
+	s.mu.Lock()
+	for c := s.byName[callID]; c != nil; c = c.sameName {
+		calls = append(calls, c)
+	}
+	s.mu.Unlock()
+	return slices.ContainsFunc(calls, func(c *call) bool { return c.has(u) })
+}
+
+// has tells whether a user is on one of the sides.
+func (c *call) has(u store.UserID) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.caller.user == u || slices.ContainsFunc(c.branches, func(b *branch) bool { return b != nil && !b.failed && b.user == u })
 }
 
 func unavailable() *server.Error { return &server.Error{Status: sip.StatusTemporarilyUnavailable} }
