@@ -58,8 +58,9 @@ func (c *conn) configure(family int, local netip.AddrPort, buffer int) error {
 	return os.NewSyscallError("bind", unix.Bind(c.fd, &unix.SockaddrInet6{Port: int(local.Port()), Addr: local.Addr().As16()}))
 }
 
-func (c *conn) close(p *poller) error {
-	_ = unix.EpollCtl(p.epoll, unix.EPOLL_CTL_DEL, c.fd, nil) // fails if it was never added
+// close ends a socket. With its descriptor goes its place at the poller, as nobody
+// has a copy (epoll(7)); until then the poller finds its slot empty.
+func (c *conn) close() error {
 	c.users.Add(leaving)
 	return c.closeUnused()
 }

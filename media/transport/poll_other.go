@@ -139,7 +139,7 @@ func (c *conn) send(b []byte, to netip.AddrPort) bool {
 	return err == nil
 }
 
-func (c *conn) close(*poller) error {
+func (c *conn) close() error {
 	close(c.ended)
 	return c.udp.Close()
 }

@@ -46,7 +46,7 @@ func (s *Socket) close() error {
 		return nil
 	}
 	s.loop.leave(s)
-	return s.conn.close(&s.loop.poller)
+	return s.conn.close()
 }
 
 // Pair is an even port and the odd one above it.
@@ -109,7 +109,7 @@ func (l *Loop) listen(local netip.AddrPort, h Handler, buffer int) (*Socket, err
 		return nil, err
 	}
 	if err := l.enter(s); err != nil {
-		return nil, errors.Join(err, s.conn.close(&l.poller))
+		return nil, errors.Join(err, s.conn.close())
 	}
 	return s, nil
 }
