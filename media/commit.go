@@ -66,7 +66,7 @@ func (l *Leg) changes(plan *negotiate.Plan) ([]change, error) {
 		c := &changes[i]
 		n := &l.lines[i]
 		if n.stream == nil {
-			n.stream = newStream(l, plan.Streams[i].Kind)
+			n.stream = newStream(l, &plan.Streams[i])
 		}
 		c.stream, c.plan, c.ice = n.stream, &plan.Streams[i], n.ice
 		if l.plan != nil && i < len(l.plan.Streams) {

@@ -45,10 +45,10 @@ func (t *tally) count(n int) {
 	t.bytes += uint64(n)
 }
 
-func newStream(l *Leg, kind string) *stream {
-	s := &stream{leg: l, kind: kind, plan: &negotiate.Stream{Kind: kind}}
+func newStream(l *Leg, plan *negotiate.Stream) *stream {
+	s := &stream{leg: l, kind: plan.Kind, plan: plan}
 	of := rtp.Video
-	if kind == "audio" {
+	if plan.Kind == "audio" {
 		of = rtp.Audio
 	}
 	s.rewriter = rtp.NewRewriter(of, false)

@@ -37,7 +37,7 @@ func isStatic(c Codec) bool {
 // readCodecs lists the formats of an m-line in their order. One without a name
 // (a dynamic number without a=rtpmap) keeps Name empty.
 func readCodecs(m *sdp.Media) []Codec {
-	list := make([]Codec, 0, 8)
+	list := make([]Codec, 0, min(len(m.Formats)/2+1, 128)) // a number and a blank each
 	var seen [128]bool
 	for word := range sdp.Words(m.Formats) {
 		n, err := strconv.ParseUint(word, 10, 8)
@@ -97,44 +97,42 @@ func readFormat(list []Codec, l sdp.Line) {
 	}
 }
 
+// is tells whether c has one of the names.
+func (c Codec) is(names ...string) bool {
+	for _, name := range names {
+		if strings.EqualFold(c.Name, name) {
+			return true
+		}
+	}
+	return false
+}
+
 // Event tells whether c is telephone events (RFC 4733).
-func (c Codec) Event() bool { return strings.EqualFold(c.Name, "telephone-event") }
+func (c Codec) Event() bool { return c.is("telephone-event") }
 
 // repairs tells whether c only protects or repeats the packets of others. A
 // relay that numbers packets anew would have to open it, so each side does
 // without. Redundancy of text (RFC 4103) is how text is sent.
 func (c Codec) repairs(kind string) bool {
-	switch strings.ToLower(c.Name) {
-	case "rtx", "ulpfec", "flexfec", "flexfec-03", "parityfec":
-		return true
-	case "red":
-		return kind != "text"
-	}
-	return false
+	return c.is("rtx", "ulpfec", "flexfec", "flexfec-03", "parityfec") || c.is("red") && kind != "text"
 }
 
 // same tells whether a and b are one format, whatever their numbers.
 func same(a, b Codec) bool {
-	if a.Rate != b.Rate || a.Channels != b.Channels || !strings.EqualFold(a.Name, b.Name) {
+	if a.Rate != b.Rate || a.Channels != b.Channels || !a.is(b.Name) {
 		return false
 	}
-	switch strings.ToUpper(a.Name) {
-	case "H264": // RFC 6184 §8.2.2: the same profile and packetization
+	switch {
+	case a.is("H264"): // RFC 6184 §8.2.2: the same profile and packetization
 		return sameParam(a, b, "packetization-mode", "0") && sameProfile(a, b)
-	case "H265", "VP9":
-		return sameParam(a, b, "profile-id", defaultProfileID(a.Name))
-	case "AV1":
+	case a.is("H265"):
+		return sameParam(a, b, "profile-id", "1") // RFC 7798 §7.1
+	case a.is("VP9"):
+		return sameParam(a, b, "profile-id", "0") // RFC 9628 §6
+	case a.is("AV1"):
 		return sameParam(a, b, "profile", "0")
 	}
 	return true
-}
-
-// defaultProfileID is RFC 7798 §7.1 and RFC 9628 §6.
-func defaultProfileID(name string) string {
-	if strings.EqualFold(name, "H265") {
-		return "1"
-	}
-	return "0"
 }
 
 func sameParam(a, b Codec, name, missing string) bool {

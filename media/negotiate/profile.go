@@ -3,6 +3,7 @@ package negotiate
 import (
 	"errors"
 	"net/netip"
+	"slices"
 
 	"github.com/sparkleim/sparkle/media/secure"
 )
@@ -55,12 +56,7 @@ func Routable(a netip.Addr) bool {
 	if !a.IsValid() || a.IsUnspecified() || a.IsLoopback() || a.IsLinkLocalUnicast() || a.IsMulticast() {
 		return false
 	}
-	switch a.String() {
-	case "255.255.255.255",
-		"fd00:ec2::254", "100.100.100.200": // metadata that is not on link-local addresses
-		return false
-	}
-	return !thisNetwork.Contains(a)
+	return a != broadcast && !slices.Contains(metadata[:], a) && !thisNetwork.Contains(a)
 }
 
 func (p *Profile) allows(to netip.AddrPort) bool {
@@ -95,5 +91,10 @@ type Locals struct {
 	Key  func(secure.Suite) secure.Key
 }
 
-// thisNetwork is 0.0.0.0/8 (RFC 1122 §3.2.1.3).
-var thisNetwork = netip.PrefixFrom(netip.AddrFrom4([4]byte{}), 8)
+// Where no media may go: two of RFC 1122 §3.2.1.3, and where clouds tell of
+// themselves beside link-local addresses.
+var (
+	thisNetwork = netip.PrefixFrom(netip.AddrFrom4([4]byte{}), 8)
+	broadcast   = netip.AddrFrom4([4]byte{255, 255, 255, 255})
+	metadata    = [...]netip.Addr{netip.MustParseAddr("fd00:ec2::254"), netip.AddrFrom4([4]byte{100, 100, 100, 200})}
+)

@@ -14,23 +14,35 @@ type text struct {
 	body    []byte
 }
 
-// write writes the description that the leg stands at.
+// write writes the description that the leg stands at. Nobody may change it.
 func (s *State) write() []byte {
-	body := s.body()
-	if s.text.version == 0 || !bytes.Equal(body, s.text.body) {
-		s.text = text{version: s.text.version + 1, body: body} // RFC 3264 §8: one more, when anything changed
-	}
+	next := s.text.version + 1 // RFC 3264 §8: when anything changed, as mostly
 	var w sdp.Writer
-	w.Grow(len(body) + 96)
-	w.Line('v', "0")
-	w.Line('o', "- ", strconv.FormatUint(s.id, 10), " ", strconv.FormatUint(s.text.version, 10), " ", sdp.Address(s.address))
-	return append(w.Bytes(), body...)
+	w.Grow(headSize + s.size())
+	s.head(&w, next)
+	begin := len(w.Bytes())
+	s.body(&w)
+	body := w.Bytes()[begin:]
+	if next > 1 && bytes.Equal(body, s.text.body) {
+		var same sdp.Writer
+		s.head(&same, s.text.version)
+		return append(same.Bytes(), body...)
+	}
+	s.text = text{version: next, body: body}
+	return w.Bytes()
 }
 
-// body is everything after o=.
-func (s *State) body() []byte {
-	var w sdp.Writer
-	w.Grow(s.size())
+// headSize is about what head writes.
+const headSize = 96
+
+// head writes everything up to o=.
+func (s *State) head(w *sdp.Writer, version uint64) {
+	w.Line('v', "0")
+	w.Line('o', "- ", strconv.FormatUint(s.id, 10), " ", strconv.FormatUint(version, 10), " ", sdp.Address(s.address))
+}
+
+// body writes everything after o=.
+func (s *State) body(w *sdp.Writer) {
 	common := s.address
 	for i := range s.ours {
 		if !s.ours[i].refused {
@@ -62,13 +74,12 @@ func (s *State) body() []byte {
 			if o.local.Address != common {
 				w.Connection(o.local.Address)
 			}
-			o.write(&w)
+			o.write(w)
 		}
 		if o.mid != "" {
 			w.Attribute("mid", o.mid)
 		}
 	}
-	return w.Bytes()
 }
 
 // size is about what a body has, and more than it in most cases: leg and text

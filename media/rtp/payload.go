@@ -29,7 +29,7 @@ type Payloads struct {
 // NewPayloads makes the table. Of two entries for one number the first holds;
 // numbers above 127 do not exist.
 func NewPayloads(list ...Payload) *Payloads {
-	t := &Payloads{}
+	t := &Payloads{list: make([]Payload, 0, len(list))}
 	for _, p := range list {
 		if p.From > 127 || p.To > 127 || t.place[p.From] != 0 {
 			continue

@@ -87,10 +87,10 @@ type parser struct {
 }
 
 // newParser makes room for what an ordinary text needs.
-func newParser(text []byte) *parser {
+func newParser(text []byte) parser {
 	lines := min(bytes.Count(text, []byte{'\n'})+1, MaxLines)
 	media := min(bytes.Count(text, []byte("\nm=")), MaxMedia)
-	return &parser{d: &Description{Media: make([]Media, 0, media)}, lines: make([]Line, 0, lines)}
+	return parser{d: &Description{Media: make([]Media, 0, media)}, lines: make([]Line, 0, lines)}
 }
 
 func (p *parser) take(l Line) error {
