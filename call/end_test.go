@@ -26,10 +26,7 @@ const bothHungUp = `
 func TestHangUp(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.Play(talk + `
-			alice INFO
-			bob gets INFO
-			bob 200 INFO
-			alice gets 200 INFO`)
+			alice INFO > bob 200`)
 		live := w.service.Live()
 		if len(live) != 1 || len(live[0].Quality) != 2 || live[0].Ended != nil {
 			t.Fatalf("live: %+v", live)
@@ -99,10 +96,10 @@ func TestEnds(t *testing.T) {
 		}, bothHungUp, "media", 41},
 		{"only a warning", func(w *world) {
 			w.relay.sessions[0].on(media.Event{Kind: media.EventAttack})
-		}, "quiet\n alice BYE\n bob gets BYE\n bob 200 BYE\n alice gets 200 BYE\n quiet", "caller", 16},
+		}, "quiet\n alice BYE > bob 200\n quiet", "caller", 16},
 		{"the phone says why", func(w *world) {
 			w.Phones["bob"].Add(`Reason: SIP;cause=200, Q.850 ;cause=31;text="no more"`)
-		}, "bob BYE\n alice gets BYE\n alice 200 BYE\n bob gets 200 BYE\n quiet", "callee", 31},
+		}, "bob BYE > alice 200\n quiet", "callee", 31},
 		{"a late offer is not answered", func(w *world) {
 			w.Play("alice INVITE\n bob gets INVITE\n bob 200 (B2)\n alice gets 200 INVITE (sdes B2)\n alice ACK")
 		}, "alice gets BYE\n alice 200 BYE\n bob gets BYE\n bob gets ACK\n bob 200 BYE\n quiet", "media", 65},
@@ -154,7 +151,7 @@ func TestDrain(t *testing.T) {
 		drained := make(chan struct{})
 		go func() { w.service.Drain(ctx); close(drained) }()
 		w.Play("wait 5s\n carol INVITE bob (C)\n carol gets 503 INVITE\n quiet")
-		w.Play("alice BYE\n bob gets BYE\n bob 200 BYE\n alice gets 200 BYE")
+		w.Play("alice BYE > bob 200")
 		<-drained
 		if ctx.Err() != nil {
 			t.Error("waited although nobody talked")
@@ -231,7 +228,7 @@ func TestSessionRefresh(t *testing.T) {
 				bob gets 200 UPDATE
 				quiet`)
 		}
-		w.Play("bob UPDATE\n alice gets UPDATE\n alice 200 UPDATE\n bob gets 200 UPDATE\n wait 24h\n quiet")
+		w.Play("bob UPDATE > alice 200\n wait 24h\n quiet")
 	})
 }
 
@@ -310,16 +307,16 @@ func TestShiftedNumbers(t *testing.T) {
 		w.Play("bob 183 (dtls B)\n alice gets 183 INVITE (dtls B)\n")
 		check("INVITE", "1 INVITE", "2 INVITE")
 		alice.Add("RAck: 7 1 INVITE")
-		w.Play("alice PRACK\n bob gets PRACK\n bob 200 PRACK\n alice gets 200 PRACK")
+		w.Play("alice PRACK > bob 200")
 		check("PRACK", "2 PRACK", "3 PRACK")
 		if v := wire.Header(bob.Got["PRACK"], "RAck"); v != "7 2 INVITE" {
 			t.Errorf("RAck %s", v)
 		}
 		w.Play("bob 200\n alice gets 200 INVITE\n alice ACK\n bob gets ACK")
 		check("ACK", "", "2 ACK")
-		w.Play("alice INFO\n bob gets INFO\n bob 200 INFO\n alice gets 200 INFO")
+		w.Play("alice INFO > bob 200")
 		check("INFO", "3 INFO", "4 INFO")
-		w.Play("bob INFO\n alice gets INFO\n alice 200 INFO\n bob gets 200 INFO")
+		w.Play("bob INFO > alice 200")
 		if v := wire.Header(bob.Last, "CSeq"); v != wire.Header(alice.Got["INFO"], "CSeq") {
 			t.Errorf("bob's own number changed: %s", v)
 		}
@@ -376,10 +373,7 @@ func TestRecord(t *testing.T) {
 			alice ACK
 			bob2 gets ACK
 			wait 10s
-			alice BYE
-			bob2 gets BYE
-			bob2 200 BYE
-			alice gets 200 BYE`)
+			alice BYE > bob2 200`)
 		r := w.records.newest()
 		if r.Direction != "internal" || r.Dialled != "sip:bob@example.com" || r.Caller.Address != "alice@example.com" ||
 			r.Caller.Device != "alice phone" || r.Callee.Address != "bob@example.com" || r.Callee.Device != "bob2 phone" ||

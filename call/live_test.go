@@ -15,7 +15,7 @@ func TestLiveCall(t *testing.T) {
 		if err != nil || r.ID != id || r.Ended != nil || len(r.Quality) != 2 {
 			t.Errorf("in progress: %+v, %v", r, err)
 		}
-		w.Play("alice BYE\nbob gets BYE\nbob 200 BYE\nalice gets 200 BYE")
+		w.Play("alice BYE > bob 200")
 		if r, err := w.service.LiveCall(id); !errors.Is(err, store.ErrNotFound) {
 			t.Errorf("over: %+v, %v", r, err)
 		}

@@ -16,10 +16,7 @@ func TestStories(t *testing.T) {
 			alice ACK
 			bob gets ACK
 			media A=B
-			alice BYE
-			bob gets BYE
-			bob 200 BYE
-			alice gets 200 BYE
+			alice BYE > bob 200
 			quiet`},
 		{"early media, and the final answer says it again", `
 			alice INVITE bob (A)
@@ -122,10 +119,7 @@ func TestStories(t *testing.T) {
 			alice gets 200 INVITE (D1)     # valid, and she ends it
 			alice ACK
 			dave2 gets ACK
-			alice BYE
-			dave2 gets BYE
-			dave2 200 BYE
-			alice gets 200 BYE
+			alice BYE > dave2 200
 			media A=D1
 			quiet`},
 		{"the device takes only DTLS", `
@@ -140,10 +134,7 @@ func TestStories(t *testing.T) {
 			alice gets 200 INVITE (dtls B)
 			alice ACK
 			bob gets ACK
-			alice BYE
-			bob gets BYE
-			bob 200 BYE
-			alice gets 200 BYE
+			alice BYE > bob 200
 			carol INVITE bob (C)           # and that is remembered
 			bob gets INVITE (dtls C)
 			bob 486
@@ -283,36 +274,18 @@ func TestStories(t *testing.T) {
 			bob gets ACK
 			quiet`},
 		{"everything else passes", talk + `
-			alice INFO
-			bob gets INFO
-			bob 200 INFO
-			alice gets 200 INFO
-			bob REFER
-			alice gets REFER
-			alice 202 REFER
-			bob gets 202 REFER
-			alice NOTIFY
-			bob gets NOTIFY
-			bob 200 NOTIFY
-			alice gets 200 NOTIFY
-			bob BYE
-			alice gets BYE
-			alice 200 BYE
-			bob gets 200 BYE
+			alice INFO > bob 200
+			bob REFER > alice 202
+			alice NOTIFY > bob 200
+			bob BYE > alice 200
 			quiet`},
 		{"a description for a call that is over", talk + `
-			bob BYE
-			alice gets BYE
-			alice 200 BYE
-			bob gets 200 BYE
+			bob BYE > alice 200
 			alice INVITE (A2)
 			alice gets 481 INVITE
 			alice UPDATE (A2)
 			alice gets 481 UPDATE
-			alice UPDATE
-			bob gets UPDATE
-			bob 481 UPDATE
-			alice gets 481 UPDATE
+			alice UPDATE > bob 481
 			quiet`},
 	}
 	for _, tt := range tests {

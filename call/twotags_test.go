@@ -13,10 +13,7 @@ func TestSecondDialogOfABranch(t *testing.T) {
 			bob adds RSeq: 1
 			bob 183 (B)
 			alice gets 183 INVITE (B)
-			alice PRACK
-			bob gets PRACK
-			bob 200 PRACK
-			alice gets 200 PRACK
+			alice PRACK > bob 200
 			bob2 200 (B2)
 			alice gets 200 INVITE (B2)
 			media A=B2
@@ -59,10 +56,7 @@ func TestSecondAnswerOfABranch(t *testing.T) {
 			alice gets 200 INVITE (B3)
 			alice ACK
 			bob gets ACK
-			alice BYE
-			bob gets BYE
-			bob 200 BYE
-			alice gets 200 BYE
+			alice BYE > bob 200
 			quiet`)
 		if r := w.records.newest(); r.EndedBy != "caller" {
 			t.Errorf("ended by %s", r.EndedBy)

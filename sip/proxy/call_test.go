@@ -27,10 +27,7 @@ func TestCalls(t *testing.T) {
 			alice gets 200 INVITE
 			alice ACK
 			bob gets ACK
-			alice BYE
-			bob gets BYE
-			bob 200 BYE
-			alice gets 200 BYE
+			alice BYE > bob 200
 			quiet`},
 		{"the callee ends it", [][2]string{{"alice", "tls"}, {"bob", "tls"}}, `
 			alice INVITE bob
@@ -39,10 +36,7 @@ func TestCalls(t *testing.T) {
 			alice gets 200 INVITE
 			alice ACK
 			bob gets ACK
-			bob BYE
-			alice gets BYE
-			alice 200 BYE
-			bob gets 200 BYE
+			bob BYE > alice 200
 			quiet`},
 		{"over UDP to TLS and back", [][2]string{{"alice", "udp"}, {"bob", "tls"}}, `
 			alice INVITE bob
@@ -53,10 +47,7 @@ func TestCalls(t *testing.T) {
 			alice gets 200 INVITE
 			alice ACK
 			bob gets ACK
-			bob BYE
-			alice gets BYE
-			alice 200 BYE
-			bob gets 200 BYE
+			bob BYE > alice 200
 			quiet`},
 		{"a caller who is not registered", [][2]string{{"alice", "udp guest"}, {"bob", "tls"}}, `
 			alice INVITE bob
@@ -65,10 +56,7 @@ func TestCalls(t *testing.T) {
 			alice gets 200 INVITE
 			alice ACK
 			bob gets ACK
-			bob BYE
-			alice gets BYE
-			alice 200 BYE
-			bob gets 200 BYE
+			bob BYE > alice 200
 			quiet`},
 		{"the proxy says 100 when the callee is slow", [][2]string{{"alice", "tls"}, {"bob", "tls"}}, `
 			alice INVITE bob
@@ -114,10 +102,7 @@ func TestCalls(t *testing.T) {
 			alice gets 200 INVITE
 			alice ACK
 			bob2 gets ACK
-			alice BYE
-			bob2 gets BYE
-			bob2 200 BYE
-			alice gets 200 BYE
+			alice BYE > bob2 200
 			quiet`},
 		{"one after the other by q", [][2]string{{"alice", "tls"}, {"bob", "tls q=900"}, {"bob2", "tls q=500"}, {"bob3", "tls q=500"}}, `
 			alice INVITE bob
@@ -202,10 +187,7 @@ func TestCalls(t *testing.T) {
 			alice gets 200 INVITE
 			alice ACK
 			bob gets ACK
-			alice BYE
-			bob gets BYE
-			bob 200 BYE
-			alice gets 200 BYE
+			alice BYE > bob 200
 			quiet`},
 		{"CANCEL after the answer", [][2]string{{"alice", "tls"}, {"bob", "tls"}}, `
 			alice INVITE bob
@@ -300,14 +282,8 @@ func TestCalls(t *testing.T) {
 			bob gets INVITE
 			bob 183
 			alice gets 183 INVITE
-			alice PRACK
-			bob gets PRACK
-			bob 200 PRACK
-			alice gets 200 PRACK
-			bob UPDATE
-			alice gets UPDATE
-			alice 200 UPDATE
-			bob gets 200 UPDATE
+			alice PRACK > bob 200
+			bob UPDATE > alice 200
 			bob 200
 			alice gets 200 INVITE
 			alice ACK
@@ -318,26 +294,11 @@ func TestCalls(t *testing.T) {
 			bob gets 200 INVITE
 			bob ACK
 			alice gets ACK
-			alice REFER
-			bob gets REFER
-			bob 202 REFER
-			alice gets 202 REFER
-			bob NOTIFY
-			alice gets NOTIFY
-			alice 200 NOTIFY
-			bob gets 200 NOTIFY
-			alice INFO
-			bob gets INFO
-			bob 415 INFO
-			alice gets 415 INFO
-			alice MESSAGE
-			bob gets MESSAGE
-			bob 200 MESSAGE
-			alice gets 200 MESSAGE
-			alice BYE
-			bob gets BYE
-			bob 200 BYE
-			alice gets 200 BYE
+			alice REFER > bob 202
+			bob NOTIFY > alice 200
+			alice INFO > bob 415
+			alice MESSAGE > bob 200
+			alice BYE > bob 200
 			quiet`},
 		{"other requests", [][2]string{{"alice", "tls"}, {"bob", "tls"}}, `
 			alice INFO bob

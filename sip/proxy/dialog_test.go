@@ -38,7 +38,7 @@ func TestTokenIsNeeded(t *testing.T) {
 
 		t.Log("no token: authenticated, and only to where a device registered")
 		alice.Dialog.Routes = nil
-		b.Play("alice UPDATE\n bob gets UPDATE\n bob 200 UPDATE\n alice gets 200 UPDATE\n alice ACK\n quiet")
+		b.Play("alice UPDATE > bob 200\n alice ACK\n quiet")
 		for _, target := range []string{"sip:bob@127.0.0.1:5060", "sip:169.254.169.254", "sip:x@[::1]:22", "sip:example.net"} {
 			alice.Dialog.Target, _ = wire.ParseURI(target)
 			b.Play("alice UPDATE\n alice gets 404 UPDATE\n quiet") // sip.md S16
@@ -68,16 +68,10 @@ func TestFlowIsGone(t *testing.T) {
 				b.Phone("bob", how)
 				b.Play(aCall + `
 					bob reconnects
-					alice UPDATE
-					bob gets UPDATE
-					bob 200 UPDATE
-					alice gets 200 UPDATE
+					alice UPDATE > bob 200
 					alice ACK
 					bob gets ACK
-					bob UPDATE
-					alice gets UPDATE
-					alice 200 UPDATE
-					bob gets 200 UPDATE
+					bob UPDATE > alice 200
 					quiet`)
 				if strings.HasPrefix(how, "tls") {
 					b.Play(`
@@ -113,10 +107,7 @@ func TestGRUUInDialog(t *testing.T) {
 			alice gets 200 INVITE
 			alice ACK
 			bob gets ACK
-			alice BYE
-			bob gets BYE
-			bob 200 BYE
-			alice gets 200 BYE
+			alice BYE > bob 200
 			bob2 480
 			bob2 gets ACK
 			quiet`)
@@ -153,7 +144,7 @@ func TestStrictRouter(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.Target, d.Routes = first.URI, []string{mine[1], "<" + wire.URIString(&target) + ">"}
-		b.Play("alice BYE\n bob gets BYE\n bob 200 BYE\n alice gets 200 BYE\n quiet")
+		b.Play("alice BYE > bob 200\n quiet")
 		if u := wire.URIString(&bob.Got["BYE"].Recipient); u != wire.URIString(&target) {
 			t.Errorf("Request-URI %s", u)
 		}
@@ -193,7 +184,7 @@ func TestRouteBehindUs(t *testing.T) {
 	inBed(t, func(b *bed, alice, bob *siptest.Phone) {
 		b.Play(aCall)
 		alice.Dialog.Routes = append(alice.Dialog.Routes, "<sip:edge.example.net;lr>", "<sip:192.0.2.1;lr>")
-		b.Play("alice ACK\n bob gets ACK\n alice BYE\n bob gets BYE\n bob 200 BYE\n alice gets 200 BYE")
+		b.Play("alice ACK\n bob gets ACK\n alice BYE > bob 200")
 		for _, method := range []string{"ACK", "BYE"} {
 			if r := wire.Values(bob.Got[method], "Route"); len(r) != 2 || r[0] != "<sip:edge.example.net;lr>" {
 				t.Errorf("%s with Route %q", method, r)
@@ -208,7 +199,7 @@ func TestPathOfNewFlow(t *testing.T) {
 		b.Play(aCall)
 		bob = b.Reconnect(bob)
 		b.Targets["bob"][0].Path = []string{"<sip:edge.example.net;lr>"}
-		b.Play("alice BYE\n bob gets BYE\n bob 200 BYE\n alice gets 200 BYE")
+		b.Play("alice BYE > bob 200")
 		if r := wire.Header(bob.Got["BYE"], "Route"); r != "<sip:edge.example.net;lr>" {
 			t.Errorf("Route %q", r)
 		}
@@ -218,7 +209,7 @@ func TestPathOfNewFlow(t *testing.T) {
 // A NOTIFY may make the dialog before the 200 does (RFC 6665 §4.4.1).
 func TestNotifyIsRecordRouted(t *testing.T) {
 	inBed(t, func(b *bed, alice, bob *siptest.Phone) {
-		b.Play(aCall + "\n bob NOTIFY\n alice gets NOTIFY\n alice 200 NOTIFY\n bob gets 200 NOTIFY")
+		b.Play(aCall + "\n bob NOTIFY > alice 200")
 		if n := len(wire.Values(alice.Got["NOTIFY"], "Record-Route")); n != 2 {
 			t.Errorf("%d Record-Route values", n)
 		}

@@ -354,10 +354,7 @@ func TestWatchedDialog(t *testing.T) {
 			alice gets UPDATE
 			alice 200 UPDATE
 			bob gets 200 UPDATE (answer 0)
-			alice INFO
-			bob gets INFO
-			bob 200 INFO
-			alice gets 200 INFO
+			alice INFO > bob 200
 			quiet`)
 		if seen, want := strings.Join(d.seen, ", "), "request 0, request 0, 0 488, ended 488 -1, request 0, 0 200, ended 200 0"; seen != want {
 			t.Errorf("saw %s\nwant %s", seen, want)

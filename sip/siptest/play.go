@@ -17,6 +17,8 @@ import (
 //	bob 180                   answers the INVITE; "bob 200 BYE" another request
 //	alice gets 200 INVITE (B)
 //	alice ACK                 inside the dialog, as BYE, UPDATE (A2) …
+//	alice BYE > bob 200       the four lines of a request inside the dialog that bob
+//	                          gets and answers, and alice gets the answer
 //	alice CANCEL
 //	alice adds Require: 100rel   to what it sends next
 //	alice hangs up            its flow ends
@@ -38,6 +40,10 @@ func (w *World) Play(script string) {
 // Step plays one line of a transcript.
 func (w *World) Step(line string) {
 	w.t.Helper()
+	if request, answer, ok := strings.Cut(line, " > "); ok {
+		w.pass(request, answer)
+		return
+	}
 	first, rest, _ := strings.Cut(line, " ")
 	switch step := w.Steps[first]; {
 	case step != nil:
@@ -56,6 +62,17 @@ func (w *World) Step(line string) {
 		w.stepOf(w.Phones[first], line, rest)
 	}
 	synctest.Wait()
+}
+
+// pass plays "alice BYE" and "bob 200", and that each gets what the other sent.
+func (w *World) pass(request, answer string) {
+	w.t.Helper()
+	sender, method, _ := strings.Cut(request, " ")
+	receiver, status, _ := strings.Cut(answer, " ")
+	w.Step(request)
+	w.Step(receiver + " gets " + method)
+	w.Step(answer + " " + method)
+	w.Step(sender + " gets " + status + " " + method)
 }
 
 // stepOf does what a line says of one phone.

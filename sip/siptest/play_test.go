@@ -65,6 +65,7 @@ func TestTranscripts(t *testing.T) {
 		{"nobody of that name", "carol INVITE bob", "no such phone"},
 		{"a word that means nothing", "bob rings", `a phone knows no "rings"`},
 		{"a header without colon", "bob adds Require 100rel", "write a header as"},
+		{"a request that does not pass", asked + "alice gets 200 INVITE (A)\nalice BYE > bob 200", `bob gets BYE: got "": alice has got`},
 		{"nothing to answer", "bob 200", "bob has no INVITE to answer"},
 		{"its flow is gone", "alice hangs up\nalice INVITE bob\nalice gets 200 INVITE", `got ""`},
 		{"a type without body", "alice adds Content-Type: text/plain\nalice INFO bob\nalice gets 200 INFO", "a type without body"},
