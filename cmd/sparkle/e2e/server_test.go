@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -202,40 +200,6 @@ func eventually(t *testing.T, limit time.Duration, what string, ok func() bool) 
 			t.Fatalf("not within %v: %s", limit, what)
 		}
 	}
-}
-
-// freePort finds a port that is free for UDP and TCP, and the next one too.
-func freePort(t *testing.T) int { return freePorts(t, 2) }
-
-// freePorts finds n ports in a row that are free for UDP and TCP. They are
-// below the range from which the system gives ports by itself.
-func freePorts(t *testing.T, n int) int {
-	t.Helper()
-	for range 100 {
-		port := 10000 + 10*rand.N(2000)
-		if isFree(port, n) {
-			return port
-		}
-	}
-	t.Fatal("no free ports")
-	return 0
-}
-
-func isFree(port, n int) bool {
-	for p := port; p < port+n; p++ {
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(p))
-		u, err := net.ListenPacket("udp", addr)
-		if err != nil {
-			return false
-		}
-		u.Close()
-		l, err := net.Listen("tcp", addr)
-		if err != nil {
-			return false
-		}
-		l.Close()
-	}
-	return true
 }
 
 // tail is the end of a file.

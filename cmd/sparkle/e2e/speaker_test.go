@@ -339,10 +339,3 @@ func talk(t *testing.T, a, b *speaker) {
 	hears(a, b)
 	hears(b, a)
 }
-
-// mediaPorts gives an office n ports for media that no other test has.
-func mediaPorts(settings map[string]string, n int) (first, last int) {
-	first = 2000 + int(binary.BigEndian.Uint32(random(4))%uint32((9900-2000-n)/20))*20
-	settings["first_port"], settings["last_port"] = strconv.Itoa(first), strconv.Itoa(first+n)
-	return first, first + n
-}
