@@ -30,11 +30,15 @@ type baresip struct {
 	out    lines // what it shows
 	events lines // type and parameter of each control event
 	// received are the packets of each kind of stream, by the last report.
-	received map[string]int // guarded by events.mu
-	current  int            // contact that `message` writes to, an index of demoUsers
+	received map[string]int  // guarded by events.mu
+	calls    []callOfBaresip // all he had, the oldest first; guarded by events.mu
+	current  int             // contact that `message` writes to, an index of demoUsers
 	ended    chan struct{}
 	write    sync.Mutex
 }
+
+// callOfBaresip is what was told last of a call.
+type callOfBaresip struct{ id, state string }
 
 const baresipConfig = `poll_method epoll
 sip_listen %[1]s:%[2]d
@@ -92,13 +96,13 @@ func (s *server) startBaresip(t *testing.T, user, transport string, v voice) *ba
 			t.Logf("baresip %s shows:\n%s\nevents:\n%s", user, &p.out, &p.events)
 		}
 	})
-	eventually(t, 10*time.Second, "baresip takes commands", func() bool {
+	eventually(t, limit, "baresip takes commands", func() bool {
 		var err error
 		p.ctrl, err = v.at.dial(control)
 		return err == nil
 	})
 	go p.readEvents()
-	eventually(t, 20*time.Second, user+"'s baresip is registered", func() bool {
+	eventually(t, limit, user+"'s baresip is registered", func() bool {
 		return p.out.count(func(l string) bool { return strings.Contains(l, "} 200 OK (") }) > 0
 	})
 	return p
@@ -148,20 +152,33 @@ func (p *baresip) readEvents() {
 			return
 		}
 		var e struct {
-			Type, Param string
-			Stats       struct {
+			Type, Param, ID string
+			Stats           struct {
 				Received struct{ Sent, Lost int } `json:"rx"`
 			} `json:"rtcp_stats"`
 		}
 		if json.Unmarshal(b[:n], &e) == nil && e.Type != "" {
 			p.events.mu.Lock()
 			p.events.all = append(p.events.all, e.Type+" "+e.Param)
-			if e.Type == "CALL_RTCP" {
+			switch e.Type {
+			case "CALL_RTCP":
 				p.received[e.Param] = e.Stats.Received.Sent - e.Stats.Received.Lost
+			case "CALL_INCOMING", "CALL_RINGING", "CALL_ESTABLISHED", "CALL_CLOSED":
+				p.follow(e.ID, e.Type)
 			}
 			p.events.mu.Unlock()
 		}
 	}
+}
+
+// follow notes the state of a call. p.events.mu is held.
+func (p *baresip) follow(id, state string) {
+	i := slices.IndexFunc(p.calls, func(c callOfBaresip) bool { return c.id == id })
+	if i < 0 {
+		p.calls = append(p.calls, callOfBaresip{id, state})
+		return
+	}
+	p.calls[i].state = state
 }
 
 func (p *baresip) tell(t *testing.T, command, params string) {
@@ -226,18 +243,31 @@ func (p *baresip) Call(t *testing.T, to string) { t.Helper(); p.tell(t, "dial", 
 func (p *baresip) Answer(t *testing.T)          { t.Helper(); p.tell(t, "accept", "") }
 func (p *baresip) HangUp(t *testing.T)          { t.Helper(); p.tell(t, "hangup", "") }
 func (p *baresip) Ringing() bool                { return p.callState() == "CALL_INCOMING" }
-func (p *baresip) InCall() bool                 { return p.callState() == "CALL_ESTABLISHED" }
+func (p *baresip) InCall() bool                 { return slices.Contains(p.callStates(), "CALL_ESTABLISHED") }
 
-func (p *baresip) callState() string {
-	state, _, _ := strings.Cut(p.events.last("CALL_INCOMING", "CALL_ESTABLISHED", "CALL_CLOSED", "CALL_RINGING"), " ")
-	return state
+func (p *baresip) Busy() bool {
+	return slices.ContainsFunc(p.callStates(), func(state string) bool { return state != "CALL_CLOSED" })
 }
 
-func (p *baresip) Heard(t *testing.T) string {
-	t.Helper()
+func (p *baresip) callState() string {
+	return newest(p.callStates(), func(state string) bool { return state == "CALL_CLOSED" })
+}
+
+// callStates are the last states of all his calls, the oldest first.
+func (p *baresip) callStates() []string {
+	p.events.mu.Lock()
+	defer p.events.mu.Unlock()
+	var states []string
+	for _, c := range p.calls {
+		states = append(states, c.state)
+	}
+	return states
+}
+
+func (p *baresip) Heard() string {
 	files, _ := filepath.Glob(filepath.Join(p.dir, "*-dec.wav"))
 	if len(files) == 0 {
-		t.Fatalf("baresip of %s has recorded nothing", p.user)
+		return ""
 	}
 	return slices.Max(files)
 }
@@ -260,9 +290,21 @@ func (p *baresip) Digits() string {
 	return all.String()
 }
 
-func (p *baresip) Hold(t *testing.T)                { t.Helper(); p.tell(t, "hold", "") }
-func (p *baresip) Resume(t *testing.T)              { t.Helper(); p.tell(t, "resume", "") }
+func (p *baresip) Hold(t *testing.T)                { t.Helper(); p.offer(t, "hold") }
+func (p *baresip) Resume(t *testing.T)              { t.Helper(); p.offer(t, "resume") }
 func (p *baresip) Transfer(t *testing.T, to string) { t.Helper(); p.tell(t, "transfer", "sip:"+to) }
+
+// offer gives a command that offers anew, and waits until he acknowledges the answer.
+func (p *baresip) offer(t *testing.T, command string) {
+	t.Helper()
+	own := "ACK sip:" + p.user + "-0x" // what comes to his Contact
+	sent := func() int {
+		return p.out.count(func(l string) bool { return strings.HasPrefix(l, "ACK sip:") && !strings.HasPrefix(l, own) })
+	}
+	before := sent()
+	p.tell(t, command, "")
+	eventually(t, limit, p.user+"'s "+command+" is answered", func() bool { return sent() > before })
+}
 
 // Packets is as new as the last report, some seconds.
 func (p *baresip) Packets(t *testing.T, kind string) int {
@@ -276,7 +318,7 @@ func (p *baresip) Quit(t *testing.T) {
 	p.tell(t, "quit", "")
 	select {
 	case <-p.ended:
-	case <-time.After(10 * time.Second):
+	case <-time.After(limit):
 		p.kill()
 	}
 }

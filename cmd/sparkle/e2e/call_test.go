@@ -3,7 +3,6 @@ package e2e
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sparkleim/sparkle/cmd/sipload/agent"
 )
@@ -24,15 +23,15 @@ func TestCall(t *testing.T) {
 // talk makes a call; the caller hangs up, or the callee.
 func (s *server) talk(t *testing.T, caller, callee phone, callerHangsUp bool) {
 	caller.Call(t, callee.User()+"@"+s.Ready.Domain)
-	eventually(t, 20*time.Second, callee.User()+" rings", callee.Ringing)
+	eventually(t, limit, callee.User()+" rings", callee.Ringing)
 	callee.Answer(t)
-	eventually(t, 20*time.Second, "both are in the call", func() bool { return caller.InCall() && callee.InCall() })
+	eventually(t, limit, "both are in the call", func() bool { return caller.InCall() && callee.InCall() })
 	last := callee
 	if callerHangsUp {
 		last = caller
 	}
 	last.HangUp(t)
-	eventually(t, 20*time.Second, "the call is over at both ends", func() bool { return !caller.InCall() && !callee.InCall() })
+	eventually(t, limit, "the call is over at both ends", func() bool { return !caller.Busy() && !callee.Busy() })
 }
 
 // A caller who gives up stops the ringing.
@@ -41,9 +40,9 @@ func TestCallCancelled(t *testing.T) {
 	alice := s.newPhone(t, "baresip", "alice", "tls")
 	bob := s.newPhone(t, "linphone", "bob", "tls")
 	alice.Call(t, "bob@"+s.Ready.Domain)
-	eventually(t, 20*time.Second, "bob rings", bob.Ringing)
+	eventually(t, limit, "bob rings", bob.Ringing)
 	alice.HangUp(t)
-	eventually(t, 20*time.Second, "bob's phone stops ringing", func() bool { return !bob.Ringing() })
+	eventually(t, limit, "bob's phone stops ringing", func() bool { return !bob.Ringing() })
 }
 
 // Where nothing else is said, a phone that does not encrypt is told so, in words

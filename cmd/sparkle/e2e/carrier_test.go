@@ -22,7 +22,8 @@ type carrier struct {
 	media int
 	cmd   *exec.Cmd
 	dir   string
-	done  chan error
+	ended chan struct{}
+	err   error // of the scenario, once ended
 }
 
 // newCarrier starts to play testdata/sipp/NAME.xml on a free port; it echoes RTP.
@@ -34,13 +35,13 @@ func (s *server) newCarrier(t *testing.T, name, target string, fields ...string)
 func (s *server) newCarrierAt(t *testing.T, port int, name, target string, fields ...string) *carrier {
 	t.Helper()
 	bin := need(t, "sipp", "sip-tester")
-	c := &carrier{port: port, media: freePorts(t, 4), dir: t.TempDir(), done: make(chan error, 1)}
+	c := &carrier{port: port, media: freePorts(t, 4), dir: t.TempDir(), ended: make(chan struct{})}
 	csv := filepath.Join(c.dir, "fields.csv")
 	if err := os.WriteFile(csv, []byte("SEQUENTIAL\n"+strings.Join(append(fields, "end"), ";")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	args := []string{"-sf", "../../../testdata/sipp/" + name + ".xml", "-inf", csv, "-m", "1", "-t", "u1", "-i", "127.0.0.1",
-		"-p", strconv.Itoa(c.port), "-mi", "127.0.0.1", "-mp", strconv.Itoa(c.media), "-rtp_echo", "-timeout", "60", "-nostdin",
+		"-p", strconv.Itoa(c.port), "-mi", "127.0.0.1", "-mp", strconv.Itoa(c.media), "-rtp_echo", "-timeout", "180", "-nostdin",
 		"-trace_err", "-error_file", filepath.Join(c.dir, "errors"), "-trace_msg", "-message_file", filepath.Join(c.dir, "messages")}
 	if target != "" {
 		args = append(args, target)
@@ -49,23 +50,29 @@ func (s *server) newCarrierAt(t *testing.T, port int, name, target string, field
 	if err := c.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func() { c.done <- c.cmd.Wait() }()
+	go func() { c.err = c.cmd.Wait(); close(c.ended) }()
 	t.Cleanup(func() {
 		c.cmd.Process.Kill()
+		<-c.ended
 		if t.Failed() {
 			t.Logf("carrier %s:\n%s\n%s", name, tail(filepath.Join(c.dir, "errors"), 20), tail(filepath.Join(c.dir, "messages"), 200))
 		}
 	})
 	if target == "" {
-		eventually(t, 10*time.Second, "the carrier listens", func() bool {
-			l, err := net.ListenPacket("udp4", c.address())
-			if err == nil {
-				l.Close()
-			}
-			return err != nil
-		})
+		eventually(t, limit, "the carrier listens", func() bool { return isBound(t, c.port) })
 	}
 	return c
+}
+
+// isBound tells whether a program has a UDP port. To try it oneself might be to take
+// it from the program that is about to.
+func isBound(t *testing.T, port int) bool {
+	t.Helper()
+	b, err := os.ReadFile("/proc/net/udp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Contains(string(b), fmt.Sprintf(":%04X 00000000:0000 ", port))
 }
 
 func (c *carrier) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(c.port)) }
@@ -74,11 +81,11 @@ func (c *carrier) address() string { return net.JoinHostPort("127.0.0.1", strcon
 func (c *carrier) wantPlayed(t *testing.T, name string) {
 	t.Helper()
 	select {
-	case err := <-c.done:
-		if err != nil {
-			t.Errorf("the carrier's scenario %s failed: %v", name, err)
+	case <-c.ended:
+		if c.err != nil {
+			t.Errorf("the carrier's scenario %s failed: %v", name, c.err)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(limit):
 		t.Errorf("the carrier's scenario %s did not end", name)
 	}
 }
@@ -137,7 +144,7 @@ func (s *server) lastCall(t *testing.T) callRecord {
 // the last BYE.
 func (s *server) endedCall(t *testing.T) (r callRecord) {
 	t.Helper()
-	eventually(t, 10*time.Second, "the record of the call is closed", func() bool {
+	eventually(t, limit, "the record of the call is closed", func() bool {
 		r = s.lastCall(t)
 		return r.Ended != nil
 	})
@@ -199,17 +206,12 @@ func TestCallToCarrier(t *testing.T) {
 
 func (s *server) callCarrier(t *testing.T, good *carrier) {
 	p := s.newTalker(t, "baresip", "alice", "tls", voice{encryption: "sdes", play: writeTone(t, callerTone)})
-	began := time.Now()
 	p.Call(t, "001155501234@"+s.Ready.Domain)
-	eventually(t, 10*time.Second, "alice's call is answered", p.InCall)
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("the second gateway answered after %v", took)
-	}
-	time.Sleep(leadIn + toneTime + time.Second)
+	eventually(t, limit, "alice's call is answered", p.InCall)
+	wantTone(t, p, callerTone) // her echo
 	p.HangUp(t)
 	good.wantPlayed(t, "carrier_answer")
 	good.wantDigest(t)
-	wantTone(t, "alice, her echo", listen(t, p.Heard(t), callerTone))
 
 	r := s.endedCall(t)
 	if len(r.Attempts) != 2 {
@@ -249,7 +251,7 @@ func TestCarrierRegistersAndCalls(t *testing.T) {
 	registrar := s.newCarrier(t, "carrier_registrar", "", "acct", secretOfTrunk)
 	s.addTrunk(t, "telco", []*carrier{registrar}, "--register")
 	registrar.wantPlayed(t, "carrier_registrar")
-	eventually(t, 10*time.Second, "the trunk is registered", func() bool {
+	eventually(t, limit, "the trunk is registered", func() bool {
 		return strings.Contains(s.sparkle(t, "trunk", "show", "telco", "--json"), `"registered":`)
 	})
 
@@ -272,7 +274,7 @@ func TestCarrierRegistersAndCalls(t *testing.T) {
 		if !strings.Contains(got, "+8613800138000") || !strings.Contains(got, "a=crypto:") {
 			t.Errorf("alice's phone got %s", got)
 		}
-	case <-time.After(15 * time.Second):
+	case <-time.After(limit):
 		t.Fatal("alice's phone did not ring")
 	}
 	calls.wantPlayed(t, "carrier_calls")
@@ -299,8 +301,7 @@ func TestRecordSurvivesACrash(t *testing.T) {
 	if _, err := alice.Call(short(t), "bob", offerSDES); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 5*time.Second, "the record is on disk", func() bool { return s.lastCall(t).Answered != nil })
-	time.Sleep(time.Second) // what a record may wait for the disk
+	eventually(t, limit, "the record is written", func() bool { return s.lastCall(t).Answered != nil })
 	s.kill(t)
 	s.start(t)
 	r := s.lastCall(t)

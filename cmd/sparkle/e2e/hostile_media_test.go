@@ -10,15 +10,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/pion/rtcp"
 	"github.com/pion/rtp"
 	"github.com/sparkleim/sparkle/cmd/sipload/agent"
 )
-
-// limit is how long a busy machine may take for something.
-const limit = 20 * time.Second
 
 // thief is somebody on the network who is not of the call, on an address of
 // loopback. Nothing may ever reach him.

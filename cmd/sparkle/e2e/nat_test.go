@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sparkleim/sparkle/store"
 )
@@ -33,7 +32,8 @@ func TestCallThroughNAT(t *testing.T) {
 			bob := s.newTalkerAt(t, homes[story.callee.kind], "bob", story.callee, calleeTone)
 			b, l := byMake(alice, bob)
 			s.connect(t, alice, bob)
-			time.Sleep(leadIn + toneTime + time.Second) // the length of what is played
+			wantTone(t, alice, calleeTone)
+			wantTone(t, bob, callerTone)
 			holdAndResume(t, b, l)
 			if story.rebinds {
 				homes["linphone"].rebind(t)
@@ -41,8 +41,6 @@ func TestCallThroughNAT(t *testing.T) {
 			}
 			l.HangUp(t)
 			over(t, alice, bob)
-			wantTone(t, "alice", listen(t, alice.Heard(t), calleeTone))
-			wantTone(t, "bob", listen(t, bob.Heard(t), callerTone))
 			wantAddresses(t, b, n)
 			quality := s.lastQuality(t)
 			for i, end := range []side{story.caller, story.callee} {
@@ -109,15 +107,20 @@ func TestCallOverLossyPath(t *testing.T) {
 	alice := s.newTalkerAt(t, n.newFarPlace(t), "alice", caller, callerTone)
 	bob := s.newTalkerAt(t, n.newHome(t), "bob", callee, calleeTone)
 	s.connect(t, alice, bob)
-	time.Sleep(leadIn + toneTime + 5*time.Second) // until the phones have sent RTCP
+	wantTone(t, alice, calleeTone)
+	wantTone(t, bob, callerTone)
+	// Her phone tells of its loss every few seconds.
+	tells := func(q store.CallQuality) bool { return q.LostRemote >= q.Sent/40 }
+	eventually(t, limit, "alice's phone tells what it lost", func() bool {
+		q := s.quality(t, "--live")
+		return len(q) == 2 && q[0].Sent > 500 && tells(q[0])
+	})
 	alice.HangUp(t)
 	over(t, alice, bob)
-	wantTone(t, "alice", listen(t, alice.Heard(t), calleeTone))
-	wantTone(t, "bob", listen(t, bob.Heard(t), callerTone))
 
 	quality := s.lastQuality(t)
 	lossy, clean := quality[0], quality[1]
-	if loss := float64(lossy.Lost) / float64(lossy.Received+lossy.Lost); loss < 0.04 || loss > 0.06 || lossy.LostRemote < lossy.Sent/40 {
+	if loss := float64(lossy.Lost) / float64(lossy.Received+lossy.Lost); loss < 0.04 || loss > 0.06 || !tells(lossy) {
 		t.Errorf("alice's audio lost 5%% on its way; recorded is %+v", lossy)
 	}
 	if lossy.MOS > clean.MOS-0.3 {
@@ -145,23 +148,32 @@ func (s *server) newTalkerAt(t *testing.T, at *place, user string, is side, hert
 	return s.newTalker(t, is.kind, user, is.transport, v)
 }
 
-// lastQuality is what the record of the newest call says of the caller's audio and
-// the callee's, and wants `sparkle call show` to tell it.
+// lastQuality is what the record of the newest call, when it is over, says of the
+// caller's audio and the callee's, and wants `sparkle call show` to tell it.
 func (s *server) lastQuality(t *testing.T) []store.CallQuality {
 	t.Helper()
-	var calls []struct {
-		ID string `json:"id"`
-		store.CallRecord
+	id := s.endedCall(t).ID
+	quality := s.quality(t)
+	if len(quality) != 2 {
+		t.Fatalf("the last call is recorded with %+v", quality)
 	}
-	out := s.sparkle(t, "call", "list", "--limit", "1", "--json")
-	if err := json.Unmarshal([]byte(out), &calls); err != nil || len(calls) != 1 || len(calls[0].Quality) != 2 {
-		t.Fatalf("the last call is recorded as %s (%v)", out, err)
-	}
-	shown := strings.Fields(s.sparkle(t, "call", "show", calls[0].ID))
-	for _, q := range calls[0].Quality {
+	shown := strings.Fields(s.sparkle(t, "call", "show", id))
+	for _, q := range quality {
 		if !slices.Contains(shown, fmt.Sprint(q.Received)) || !slices.Contains(shown, fmt.Sprintf("%.1f", q.MOS)) {
 			t.Errorf("call show does not tell %+v: %q", q, shown)
 		}
+	}
+	return quality
+}
+
+// quality is what the newest record tells of the streams, or with the flag --live
+// the call that goes on.
+func (s *server) quality(t *testing.T, flags ...string) []store.CallQuality {
+	t.Helper()
+	var calls []struct{ Quality []store.CallQuality }
+	out := s.sparkle(t, append([]string{"call", "list", "--limit", "1", "--json"}, flags...)...)
+	if err := json.Unmarshal([]byte(out), &calls); err != nil || len(calls) != 1 {
+		t.Fatalf("the last call is recorded as %s (%v)", out, err)
 	}
 	return calls[0].Quality
 }

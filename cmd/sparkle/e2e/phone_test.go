@@ -24,12 +24,15 @@ type phone interface {
 	Send(t *testing.T, to, text string)
 	// Got tells how often the phone has shown exactly this text from that user.
 	Got(from, text string) int
-	// Call, Answer, HangUp and InCall are a voice call.
+	// Call, Answer, HangUp and InCall are a voice call. He may have several: what
+	// they tell comes in any order, so each is followed by itself.
 	Call(t *testing.T, to string)
 	Answer(t *testing.T)
 	HangUp(t *testing.T)
 	Ringing() bool
 	InCall() bool
+	// Busy says whether it has any call, in whatever state.
+	Busy() bool
 	// Quit ends the program; the server is not told when it kills.
 	Quit(t *testing.T)
 }
@@ -43,14 +46,28 @@ type voice struct {
 	at         *place // nil: loopback
 }
 
+// newest is the state of the newest call that is not over, or how the newest ended.
+func newest(states []string, over func(string) bool) string {
+	for _, state := range slices.Backward(states) {
+		if !over(state) {
+			return state
+		}
+	}
+	if len(states) == 0 {
+		return ""
+	}
+	return states[len(states)-1]
+}
+
 // talker is a phone whose calls can be listened to.
 type talker interface {
 	phone
-	// Heard is the file with what the phone heard in its last call, which is over.
-	Heard(t *testing.T) string
+	// Heard is the file with what the phone has heard in its last call so far, ""
+	// when there is none.
+	Heard() string
 	DTMF(t *testing.T, digits string)
-	Digits() string // that it was sent
-	Hold(t *testing.T)
+	Digits() string    // that it was sent
+	Hold(t *testing.T) // and Resume: until both ends have agreed
 	Resume(t *testing.T)
 	Transfer(t *testing.T, to string) // the current call, to somebody who is not asked
 	// Packets are those of audio, or of video, that the phone has received in its call.
@@ -69,7 +86,7 @@ func (s *server) newTalker(t *testing.T, kind, user, transport string, v voice) 
 // awaitText waits until the phone has shown a text, and only once.
 func awaitText(t *testing.T, p phone, from, text string) {
 	t.Helper()
-	eventually(t, 30*time.Second, fmt.Sprintf("%s shows %q from %s", p.User(), text, from), func() bool { return p.Got(from, text) > 0 })
+	eventually(t, limit, fmt.Sprintf("%s shows %q from %s", p.User(), text, from), func() bool { return p.Got(from, text) > 0 })
 }
 
 // lines is the output of a program, kept as it comes.
@@ -293,7 +310,7 @@ func (p *linphone) tell(t *testing.T, format string, args ...any) {
 // awaitRegistered waits for the n-th successful registration.
 func (p *linphone) awaitRegistered(t *testing.T, n int) {
 	t.Helper()
-	eventually(t, 30*time.Second, p.user+"'s Linphone is registered", func() bool {
+	eventually(t, limit, p.user+"'s Linphone is registered", func() bool {
 		return p.out.count(func(l string) bool { return strings.HasPrefix(l, "registration\tLinphoneRegistrationOk") }) >= n
 	})
 }
@@ -328,29 +345,23 @@ func (p *linphone) States(id string) []string {
 func (p *linphone) Call(t *testing.T, to string) { t.Helper(); p.tell(t, "call sip:%s", to) }
 func (p *linphone) Answer(t *testing.T)          { t.Helper(); p.tell(t, "answer") }
 func (p *linphone) HangUp(t *testing.T)          { t.Helper(); p.tell(t, "hangup") }
-func (p *linphone) Ringing() bool {
-	return strings.Contains(p.callState(), "IncomingReceived")
-}
+func (p *linphone) Ringing() bool                { return p.callState() == "LinphoneCallIncomingReceived" }
 
-// InCall says whether he talks in any of his calls.
+// InCall says whether he talks in any of his calls. Connected is not enough: then
+// his streams do not run, and he refuses to hold the call.
 func (p *linphone) InCall() bool {
-	return slices.ContainsFunc(p.callStates(), func(state string) bool {
-		return strings.Contains(state, "StreamsRunning") || strings.Contains(state, "Connected")
-	})
+	return slices.Contains(p.callStates(), "LinphoneCallStreamsRunning")
 }
 
-// callState is the newest call's that still is, or how the newest ended.
-func (p *linphone) callState() string {
-	states := p.callStates()
-	for _, state := range slices.Backward(states) {
-		if state != "" && !strings.Contains(state, "CallEnd") && !strings.Contains(state, "CallError") {
-			return state
-		}
-	}
-	if len(states) == 0 {
-		return ""
-	}
-	return states[len(states)-1]
+func (p *linphone) Busy() bool {
+	return slices.ContainsFunc(p.callStates(), func(state string) bool { return !isOver(state) })
+}
+
+func (p *linphone) callState() string { return newest(p.callStates(), isOver) }
+
+// isOver tells of a state of a Linphone's call whether it has ended.
+func isOver(state string) bool {
+	return state == "" || state == "LinphoneCallEnd" || state == "LinphoneCallError"
 }
 
 // callStates are the last states of all his calls, the oldest first. Several
@@ -376,10 +387,13 @@ func (p *linphone) callStates() []string {
 // recording is the file in which the sound of calls is kept.
 func (p *linphone) recording() string { return filepath.Join(p.dir, "heard.wav") }
 
-func (p *linphone) Heard(t *testing.T) string        { return p.recording() }
+func (p *linphone) Heard() string                    { return p.recording() }
 func (p *linphone) DTMF(t *testing.T, digits string) { t.Helper(); p.tell(t, "dtmf %s", digits) }
-func (p *linphone) Hold(t *testing.T)                { t.Helper(); p.tell(t, "pause") }
-func (p *linphone) Resume(t *testing.T)              { t.Helper(); p.tell(t, "resume") }
+func (p *linphone) Hold(t *testing.T)                { t.Helper(); p.change(t, "pause", "LinphoneCallPaused") }
+func (p *linphone) Resume(t *testing.T) {
+	t.Helper()
+	p.change(t, "resume", "LinphoneCallStreamsRunning")
+}
 func (p *linphone) Transfer(t *testing.T, to string) { t.Helper(); p.tell(t, "transfer sip:%s", to) }
 func (p *linphone) Packets(t *testing.T, kind string) int {
 	t.Helper()
@@ -398,13 +412,27 @@ func (p *linphone) Digits() string {
 	return all.String()
 }
 
-// stats are the words of a new stats event.
+// change waits until his call is in another state.
+func (p *linphone) change(t *testing.T, command, state string) {
+	t.Helper()
+	p.tell(t, "%s", command)
+	eventually(t, limit, p.user+"'s call is "+state, func() bool { return p.callState() == state })
+}
+
+// stats are the words of a new stats event. Linphone is asked again while it has
+// none: between two calls, and before the streams run.
 func (p *linphone) stats(t *testing.T, kind string) []string {
 	t.Helper()
 	isStats := func(l string) bool { return strings.HasPrefix(l, "stats\t"+kind) }
 	before := p.out.count(isStats)
-	p.tell(t, "stats")
-	eventually(t, 10*time.Second, "Linphone tells its statistics", func() bool { return p.out.count(isStats) > before })
+	var asked time.Time
+	eventually(t, limit, "Linphone tells its statistics", func() bool {
+		if time.Since(asked) > time.Second {
+			p.tell(t, "stats")
+			asked = time.Now()
+		}
+		return p.out.count(isStats) > before
+	})
 	return strings.Split(p.out.last("stats\t"+kind), "\t")
 }
 
@@ -413,7 +441,7 @@ func (p *linphone) Quit(t *testing.T) {
 	p.tell(t, "quit")
 	select {
 	case <-p.ended:
-	case <-time.After(10 * time.Second):
+	case <-time.After(limit):
 		p.kill()
 	}
 }

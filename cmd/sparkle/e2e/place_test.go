@@ -14,7 +14,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -136,7 +135,7 @@ func (n *internet) addNamespace(t *testing.T, name string) {
 	shell(t, `
 		ip netns add $name
 		ip -n $name link set lo up
-		mkdir -p $etc
+		mkdir -p $etc || mkdir -p $etc # another test may have removed what holds it
 		echo "$server example.test" > $etc/hosts
 		echo > $etc/resolv.conf`, "name", name, "etc", etc, "server", n.server().String())
 }
@@ -177,7 +176,7 @@ func (p *place) rebind(t *testing.T) {
 	shell(t, `
 		ip -n $router address delete $outside/24 dev wan
 		ip -n $router address add $outside/24 dev wan`, "router", p.router, "outside", p.outside.String())
-	eventually(t, 10*time.Second, "the router has chosen other ports", func() bool {
+	eventually(t, limit, "the router has chosen other ports", func() bool {
 		now := p.mapped(t)
 		return len(now) > 0 && !slices.ContainsFunc(now, func(port string) bool { return slices.Contains(before, port) })
 	})

@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // sipp plays one scenario at a time: it can write, not read.
@@ -40,7 +39,7 @@ func (p *sipp) run(t *testing.T, name string, fields ...string) {
 	}
 	args := []string{target, "-sf", "../../../testdata/sipp/" + name + ".xml", "-inf", csv, "-m", "1",
 		"-t", mode, "-i", "127.0.0.1", "-p", fmt.Sprint(freePort(t)), "-au", p.user, "-ap", p.server.Ready.Password,
-		"-timeout", "20", "-nostdin", "-trace_err", "-error_file", filepath.Join(dir, "errors"),
+		"-timeout", "60", "-nostdin", "-trace_err", "-error_file", filepath.Join(dir, "errors"),
 		"-trace_msg", "-message_file", filepath.Join(dir, "messages")}
 	out, err := exec.Command("sipp", args...).CombinedOutput()
 	if err != nil {
@@ -59,7 +58,7 @@ func (p *sipp) tunnel(t *testing.T) string {
 	}
 	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-	eventually(t, 10*time.Second, "the TLS tunnel is open", func() bool {
+	eventually(t, limit, "the TLS tunnel is open", func() bool {
 		c, err := net.Dial("tcp", addr)
 		if err == nil {
 			c.Close()
@@ -88,4 +87,5 @@ func (p *sipp) Answer(t *testing.T)          {}
 func (p *sipp) HangUp(t *testing.T)          {}
 func (p *sipp) Ringing() bool                { return false }
 func (p *sipp) InCall() bool                 { return false }
+func (p *sipp) Busy() bool                   { return false }
 func (p *sipp) Quit(t *testing.T)            {}
