@@ -2,9 +2,9 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // newPhone starts a phone of a make.
@@ -77,8 +77,13 @@ func TestOfflineAndBack(t *testing.T) {
 	for i := range 5 {
 		alice.Send(t, "bob@"+s.Ready.Domain, fmt.Sprintf("while away %d", i))
 	}
-	eventually(t, 20*time.Second, "alice's client has all accepted", func() bool {
-		return len(alice.States("m5")) > 0 && contains(alice.States("m5"), "Delivered")
+	eventually(t, limit, "alice's client has all accepted", func() bool {
+		for i := range 5 { // m0 was before
+			if !slices.Contains(alice.States(fmt.Sprint("m", i+1)), "Delivered") {
+				return false
+			}
+		}
+		return true
 	})
 	s.stop(t)
 	s.start(t)
@@ -112,7 +117,7 @@ func TestTwoDevices(t *testing.T) {
 	awaitText(t, pocket, "alice", "to both")
 	desk.Send(t, "alice@"+s.Ready.Domain, "from the desk")
 	awaitText(t, alice, "bob", "from the desk")
-	eventually(t, 20*time.Second, "the other device shows what bob wrote", func() bool {
+	eventually(t, limit, "the other device shows what bob wrote", func() bool {
 		return pocket.count(func(m *trace) bool { return strings.Contains(m.body, "from the desk") }) == 1
 	})
 }
@@ -127,13 +132,13 @@ func TestReceipts(t *testing.T) {
 	alice.tell(t, "cpim on")
 	alice.Send(t, "bob@"+s.Ready.Domain, "请确认")
 	awaitText(t, bob, "alice", "请确认")
-	eventually(t, 20*time.Second, "alice sees it delivered", func() bool { return contains(alice.States("m0"), "DeliveredToUser") })
+	eventually(t, limit, "alice sees it delivered", func() bool { return slices.Contains(alice.States("m0"), "DeliveredToUser") })
 	bob.tell(t, "read sip:alice@%s", s.Ready.Domain)
-	eventually(t, 20*time.Second, "alice sees it read", func() bool { return contains(alice.States("m0"), "Displayed") })
+	eventually(t, limit, "alice sees it read", func() bool { return slices.Contains(alice.States("m0"), "Displayed") })
 
 	alice.Send(t, "lisi@"+s.Ready.Domain, "给文本电话")
 	awaitText(t, lisi, "alice", "给文本电话")
-	eventually(t, 20*time.Second, "alice sees the text phone's delivery", func() bool { return contains(alice.States("m1"), "DeliveredToUser") })
+	eventually(t, limit, "alice sees the text phone's delivery", func() bool { return slices.Contains(alice.States("m1"), "DeliveredToUser") })
 }
 
 // is-composing reaches a Linphone and is kept nowhere.
@@ -144,7 +149,7 @@ func TestComposing(t *testing.T) {
 	bob.Send(t, "alice@"+s.Ready.Domain, "are you there?")
 	awaitText(t, alice, "bob", "are you there?")
 	alice.tell(t, "compose sip:bob@%s", s.Ready.Domain)
-	eventually(t, 20*time.Second, "bob sees alice writing", func() bool {
+	eventually(t, limit, "bob sees alice writing", func() bool {
 		return bob.out.count(func(l string) bool {
 			return strings.HasPrefix(l, "composing\tsip:alice@") && strings.HasSuffix(l, "\t1")
 		}) > 0
@@ -160,13 +165,4 @@ func TestEcho(t *testing.T) {
 	alice := s.newBaresip(t, "alice", "tls")
 	alice.Send(t, "echo@"+s.Ready.Domain, "anybody there?")
 	awaitText(t, alice, "echo", "anybody there?")
-}
-
-func contains(states []string, state string) bool {
-	for _, s := range states {
-		if s == state {
-			return true
-		}
-	}
-	return false
 }

@@ -22,6 +22,10 @@ import (
 func TestKillUnderLoad(t *testing.T) {
 	s := startServer(t)
 	s.witness(t).close()
+	s.stop(t)
+	began := time.Now()
+	s.start(t)
+	calm := time.Since(began) // how slow this computer is
 	acked := &ledger{}
 	var slowest time.Duration
 	rounds := 50
@@ -30,12 +34,12 @@ func TestKillUnderLoad(t *testing.T) {
 	}
 	for round := range rounds {
 		s.underLoad(t, round, acked)
-		began := time.Now()
+		began = time.Now()
 		s.start(t)
 		slowest = max(slowest, time.Since(began))
 	}
-	t.Logf("%d messages answered 2xx over %d kills; slowest restart %v", acked.len(), rounds, slowest)
-	if slowest > 5*time.Second {
+	t.Logf("%d messages answered 2xx over %d kills; slowest restart %v, without load %v", acked.len(), rounds, slowest, calm)
+	if slowest > max(5*time.Second, 5*calm) {
 		t.Errorf("slowest restart %v", slowest)
 	}
 	s.account(t, acked)
@@ -110,7 +114,7 @@ func (l *ledger) len() int {
 // server in the middle.
 func (s *server) underLoad(t *testing.T, round int, acked *ledger) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	var wg sync.WaitGroup
 	for w, user := range []string{"alice", "zhangsan", "lisi", "alice"} {
@@ -168,7 +172,7 @@ func (s *server) account(t *testing.T, acked *ledger) {
 		t.Errorf("of %d messages answered 2xx %d are not in the archive and %d are there twice", acked.len(), missing, double)
 	}
 	witness := s.witness(t)
-	eventually(t, 120*time.Second, "the device that was away has every message", func() bool { return witness.len() >= len(archived) })
+	eventually(t, 3*limit, "the device that was away has every message", func() bool { return witness.len() >= len(archived) })
 	for _, text := range acked.texts {
 		if !witness.has(text) {
 			t.Errorf("%q was answered 2xx and did not reach the device", text)

@@ -23,9 +23,6 @@ func TestStopUnderLoad(t *testing.T) {
 		s.start(t)
 	}
 	t.Logf("%d messages answered 2xx over 5 stops; the slowest took %v", acked.len(), slowest)
-	if acked.len() < 50 {
-		t.Errorf("only %d messages were accepted", acked.len())
-	}
 	s.account(t, acked)
 }
 
@@ -33,7 +30,7 @@ func TestStopUnderLoad(t *testing.T) {
 // took.
 func (s *server) stopUnderLoad(t *testing.T, round int, acked *ledger) time.Duration {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*limit)
 	defer cancel()
 	bob := s.agent(t, "bob", "tls")
 	if _, err := bob.Register(ctx, 600); err != nil {
@@ -62,7 +59,9 @@ func (s *server) stopUnderLoad(t *testing.T, round int, acked *ledger) time.Dura
 			}
 		})
 	}
-	time.Sleep(300*time.Millisecond + rand.N(300*time.Millisecond)) // of load
+	before := acked.len()
+	eventually(t, limit, "messages are accepted", func() bool { return acked.len() >= before+10 })
+	time.Sleep(rand.N(300 * time.Millisecond)) // any moment
 	began := time.Now()
 	s.stop(t)
 	took := time.Since(began)

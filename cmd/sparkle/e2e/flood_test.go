@@ -243,7 +243,7 @@ func TestPasswordGuessing(t *testing.T) {
 	chat := s.keepChatting(t, "alice", "bob") // proven, and of the address that will be banned
 	guesses := 0
 	for ; guesses < 50; guesses++ {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		err := s.guess(ctx, "alice", guesses)
 		cancel()
 		if err == nil {
@@ -335,7 +335,7 @@ func (s *server) probe(t *testing.T, transport, method, user, credentials string
 		b = bytes.Replace(b, []byte(method+" sip:"), []byte(method+" sip:"+user+"@"), 1)
 		b = bytes.Replace(b, []byte("Content-Length"), []byte(authorization+"Content-Length"), 1)
 		conn.Write(b)
-		conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		conn.SetReadDeadline(time.Now().Add(limit))
 		for {
 			m, err := readAny(conn, r, transport)
 			if err != nil {

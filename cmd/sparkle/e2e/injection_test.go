@@ -10,7 +10,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sparkleim/sparkle/cmd/sipload/agent"
 )
@@ -54,7 +53,7 @@ func TestInjection(t *testing.T) {
 		}
 	}
 	for _, p := range poison {
-		eventually(t, 10*time.Second, "bob has it as it was written: "+p, func() bool { return bob.has(p) })
+		eventually(t, limit, "bob has it as it was written: "+p, func() bool { return bob.has(p) })
 	}
 
 	tables := ""

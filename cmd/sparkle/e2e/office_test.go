@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sparkleim/sparkle/cmd/sipload/agent"
 )
@@ -79,7 +78,7 @@ func (s *server) set(t *testing.T, key, value string) {
 // awaitOffice waits until an office takes requests.
 func (s *server) awaitOffice(t *testing.T) {
 	t.Helper()
-	eventually(t, 30*time.Second, "the server is ready", func() bool {
+	eventually(t, limit, "the server is ready", func() bool {
 		res, err := http.Get("http://" + s.addr("metrics") + "/readyz")
 		if err != nil {
 			return false
@@ -125,7 +124,7 @@ func (s *server) resident(t *testing.T) float64 {
 // dialFrom connects without a word from another address of this computer.
 func (s *server) dialFrom(t *testing.T, transport, ip string) net.Conn {
 	t.Helper()
-	d := &net.Dialer{Timeout: 10 * time.Second, LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
+	d := &net.Dialer{Timeout: limit, LocalAddr: &net.TCPAddr{IP: net.ParseIP(ip)}}
 	if transport == "udp" {
 		d.LocalAddr = &net.UDPAddr{IP: net.ParseIP(ip)}
 	}

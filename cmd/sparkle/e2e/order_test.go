@@ -5,7 +5,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/sparkleim/sparkle/cmd/sipload/agent"
 )
@@ -15,9 +14,8 @@ import (
 func TestThousandPipelined(t *testing.T) {
 	const n = 1000
 	s := startServer(t)
-	ctx := short(t)
 	alice := s.agent(t, "alice", "tls")
-	if _, err := alice.Register(ctx, 600); err != nil {
+	if _, err := alice.Register(short(t), 600); err != nil {
 		t.Fatal(err)
 	}
 	var devices [3]*recorder
@@ -40,9 +38,9 @@ func TestThousandPipelined(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, 60*time.Second, "all are accepted", func() bool { return accepted.Load() == n })
+	eventually(t, limit, "all are accepted", func() bool { return accepted.Load() == n })
 	for i, d := range devices {
-		eventually(t, 90*time.Second, fmt.Sprintf("device %d has the last one (it has %d)", i, d.len()), func() bool { return d.has(fmt.Sprint(n - 1)) })
+		eventually(t, 3*limit, fmt.Sprintf("device %d has the last one (it has %d)", i, d.len()), func() bool { return d.has(fmt.Sprint(n - 1)) })
 		d.mu.Lock()
 		if len(d.texts) != n {
 			t.Errorf("device %d got %d different messages", i, len(d.texts))

@@ -82,10 +82,10 @@ func TestBodyLength(t *testing.T) {
 		conn.Close()
 		return res, err
 	}
-	if res, err := send(10*time.Second, strings.Repeat("x", 2001), 2001); err != nil || res.Status() != 413 {
+	if res, err := send(limit, strings.Repeat("x", 2001), 2001); err != nil || res.Status() != 413 {
 		t.Errorf("too large: %v", err)
 	}
-	if res, err := send(10*time.Second, "all of it", 3); err != nil || res.Status() != 202 {
+	if res, err := send(limit, "all of it", 3); err != nil || res.Status() != 202 {
 		t.Errorf("longer than it says: %v", err)
 	}
 	if res, err := send(time.Second, "cut short", 300); err == nil {
@@ -95,7 +95,7 @@ func TestBodyLength(t *testing.T) {
 	if _, err := alice.Message(short(t), "bob", "the end"); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 10*time.Second, "the last one comes", func() bool { return bob.has("the end") })
+	eventually(t, limit, "the last one comes", func() bool { return bob.has("the end") })
 	bob.mu.Lock()
 	defer bob.mu.Unlock()
 	if !slices.Equal(bob.texts, []string{"all", "the end"}) {
@@ -110,7 +110,7 @@ func TestEndlessHeaders(t *testing.T) {
 	before := s.resident(t)
 	for range 100 {
 		conn := s.dialRaw(t, "tcp")
-		conn.SetDeadline(time.Now().Add(10 * time.Second))
+		conn.SetDeadline(time.Now().Add(limit))
 		io.WriteString(conn, "MESSAGE sip:bob@example.test SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bKendless\r\n")
 		sent := 0
 		for err := error(nil); err == nil && sent < 64<<20; sent += 8 << 10 {

@@ -3,7 +3,6 @@ package e2e
 import (
 	"net/netip"
 	"testing"
-	"time"
 
 	"github.com/sparkleim/sparkle/cmd/sipload/agent"
 )
@@ -24,6 +23,7 @@ func TestRefreshLeavesMediaAlone(t *testing.T) {
 		t.Fatal(err)
 	}
 	talk(t, alice, bob)
+	settle(t, alice, bob)
 	remotes := [2]netip.AddrPort{alice.remote(), bob.remote()}
 	keys := [2]string{alice.inKey, bob.inKey}
 	said, heard := len(alice.sent), bob.count("alice")
@@ -40,7 +40,7 @@ func TestRefreshLeavesMediaAlone(t *testing.T) {
 		alice.say(10)
 	}
 	said = len(alice.sent) - said
-	eventually(t, 10*time.Second, "all that alice said arrives", func() bool { return bob.count("alice") == heard+said })
+	eventually(t, limit, "all that alice said arrives", func() bool { return bob.count("alice") == heard+said })
 	if err := d.Bye(short(t)); err != nil {
 		t.Error(err)
 	}

@@ -21,7 +21,6 @@ func contacts(m *agent.Message) []string {
 // address, and expires to the second.
 func TestRegistrationLife(t *testing.T) {
 	s := startServer(t)
-	ctx := short(t)
 	config := agent.Config{Server: s.addr("tls"), Transport: "tls", Domain: s.Ready.Domain, User: "alice", Password: s.Ready.Password,
 		Instance: "urn:uuid:00000000-0000-4000-8000-000000000001"}
 	dial := func() *agent.Agent {
@@ -33,7 +32,7 @@ func TestRegistrationLife(t *testing.T) {
 		return a
 	}
 	register := func(a *agent.Agent, expires int) []string {
-		res, err := a.Register(ctx, expires)
+		res, err := a.Register(short(t), expires)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -58,11 +57,11 @@ func TestRegistrationLife(t *testing.T) {
 	if got := register(second, 0); len(got) != 1 || !strings.Contains(got[0], other.LocalAddr().String()) {
 		t.Errorf("after the first device left: %q", got)
 	}
-	if _, err := dial().Register(ctx, 1); err != nil {
+	if _, err := dial().Register(short(t), 1); err != nil {
 		t.Error(err)
 	}
 	time.Sleep(1200 * time.Millisecond) // real time: the server's clock is not ours
-	res, err := second.Register(ctx, 0)
+	res, err := second.Register(short(t), 0)
 	if err != nil || len(contacts(res)) != 0 {
 		t.Errorf("after one second: %q, %v", contacts(res), err)
 	}
@@ -72,15 +71,14 @@ func TestRegistrationLife(t *testing.T) {
 // waits and comes with the next registration.
 func TestFlowEnds(t *testing.T) {
 	s := startServer(t)
-	ctx := short(t)
 	bob := s.agent(t, "bob", "tls")
-	if _, err := bob.Register(ctx, 600); err != nil {
+	if _, err := bob.Register(short(t), 600); err != nil {
 		t.Fatal(err)
 	}
 	alice := s.agent(t, "alice", "tls")
 	bob.Close()
 	<-bob.Closed()
-	if _, err := alice.Message(ctx, "bob", "for later"); err != nil {
+	if _, err := alice.Message(short(t), "bob", "for later"); err != nil {
 		t.Fatal(err)
 	}
 	got := make(chan string, 4)
@@ -89,7 +87,7 @@ func TestFlowEnds(t *testing.T) {
 		got <- string(m.Body)
 		return "200 OK", ""
 	}
-	if _, err := again.Register(ctx, 600); err != nil {
+	if _, err := again.Register(short(t), 600); err != nil {
 		t.Fatal(err)
 	}
 	select {
@@ -97,7 +95,7 @@ func TestFlowEnds(t *testing.T) {
 		if text != "for later" {
 			t.Errorf("got %q", text)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(limit):
 		t.Error("nothing came")
 	}
 }

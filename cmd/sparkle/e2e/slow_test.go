@@ -32,7 +32,7 @@ func TestSlowPeers(t *testing.T) {
 	silent := make([]net.Conn, 2000)
 	for i := range silent {
 		silent[i] = s.dialRaw(t, "tcp")
-		peers.Go(func() { ended(t, silent[i], "silent", 10*time.Second) })
+		peers.Go(func() { ended(t, silent[i], "silent") })
 	}
 	hello := clientHello(t)
 	for i := range 300 {
@@ -41,7 +41,7 @@ func TestSlowPeers(t *testing.T) {
 			t.Fatal(err)
 		}
 		conn.Write(hello[:i*len(hello)/300])
-		peers.Go(func() { ended(t, conn, "half a handshake", 10*time.Second) })
+		peers.Go(func() { ended(t, conn, "half a handshake") })
 	}
 	peers.Go(func() { s.trickle(t) })
 	peers.Go(func() { s.shoutAndNotListen(t) })
@@ -54,11 +54,11 @@ func TestSlowPeers(t *testing.T) {
 	if limit := 64.0 * raceFactor(); grown > limit {
 		t.Errorf("they cost %.0f MB, want at most %.0f", grown, limit)
 	}
-	eventually(t, 10*time.Second, "all of them are gone", func() bool { return s.metric(t, `sparkle_transport_connections{transport="TCP"}`) == 0 })
+	eventually(t, limit, "all of them are gone", func() bool { return s.metric(t, `sparkle_transport_connections{transport="TCP"}`) == 0 })
 }
 
 // ended waits for the server to close a connection that it owes nothing.
-func ended(t *testing.T, conn net.Conn, what string, limit time.Duration) {
+func ended(t *testing.T, conn net.Conn, what string) {
 	defer conn.Close()
 	conn.SetReadDeadline(time.Now().Add(limit))
 	if _, err := io.Copy(io.Discard, conn); errors.Is(err, os.ErrDeadlineExceeded) {
@@ -84,21 +84,21 @@ func clientHello(t *testing.T) []byte {
 // one a connection has 10 s for the next.
 func (s *server) trickle(t *testing.T) {
 	carol := s.agent(t, "carol", "tcp")
+	begin := time.Now()
 	if _, err := carol.Register(short(t), 600); err != nil {
 		t.Error(err)
 		return
 	}
-	begin := time.Now()
 	for _, octet := range []byte("OPTIONS sip:example.test SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1;branch=z9hG4bKslow\r\n") {
 		carol.Write([]byte{octet})
 		select {
 		case <-carol.Closed():
-			if took := time.Since(begin); took < 9*time.Second {
+			if took := time.Since(begin); took < 10*time.Second {
 				t.Errorf("an octet a second was refused after %v", took)
 			}
 			return
 		case <-time.After(time.Second):
-			if time.Since(begin) > 20*time.Second {
+			if time.Since(begin) > limit {
 				t.Error("an octet a second is served for ever")
 				return
 			}
@@ -117,14 +117,14 @@ func (s *server) shoutAndNotListen(t *testing.T) {
 	defer conn.Close()
 	begin := time.Now()
 	for i := 0; ; i++ {
-		conn.SetWriteDeadline(time.Now().Add(15 * time.Second))
+		conn.SetWriteDeadline(time.Now().Add(limit))
 		if _, err := conn.Write(strangersRequest("OPTIONS", "TCP", fmt.Sprint("deaf", i), s.Ready.Domain)); err != nil {
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Error("neither read from nor closed")
 			}
 			return
 		}
-		if time.Since(begin) > 30*time.Second {
+		if time.Since(begin) > 2*limit {
 			t.Error("who never reads is served for ever")
 			return
 		}
@@ -165,7 +165,7 @@ func TestDeafDevice(t *testing.T) {
 	}
 	conn.Close()
 	back := s.recorder(t, "carol", deaf.Instance)
-	eventually(t, 30*time.Second, "it has all that it missed", func() bool { return back.len() == n })
+	eventually(t, limit, "it has all that it missed", func() bool { return back.len() == n })
 	chat.end(t)
 	back.mu.Lock()
 	defer back.mu.Unlock()
@@ -202,6 +202,7 @@ func (c *deafConn) Close() error {
 type chatter struct {
 	stop  chan struct{}
 	ended chan struct{}
+	calm  time.Duration   // the slowest text before the trouble: how slow this computer is
 	times []time.Duration // from sending to the other one's screen
 	lost  error
 }
@@ -221,9 +222,12 @@ func (s *server) keepChatting(t *testing.T, from, to string) *chatter {
 	if _, err := reader.Register(short(t), 600); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.exchange(t, writer, to, "chat begins", got); err != nil {
-		t.Fatal(err)
+	for i := range 20 {
+		if err := c.exchange(t, writer, to, fmt.Sprint("chat begins ", i), got); err != nil {
+			t.Fatal(err)
+		}
 	}
+	c.calm, c.times = slices.Max(c.times), nil
 	go func() {
 		defer close(c.ended)
 		for i := 0; c.lost == nil; i++ {
@@ -240,7 +244,7 @@ func (s *server) keepChatting(t *testing.T, from, to string) *chatter {
 
 // exchange writes one text and waits until it is shown.
 func (c *chatter) exchange(t *testing.T, writer *agent.Agent, to, text string, got <-chan string) error {
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
 	begin := time.Now()
 	if _, err := writer.Message(ctx, to, text); err != nil {
@@ -254,7 +258,7 @@ func (c *chatter) exchange(t *testing.T, writer *agent.Agent, to, text string, g
 				return nil
 			}
 		case <-ctx.Done():
-			return fmt.Errorf("%q is not shown after 10 s", text)
+			return fmt.Errorf("%q is not shown after %v", text, limit)
 		}
 	}
 }
@@ -273,8 +277,8 @@ func (c *chatter) end(t *testing.T) {
 	}
 	slices.Sort(c.times)
 	p99 := c.times[len(c.times)*99/100]
-	t.Logf("meanwhile %d texts of others: half within %v, 99 of 100 within %v", len(c.times), c.times[len(c.times)/2], p99)
-	if p99 > time.Second {
+	t.Logf("meanwhile %d texts of others: half within %v, 99 of 100 within %v; before it all within %v", len(c.times), c.times[len(c.times)/2], p99, c.calm)
+	if p99 > max(time.Second, 20*c.calm) {
 		t.Errorf("the chat of others was slow: 99 of 100 within %v", p99)
 	}
 }

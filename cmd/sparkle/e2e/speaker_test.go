@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
@@ -39,6 +40,7 @@ type speaker struct {
 	inKey     string
 	to        netip.AddrPort // of the relay; RTCP goes to the next port
 	header    rtp.Header
+	word      string // what it says, once, instead of its name
 	direction string
 	heard     map[string]int      // by what was said
 	numbers   map[uint32][]uint16 // sequence numbers that were heard, by SSRC
@@ -246,7 +248,8 @@ func (p *speaker) next() []byte {
 	defer p.mu.Unlock()
 	p.header.SequenceNumber++
 	p.header.Timestamp += 160
-	packet := rtp.Packet{Header: p.header, Payload: fmt.Appendf(nil, "%-160s", p.User)}
+	packet := rtp.Packet{Header: p.header, Payload: fmt.Appendf(nil, "%-160s", cmp.Or(p.word, p.User))}
+	p.word = ""
 	b, err := packet.Marshal()
 	if err == nil && p.out != nil {
 		b, err = p.out.EncryptRTP(nil, b, nil)
@@ -326,12 +329,23 @@ func (p *speaker) strange(other string) int {
 	return n
 }
 
+// settle waits until all that one has said has come to the other.
+func settle(t *testing.T, from, to *speaker) {
+	t.Helper()
+	from.mu.Lock()
+	from.word = "over"
+	from.mu.Unlock()
+	before := to.count("over")
+	from.say(1)
+	eventually(t, limit, to.User+" hears the last of "+from.User, func() bool { return to.count("over") > before })
+}
+
 // talk lets two speak to each other, and fails when one is not heard.
 func talk(t *testing.T, a, b *speaker) {
 	t.Helper()
 	hears := func(from, to *speaker) {
 		before := to.count(from.User)
-		eventually(t, 10*time.Second, to.User+" hears "+from.User, func() bool {
+		eventually(t, limit, to.User+" hears "+from.User, func() bool {
 			from.say(5)
 			return to.count(from.User) >= before+10
 		})

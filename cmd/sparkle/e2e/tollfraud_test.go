@@ -19,6 +19,7 @@ type gateway struct {
 	mu      sync.Mutex
 	answers bool // it answers calls; it is busy otherwise
 	asked   []string
+	seen    map[string]bool // transactions: UDP may say it twice
 }
 
 // newGateway makes a trunk "telco" to a gateway of its own address. It leads
@@ -35,7 +36,7 @@ func (s *server) newGateway(t *testing.T) *gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &gateway{Agent: s.agentOn(t, "carrier", "udp", conn), address: local.String()}
+	g := &gateway{Agent: s.agentOn(t, "carrier", "udp", conn), address: local.String(), seen: map[string]bool{}}
 	g.Handle(g.request)
 	s.sparkle(t, "trunk", "add", "telco", "--gateway", "g="+g.address+"/udp", "--srtp", "forbid", "--network", "127.0.0.9/32",
 		"--country", "86", "--area", "10", "--inward", "+86105555*=*", "--default", "+861055550000", "--emergency", "110")
@@ -51,9 +52,10 @@ func (g *gateway) request(m *agent.Message) (status, body string) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	user, _, _ := strings.Cut(strings.TrimPrefix(m.URI(), "sip:"), "@")
-	if n := len(g.asked); n == 0 || g.asked[n-1] != user+" "+m.Get("call-id") { // UDP may say it twice
-		g.asked = append(g.asked, user+" "+m.Get("call-id"))
+	if branch := agent.Param(m.Get("via"), "branch"); !g.seen[branch] {
+		g.seen[branch] = true
+		number, _, _ := strings.Cut(strings.TrimPrefix(m.URI(), "sip:"), "@")
+		g.asked = append(g.asked, number)
 	}
 	if g.answers {
 		return "200 OK", strings.ReplaceAll(agent.SDP, "127.0.0.1", "127.0.0.9")
@@ -62,13 +64,10 @@ func (g *gateway) request(m *agent.Message) (status, body string) {
 }
 
 // take is what was called since the last time.
-func (g *gateway) take() (numbers []string) {
+func (g *gateway) take() []string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, a := range g.asked {
-		number, _, _ := strings.Cut(a, " ")
-		numbers = append(numbers, number)
-	}
+	numbers := g.asked
 	g.asked = nil
 	return numbers
 }

@@ -45,7 +45,6 @@ func (invalidAddr) String() string  { return "df7jal23ls0d.invalid" }
 func TestChatOverWebSocket(t *testing.T) {
 	s := startServer(t)
 	const n = 100
-	ctx := short(t)
 	web, phone := s.agentOn(t, "alice", "wss", s.dialWebSocket(t)), s.agent(t, "bob", "tls")
 	web.Instance = "urn:uuid:00000000-0000-4000-8000-00000000003b"
 	got := map[*agent.Agent]chan string{web: make(chan string, 2*n), phone: make(chan string, 2*n)}
@@ -54,7 +53,7 @@ func TestChatOverWebSocket(t *testing.T) {
 			texts <- string(m.Body)
 			return "200 OK", ""
 		}
-		if _, err := a.Register(ctx, 600); err != nil {
+		if _, err := a.Register(short(t), 600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -71,7 +70,7 @@ func TestChatOverWebSocket(t *testing.T) {
 			select {
 			case text := <-texts:
 				order = append(order, text)
-			case <-time.After(20 * time.Second):
+			case <-time.After(limit):
 				t.Fatalf("%s got %d of %d", a.User, len(order), n)
 			}
 		}
@@ -84,10 +83,10 @@ func TestChatOverWebSocket(t *testing.T) {
 	}
 
 	web.Close()
-	eventually(t, 10*time.Second, "the end of the connection is seen", func() bool {
+	eventually(t, limit, "the end of the connection is seen", func() bool {
 		return s.metric(t, `sparkle_transport_connections{transport="WSS"}`)+s.metric(t, `sparkle_transport_connections{transport="WS"}`) == 0
 	})
-	if _, err := phone.Message(ctx, "alice", "for later"); err != nil {
+	if _, err := phone.Message(short(t), "alice", "for later"); err != nil {
 		t.Fatal(err)
 	}
 	again := s.agentOn(t, "alice", "wss", s.dialWebSocket(t))
@@ -96,10 +95,10 @@ func TestChatOverWebSocket(t *testing.T) {
 		got[web] <- string(m.Body)
 		return "200 OK", ""
 	}
-	if _, err := again.Register(ctx, 600); err != nil {
+	if _, err := again.Register(short(t), 600); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, 20*time.Second, "what waited is delivered", func() bool { return slices.Contains(drained(got[web]), "for later") })
+	eventually(t, limit, "what waited is delivered", func() bool { return slices.Contains(drained(got[web]), "for later") })
 }
 
 // drained takes what is in a channel.
@@ -127,7 +126,7 @@ func TestWebSocketWithoutSIP(t *testing.T) {
 	}
 	web := s.dialWebSocket(t)
 	if _, err := web.Write([]byte(strings.Repeat("x", 200_000))); err == nil {
-		ended(t, web, "a frame of 200 kB", 10*time.Second)
+		ended(t, web, "a frame of 200 kB")
 	}
 	s.stillServes(t)
 }
