@@ -102,20 +102,20 @@ func TestSilence(t *testing.T) {
 	e := newEngine(t)
 	c := newCall(t, e, newPhone(t, plainPhone, "audio"), newPhone(t, sdesPhone))
 	c.talk(5)
-	c.b.Age(59 * time.Second)
-	c.a.Age(59 * time.Second)
-	c.a.Age(2 * time.Second)
+	c.b.Age(50 * time.Second)
+	c.a.Age(50 * time.Second)
+	c.a.Age(11 * time.Second)
 	if ev := c.events.await(t, media.EventSilent); ev.Leg != c.a || ev.Text == "" {
 		t.Errorf("event %+v", ev)
 	}
-	c.a.Age(58 * time.Second) // not again already
-	c.a.Age(3 * time.Second)
+	c.a.Age(50 * time.Second) // not again already
+	c.a.Age(11 * time.Second)
 	c.events.await(t, media.EventSilent)
 	c.talk(5) // both are heard
-	c.b.Age(59 * time.Second)
+	c.b.Age(50 * time.Second)
 	c.session.Connect(c.a, c.b) // the answer
-	c.b.Age(59 * time.Second)
-	c.b.Age(2 * time.Second)
+	c.b.Age(50 * time.Second)
+	c.b.Age(11 * time.Second)
 	if ev := c.events.await(t, media.EventSilent); ev.Leg != c.b {
 		t.Error("the other leg was told of")
 	}

@@ -47,32 +47,30 @@ func (l testLog) Write(b []byte) (int, error) {
 type events struct {
 	mu   sync.Mutex
 	list []media.Event
-	came chan struct{}
+	came chan media.Event
 }
 
-func newEvents() *events { return &events{came: make(chan struct{}, 16)} }
+func newEvents() *events { return &events{came: make(chan media.Event, 16)} }
 
 func (e *events) on(ev media.Event) {
 	e.mu.Lock()
 	e.list = append(e.list, ev)
 	e.mu.Unlock()
-	e.came <- struct{}{}
+	e.came <- ev
 }
 
-func (e *events) await(t testing.TB, kind media.EventKind) media.Event {
+// await is the next event, which has to be of a kind.
+func (e *events) await(t testing.TB, kind media.EventKind) (next media.Event) {
 	t.Helper()
 	select {
-	case <-e.came:
+	case next = <-e.came:
 	case <-time.After(patience):
 		t.Fatalf("no event of kind %d", kind)
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	last := e.list[len(e.list)-1]
-	if last.Kind != kind {
-		t.Fatalf("event of kind %d, want %d", last.Kind, kind)
+	if next.Kind != kind {
+		t.Fatalf("event of kind %d, want %d", next.Kind, kind)
 	}
-	return last
+	return next
 }
 
 // profile is what a leg to such a phone may do.
