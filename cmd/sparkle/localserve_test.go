@@ -40,7 +40,7 @@ func TestEchoMessage(t *testing.T) {
 		t.Errorf("history before the answer, exit code %d:\n%s", code, history)
 	}
 	// Traces of deliveries are written behind.
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(time.Minute); ; {
 		code, out, errOut := d.command(t, "", "message", "trace", question.ID)
 		if code == exitDone && strings.Contains(out, "Sparkle echo") && strings.Contains(out, "200") {
 			break
