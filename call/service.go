@@ -63,7 +63,7 @@ type Config struct {
 	SRTP media.Policy // of users' legs
 
 	MaxCalls       int           // at the same time, 0: no limit
-	MaxPerUser     int           // calls that one user may have made at the same time, 0: no limit
+	MaxPerUser     int           // calls that one user may have made at the same time, unless his settings say it; 0: no limit
 	SessionExpires time.Duration // asked for when nobody else does (RFC 4028), at least 90 s; 0: 30 min
 
 	Log        *slog.Logger          // nil discards
@@ -270,12 +270,16 @@ func errFull() *server.Error {
 // refuseMore tells why a user may not make one more call, which is entered
 // already; nil when he may.
 func (s *Service) refuseMore(u store.UserID) *server.Error {
+	most := s.cfg.MaxPerUser
+	if own := s.settings.of(u); own != nil && own.MaxCalls > 0 {
+		most = own.MaxCalls
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.cfg.MaxCalls > 0 && len(s.byID) > s.cfg.MaxCalls:
 		return errFull()
-	case s.cfg.MaxPerUser > 0 && u != 0 && s.made[u] > s.cfg.MaxPerUser:
+	case most > 0 && u != 0 && s.made[u] > most:
 		return &server.Error{Status: sip.StatusForbidden, Warning: "you have as many calls as you may have; end one first"}
 	}
 	return nil
