@@ -51,9 +51,14 @@ func tellForwarded(invite *server.Request) {
 	}
 }
 
-// lookUp finds who an address means: a hunt group, a user, or a number outside.
+// lookUp finds who an address means: a hunt group, a user, or a number outside. Who
+// dials for help gets it, also where somebody was given that number.
 func (c *call) lookUp(at stage) {
 	s := c.service
+	if c.isEmergency(at) {
+		c.findTrunks(at)
+		return
+	}
 	if g := s.settings.group(&at.address); g != nil && !at.member && !at.own {
 		c.hunt(g)
 		return
@@ -62,6 +67,13 @@ func (c *call) lookUp(at stage) {
 		defer c.caught()
 		c.found(at, found)
 	})
+}
+
+// isEmergency tells whether a user has dialled an emergency number.
+func (c *call) isEmergency(at stage) bool {
+	b := c.service.cfg.Border
+	return b != nil && c.caller.user != 0 && !at.own && !at.payer.diverted() && isTelephone(&at.address) &&
+		b.Emergency(wire.URIString(&at.address))
 }
 
 // found goes on when it is known whom an address means.

@@ -30,6 +30,7 @@ type Records interface {
 
 // Border is what calls need of [trunk.Border].
 type Border interface {
+	Emergency(dialled string) bool
 	Routes(c trunk.Caller, dialled string) ([]trunk.Route, error)
 	Target(r trunk.Route, c trunk.Caller, on func(store.CallAttempt)) registrar.Target
 	Inbound(callID string) (trunk.Inbound, bool)

@@ -77,6 +77,11 @@ type fakeBorder struct {
 	tokens  int
 }
 
+func (b *fakeBorder) Emergency(dialled string) bool {
+	u, err := wire.ParseURI(dialled)
+	return err == nil && telephone(&u) == "110"
+}
+
 func (b *fakeBorder) Routes(c trunk.Caller, dialled string) ([]trunk.Route, error) {
 	u, _ := wire.ParseURI(dialled)
 	n := telephone(&u)

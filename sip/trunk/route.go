@@ -131,6 +131,14 @@ func (b *Border) Routes(c Caller, dialled string) ([]Route, error) {
 	return routes, nil
 }
 
+// Emergency tells whether what somebody dials is an emergency number of a trunk.
+func (b *Border) Emergency(dialled string) bool {
+	return slices.ContainsFunc(b.all(), func(t *group) bool {
+		_, emergency, err := t.plan.dialled(dialled)
+		return err == nil && emergency && !t.Disabled
+	})
+}
+
 // deny counts, logs and answers a call that may not be.
 func (b *Border) deny(c Caller, number, dialled string, why int) error {
 	d := &denials[why]
