@@ -95,6 +95,7 @@ type branch struct {
 	attempt int       // its index in the record, -1: it is not one
 	failed  bool
 	acked   bool // a 2xx that cannot be used was acknowledged and ended
+	rivalry rivalry
 }
 
 // of returns the party at one side of the dialog with b.
@@ -226,9 +227,16 @@ func (c *call) hangUp(e ending) bool {
 	if !c.finish(e) {
 		return false
 	}
+	c.mu.Lock()
+	dialogs := []*branch{b, c.rival(b)}
+	c.mu.Unlock()
 	reason := reasonHeader(e.cause, e.reason)
-	c.originate("BYE", b, caller, reason)
-	c.originate("BYE", b, callee, reason)
+	for _, b := range dialogs {
+		if b != nil {
+			c.originate("BYE", b, caller, reason)
+			c.originate("BYE", b, callee, reason)
+		}
+	}
 	return true
 }
 

@@ -9,8 +9,9 @@
 // that refuses an offer is asked again in another manner while the others ring,
 // and its habit is remembered (retry.go tells how a second INVITE gets by). A
 // device whose answer cannot be used is hung up on, and the call goes on without
-// it. Which message carries an offer and which an answer is decided by a pure
-// machine for each dialog (exchange.go, RFC 6337).
+// it. Of two devices that answer at once the caller keeps one, and the call is with
+// that (rival.go). Which message carries an offer and which an answer is decided by
+// a pure machine for each dialog (exchange.go, RFC 6337).
 //
 // While a call lives it is listed and can be ended by an administrator, by
 // silence of its media, or by its session timer (RFC 4028). Each call, and

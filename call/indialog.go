@@ -54,12 +54,12 @@ func (c *call) inDialog(r *server.Request, from side) (w *refresh, then func(), 
 	}
 	if p := c.of(b, from); r.Method != sip.ACK {
 		p.cseq = max(p.cseq, r.CSeq)
+	} else if from == caller {
+		b.rivalry.confirmed = true
 	}
 	switch r.Method {
 	case sip.BYE:
-		if b == c.answered { // another one's dialog is the caller's to end
-			then = func() { c.hungUp(r, from) }
-		}
+		then = c.bye(r, b, from)
 	case sip.INVITE, sip.UPDATE, sip.PRACK, sip.ACK:
 		if c.half != rings { // the agent passes on what is said there, by the other half
 			w, then, err = c.describe(r, b, from)
@@ -97,6 +97,9 @@ func (c *call) describe(r *server.Request, b *branch, from side) (w *refresh, th
 	before := b.x
 	v := b.x.step(message{from: from, method: r.Method, cseq: r.CSeq, sdp: content.sdp != nil})
 	w = &refresh{call: c, branch: b, from: from, method: r.Method, cseq: r.CSeq, original: r}
+	if !c.audible(b) {
+		b.x, v = before, aside(v, r.Method)
+	}
 	switch v {
 	case glare:
 		return nil, nil, &server.Error{Status: sip.StatusRequestPending}
@@ -172,6 +175,10 @@ func (w *refresh) Response(_ int, res *sip.Response) *sip.Response {
 	if c.phase == over || c.half == rings {
 		return res
 	}
+	if !c.audible(b) { // a request of before another device answered
+		setBody(res, nil)
+		return res
+	}
 	content, refusal := bodyOf(res)
 	status := res.StatusCode
 	before := b.x
@@ -211,7 +218,7 @@ func (w *refresh) Failed(_, status int) {
 	c, b := w.call, w.branch
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.phase != over && b.x.step(message{from: w.from.other(), method: w.method, cseq: w.cseq, status: status}) == rollback {
+	if c.phase != over && c.audible(b) && b.x.step(message{from: w.from.other(), method: w.method, cseq: w.cseq, status: status}) == rollback {
 		c.rollback(b)
 	}
 }

@@ -103,11 +103,16 @@ func (c *call) meant(found registrar.Resolved) {
 	case c.record.Callee.Address == "" && c.half != rings:
 		c.record.Callee = store.CallParty{User: found.User.ID, Address: address, Shown: address}
 	case c.record.Callee.User != found.User.ID:
-		if c.known == nil {
-			c.known = make(map[store.UserID]string)
-		}
-		c.known[found.User.ID] = address
+		c.know(found.User.ID, address)
 	}
+}
+
+// know notes the address of a user who is not, or no longer, the callee. c.mu is held.
+func (c *call) know(u store.UserID, address string) {
+	if c.known == nil {
+		c.known = make(map[store.UserID]string)
+	}
+	c.known[u] = address
 }
 
 // addressOf is the address of a user who was tried. c.mu is held.
@@ -207,18 +212,28 @@ func (c *call) answeredBy(b *branch, res *sip.Response) {
 	}
 	now := time.Now()
 	c.record.Answered, c.record.Status, c.record.Reason = &now, res.StatusCode, res.Reason
+	c.takenBy(b, agentOf(res))
+	c.attemptEnded(b, res.StatusCode, res.Reason)
+}
+
+// takenBy notes which device has the call, and its program. c.mu is held.
+func (c *call) takenBy(b *branch, agent string) {
+	was := c.record.Callee
 	if b.way != nil {
 		c.toCarrier(b.way)
 		c.record.Callee = calleeOutside(b.way)
-	} else if address := c.known[b.user]; b.user != c.record.Callee.User && address != "" {
+	} else if address := c.known[b.user]; b.user != was.User && address != "" {
 		c.record.Callee = store.CallParty{User: b.user, Address: address, Shown: address}
 	}
-	if agent := wire.Header(res, "User-Agent"); agent != "" {
-		c.record.Callee.Device = agent
-	} else {
-		c.record.Callee.Device = wire.Header(res, "Server")
+	if c.record.Callee.User != was.User && was.User != 0 { // his device may yet be the one that stays
+		c.know(was.User, was.Address)
 	}
-	c.attemptEnded(b, res.StatusCode, res.Reason)
+	c.record.Callee.Device = agent
+}
+
+// agentOf is the program of a device that answers.
+func agentOf(res *sip.Response) string {
+	return cmp.Or(wire.Header(res, "User-Agent"), wire.Header(res, "Server"))
 }
 
 // closeRecord notes the end.

@@ -19,6 +19,7 @@ type Session interface {
 type Leg interface {
 	TakeOffer(sdp []byte) error
 	MakeAnswer(from Leg) ([]byte, error)
+	PreviewAnswer(from Leg) ([]byte, error)
 	MakeOffer(from Leg) ([]byte, error)
 	TakeAnswer(sdp []byte) error
 	Rollback()
@@ -41,7 +42,8 @@ func (s session) Connect(a, b Leg)           { s.Session.Connect(a.(leg).Leg, b.
 
 type leg struct{ *media.Leg }
 
-func (l leg) MakeAnswer(from Leg) ([]byte, error) { return l.Leg.MakeAnswer(from.(leg).Leg) }
+func (l leg) MakeAnswer(from Leg) ([]byte, error)    { return l.Leg.MakeAnswer(from.(leg).Leg) }
+func (l leg) PreviewAnswer(from Leg) ([]byte, error) { return l.Leg.PreviewAnswer(from.(leg).Leg) }
 
 // MakeOffer offers audio in the usual codecs when there is nobody yet to speak for.
 func (l leg) MakeOffer(from Leg) ([]byte, error) {

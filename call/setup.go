@@ -182,7 +182,7 @@ func (c *call) Response(i int, res *sip.Response) *sip.Response {
 		b.learn(res)
 		c.provisional(b, res)
 	case status < 300:
-		second := b == c.answered && tagOf(wire.Header(res, "To")) != b.tag
+		second := (b == c.answered || b.rivalry.ready) && tagOf(wire.Header(res, "To")) != b.tag
 		if !second {
 			b.learn(res)
 		}
@@ -329,16 +329,15 @@ func (c *call) rollback(b *branch) {
 // c.mu is held; then is called without.
 func (c *call) success(b *branch, res *sip.Response, second bool) (out *sip.Response, then func()) {
 	switch {
-	case b == c.answered && c.phase == over: // repeated, and too late for anybody
+	case b.rivalry.over, b == c.answered && c.phase == over: // repeated, and too late for anybody
 		setBody(res, nil)
 		return res, nil
 	case b.failed || c.phase == over:
 		return c.failureOf(res, sip.StatusNotAcceptableHere), func() { c.dismiss(b) }
 	}
 	content, refusal := bodyOf(res)
-	if second || c.answered != nil && c.answered != b {
-		setBody(res, content.with(c.answered.told[caller])) // the caller will end it (RFC 3261 §13.2.2.4)
-		c.timer.agreed(res)
+	if second || !c.audible(b) {
+		c.alsoAnswered(b, res, &content, second)
 		return res, nil
 	}
 	c.hearFrom(b, res, &content)
@@ -362,10 +361,8 @@ func (c *call) success(b *branch, res *sip.Response, second bool) (out *sip.Resp
 func (c *call) answer(b *branch, res *sip.Response, lasts time.Duration) {
 	c.answered, c.phase, c.request = b, talking, nil
 	c.connect(b)
-	for _, other := range c.branches {
-		if other != nil && other != b && !other.failed {
-			other.leg.Close()
-		}
+	if !c.allowsRivals() { // otherwise each leg lives until its device says that it has ended
+		c.closeOthers(b)
 	}
 	if c.content.sdp != nil && b.kind.user != 0 && !c.endToEnd() {
 		c.service.habits.learn(b.kind, b.manner)
@@ -373,6 +370,15 @@ func (c *call) answer(b *branch, res *sip.Response, lasts time.Duration) {
 	c.refreshed(lasts)
 	c.answeredBy(b, res)
 	c.service.cfg.Records.SaveCall(c.copyRecord())
+}
+
+// closeOthers gives the media of all branches but b back. c.mu is held.
+func (c *call) closeOthers(b *branch) {
+	for _, other := range c.branches {
+		if other != nil && other != b && !other.failed {
+			other.leg.Close()
+		}
+	}
 }
 
 // connect lets packets flow between the caller and a branch. c.mu is held.

@@ -116,7 +116,7 @@ func TestStories(t *testing.T) {
 			dave 200 (D1)
 			alice gets 200 INVITE (D1)
 			dave2 200 (D2)
-			alice gets 200 INVITE (D1)     # valid, and she ends it
+			alice gets 200 INVITE (D2)     # valid, and she ends it
 			alice ACK
 			dave2 gets ACK
 			alice BYE > dave2 200

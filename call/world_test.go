@@ -140,14 +140,19 @@ func (r *fakeRelay) connected() string {
 
 type fakeSession struct {
 	on     func(media.Event)
+	legs   []*fakeLeg
 	joined string
 	joins  int // how often anybody was connected
 	closed bool
 }
 
-func (s *fakeSession) NewLeg(p media.Profile) Leg { return &fakeLeg{profile: p} }
-func (s *fakeSession) Together(f func())          { f() }
-func (s *fakeSession) Close()                     { s.closed = true }
+func (s *fakeSession) NewLeg(p media.Profile) Leg {
+	s.legs = append(s.legs, &fakeLeg{profile: p})
+	return s.legs[len(s.legs)-1]
+}
+
+func (s *fakeSession) Together(f func()) { f() }
+func (s *fakeSession) Close()            { s.closed = true }
 
 func (s *fakeSession) Connect(a, b Leg) {
 	s.joined = a.(*fakeLeg).said + "=" + b.(*fakeLeg).said
@@ -157,6 +162,7 @@ func (s *fakeSession) Connect(a, b Leg) {
 type fakeLeg struct {
 	profile media.Profile
 	said    string
+	answer  string // of ours
 	before  string // what Rollback returns to
 	pending bool
 	closed  bool
@@ -208,8 +214,15 @@ func (l *fakeLeg) MakeAnswer(from Leg) ([]byte, error) {
 	if l.closed {
 		return nil, errClosedLeg
 	}
-	l.pending = false
-	return []byte(from.(*fakeLeg).said), nil
+	l.pending, l.answer = false, from.(*fakeLeg).said
+	return []byte(l.answer), nil
+}
+
+func (l *fakeLeg) PreviewAnswer(from Leg) ([]byte, error) {
+	if said := from.(*fakeLeg).said; !strings.Contains(said, "video") {
+		return []byte(said), nil
+	}
+	return nil, errors.New("there are no ports for that")
 }
 
 func (l *fakeLeg) Rollback() {

@@ -14,6 +14,7 @@ import (
 
 var (
 	errClosed  = fmt.Errorf("%w: the leg is closed", ErrState)
+	errNoPorts = fmt.Errorf("%w: an m-line has no ports", ErrState)
 	errStrange = fmt.Errorf("%w: the other leg is not of this session", ErrState)
 )
 

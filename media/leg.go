@@ -78,6 +78,21 @@ func (l *Leg) MakeAnswer(from *Leg) ([]byte, error) {
 	})
 }
 
+// PreviewAnswer is what MakeAnswer from another branch would be now, and changes
+// nothing: while one branch has the media, another may be about to get it. It fails
+// where an m-line has no ports yet.
+func (l *Leg) PreviewAnswer(from *Leg) ([]byte, error) {
+	defer l.lock()()
+	if from == nil || from.session != l.session {
+		return nil, errStrange
+	}
+	if l.closed {
+		return nil, errClosed
+	}
+	_, text, err := l.state.WriteAnswer(from.state, negotiate.Locals{Line: l.opened, Key: secure.NewKey})
+	return text, err
+}
+
 // MakeOffer offers to the peer what the peer of from said last. from nil: audio
 // in the codecs that everybody knows, or what was agreed before.
 func (l *Leg) MakeOffer(from *Leg) ([]byte, error) {
@@ -198,6 +213,14 @@ func (l *Leg) local(w negotiate.Want) (negotiate.Local, error) {
 		local.Fingerprint = l.session.engine.identity.Fingerprint()
 	}
 	return local, nil
+}
+
+// opened is local for an m-line that has what it wants.
+func (l *Leg) opened(w negotiate.Want) (negotiate.Local, error) {
+	if w.Line >= len(l.lines) || l.lines[w.Line].link == nil || w.ICE && l.lines[w.Line].ice == nil {
+		return negotiate.Local{}, errNoPorts
+	}
+	return l.local(w)
 }
 
 // address is the one of ours that this leg uses. It stays once there are ports.
