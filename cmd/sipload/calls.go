@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -10,12 +12,14 @@ import (
 // stays of 10,000 calls that are over.
 func heldCalls(ctx context.Context, bin string, settle time.Duration) error {
 	const held, made = 1000, 10000
-	started, err := startSparkleRelay(bin, held)
+	s, err := startSparkleRelay(bin, held)
 	if err != nil {
 		return err
 	}
-	s := started.(*sparkleRelay)
 	defer s.stop()
+	if err := s.connect(held); err != nil {
+		return err
+	}
 	if err := wait(ctx, settle); err != nil { // what setting up left behind
 		return err
 	}
@@ -27,7 +31,8 @@ func heldCalls(ctx context.Context, bin string, settle time.Duration) error {
 	if err != nil {
 		return err
 	}
-	parties, err := relayed{caller: suite80, callee: suite32}.join(s, held)
+	parties, err := relayed{caller: suite80, callee: suite32}.join(ctx, s, held)
+	defer closeParties(parties)
 	if err != nil {
 		return err
 	}

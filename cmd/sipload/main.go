@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command sipload measures SIP servers.
 //
 // It runs one operation again and again with a fixed number under way at once
@@ -20,11 +22,12 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM) // and stop the servers
 	defer stop()
 	var err error
 	switch args := os.Args[1:]; {

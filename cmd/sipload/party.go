@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -6,43 +8,38 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
-	"slices"
 	"strconv"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/pion/rtp"
 	"github.com/pion/srtp/v3"
+	"golang.org/x/sys/unix"
 )
 
 // Audio as G.711 sends it: 20 ms and 160 bytes a packet.
 const (
-	packetTime    = 20 * time.Millisecond
-	payloadSize   = 160
-	rtpHeaderSize = 12
+	packetTime     = 20 * time.Millisecond
+	packetsPerCall = 100 // and second, to and fro
+	payloadSize    = 160
+	rtpHeaderSize  = 12
 )
 
 // party is one end of a call: a socket that sends one audio stream, counts what
-// comes back and, of some, measures how long it was under way.
+// comes back and, of one packet in timedPackets, measures how long it was under way.
 type party struct {
-	conn   *net.UDPConn
-	to     netip.AddrPort
+	socket *socket
+	to     *unix.SockaddrInet4
 	header rtp.Header
 
 	suite   string // of a=crypto; "" for plain RTP
 	key     []byte // what it sends with
 	out, in *srtp.Context
-	timed   bool // decrypt and measure
-
-	sent     atomic.Uint64
-	received atomic.Uint64
-	mu       sync.Mutex
-	delays   []time.Duration
+	next    int // which packet comes next, modulo timedPackets
 }
+
+const timedPackets = 16
 
 // The two suites of the comparison: with one on each side no relay can pass the
 // ciphertext through.
@@ -58,12 +55,12 @@ var profiles = map[string]srtp.ProtectionProfile{
 
 // newParty opens a socket; suite "" makes it one of plain RTP.
 func newParty(suite string) (*party, error) {
-	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	s, err := openSocket()
 	if err != nil {
 		return nil, err
 	}
-	conn.SetReadBuffer(1 << 20)
-	p := &party{conn: conn, suite: suite, header: rtp.Header{Version: 2, SSRC: randomSSRC()}}
+	ssrc := randomSSRC()
+	p := &party{socket: s, suite: suite, header: rtp.Header{Version: 2, SSRC: ssrc}, next: int(ssrc % timedPackets)}
 	if suite != "" {
 		p.key = make([]byte, 30)
 		rand.Read(p.key)
@@ -72,6 +69,12 @@ func newParty(suite string) (*party, error) {
 		}
 	}
 	return p, nil
+}
+
+func closeParties(parties []*party) {
+	for _, p := range parties {
+		p.socket.close()
+	}
 }
 
 func randomSSRC() uint32 {
@@ -91,8 +94,7 @@ func (p *party) describe(tag string) string {
 		proto = "RTP/SAVP"
 		crypto = "a=crypto:" + tag + " " + p.suite + " inline:" + base64.StdEncoding.EncodeToString(p.key) + "\r\n"
 	}
-	port := p.conn.LocalAddr().(*net.UDPAddr).Port
-	return fmt.Sprintf("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio %d %s 0\r\na=rtpmap:0 PCMU/8000\r\n%sa=sendrecv\r\n", port, proto, crypto)
+	return fmt.Sprintf("v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio %d %s 0\r\na=rtpmap:0 PCMU/8000\r\n%sa=sendrecv\r\n", p.socket.port, proto, crypto)
 }
 
 // errOtherSecurity refuses an offer of SRTP to a plain party, or the other way.
@@ -131,16 +133,16 @@ func (p *party) take(description string) (tag string, err error) {
 		return "", errOtherSecurity
 	}
 	addr, err := netip.ParseAddr(host)
-	if err != nil {
-		return "", fmt.Errorf("c= line: %w", err)
+	if err != nil || !addr.Is4() {
+		return "", fmt.Errorf("c= line: %q is no IPv4 address", host)
 	}
 	n, err := strconv.ParseUint(port, 10, 16)
-	p.to = netip.AddrPortFrom(addr, uint16(n))
+	p.to = &unix.SockaddrInet4{Addr: addr.As4(), Port: int(n)}
 	return tag, err
 }
 
 // send sends the next packet, with the time in it.
-func (p *party) send(buf []byte) {
+func (p *party) send(buf []byte) bool {
 	p.header.SequenceNumber++
 	p.header.Timestamp += payloadSize
 	n, _ := p.header.MarshalTo(buf) // 12 of at least 256 bytes
@@ -150,112 +152,53 @@ func (p *party) send(buf []byte) {
 	if p.out != nil {
 		var err error
 		if packet, err = p.out.EncryptRTP(buf[:0:len(buf)], packet, &p.header); err != nil {
-			return
+			return false
 		}
 	}
-	if _, err := p.conn.WriteToUDPAddrPort(packet, p.to); err == nil {
-		p.sent.Add(1)
-	}
+	return unix.Sendto(p.socket.fd, packet, 0, p.to) == nil
 }
 
-// receive counts until the socket is closed.
-func (p *party) receive() {
-	buf := make([]byte, 2048)
-	for {
-		n, _, err := p.conn.ReadFromUDPAddrPort(buf)
-		if err != nil {
-			return
-		}
-		if n < rtpHeaderSize+payloadSize || buf[1]&0x7f >= 64 && buf[1]&0x7f < 96 {
-			continue // RTCP
-		}
-		p.received.Add(1)
-		if p.timed {
-			p.time(buf[:n])
-		}
+// arrival is what a socket had for a party.
+type arrival int
+
+const (
+	nothing arrival = iota
+	other           // RTCP
+	audio
+)
+
+// receive takes the next packet from the socket; delay is how long it was under
+// way from this process to this socket, 0: not measured.
+func (p *party) receive(buf []byte) (kind arrival, delay time.Duration) {
+	timed := p.next == 0
+	var n int
+	var at int64
+	var ok bool
+	if timed {
+		n, at, ok = p.socket.receiveTimed(buf)
+	} else {
+		n, ok = p.socket.receive(buf)
 	}
+	switch {
+	case !ok:
+		return nothing, 0
+	case n < rtpHeaderSize+payloadSize || buf[1]&0x7f >= 64 && buf[1]&0x7f < 96:
+		return other, 0
+	}
+	p.next = (p.next + 1) % timedPackets
+	if timed {
+		delay = p.delay(buf[:n], at)
+	}
+	return audio, delay
 }
 
-func (p *party) time(packet []byte) {
+// delay is from the time in a packet until at, 0 when either is missing.
+func (p *party) delay(packet []byte, at int64) time.Duration {
 	if p.in != nil {
 		var err error
 		if packet, err = p.in.DecryptRTP(nil, packet, nil); err != nil {
-			return
+			return 0
 		}
 	}
-	at := int64(binary.BigEndian.Uint64(packet[rtpHeaderSize:]))
-	p.mu.Lock()
-	p.delays = append(p.delays, time.Duration(time.Now().UnixNano()-at))
-	p.mu.Unlock()
-}
-
-// traffic is many parties that talk.
-type traffic struct {
-	parties []*party
-	stop    chan struct{}
-	done    sync.WaitGroup
-}
-
-// start lets everybody send 50 packets a second, evenly spread over the 20 ms.
-func startTraffic(parties []*party) *traffic {
-	t := &traffic{parties: parties, stop: make(chan struct{})}
-	for i, p := range parties {
-		p.timed = i%16 == 0
-		t.done.Go(p.receive)
-	}
-	t.done.Go(t.pace)
-	return t
-}
-
-func (t *traffic) pace() {
-	const slots = 20
-	buf := make([]byte, 256)
-	start := time.Now()
-	for slot := 0; ; slot++ {
-		for i := slot % slots; i < len(t.parties); i += slots {
-			t.parties[i].send(buf)
-		}
-		next := start.Add(time.Duration(slot+1) * packetTime / slots)
-		select {
-		case <-t.stop:
-			return
-		case <-time.After(time.Until(next)):
-		}
-	}
-}
-
-// counts is what was sent and received so far.
-func (t *traffic) counts() (sent, received uint64) {
-	for _, p := range t.parties {
-		sent += p.sent.Load()
-		received += p.received.Load()
-	}
-	return sent, received
-}
-
-// forget drops the delays so far.
-func (t *traffic) forget() { t.delays() }
-
-// delays are those since the last time, sorted.
-func (t *traffic) delays() []time.Duration {
-	var all []time.Duration
-	for _, p := range t.parties {
-		p.mu.Lock()
-		all = append(all, p.delays...)
-		p.delays = p.delays[:0]
-		p.mu.Unlock()
-	}
-	slices.Sort(all)
-	return all
-}
-
-// end stops sending and, when what is under way has come, receiving: it still
-// counts.
-func (t *traffic) end() {
-	close(t.stop)
-	time.Sleep(200 * time.Millisecond)
-	for _, p := range t.parties {
-		p.conn.Close()
-	}
-	t.done.Wait()
+	return max(0, time.Duration(at-int64(binary.BigEndian.Uint64(packet[rtpHeaderSize:]))))
 }
