@@ -170,7 +170,9 @@ func events(r *store.CallRecord) []event {
 	if r.Ended != nil {
 		list = append(list, event{*r.Ended, endText(r)})
 	}
-	slices.SortStableFunc(list, func(a, b event) int { return a.at.Compare(b.at) })
+	slices.SortStableFunc(list, func(a, b event) int { // the store keeps the times of a call to the millisecond, of its attempts exactly
+		return a.at.Truncate(time.Millisecond).Compare(b.at.Truncate(time.Millisecond))
+	})
 	return list
 }
 
