@@ -71,7 +71,7 @@ func TestOldHold(t *testing.T) {
 			offer := bytes.Replace(c.caller.offer(), []byte("c=IN IP4 127.0.0.1"), []byte("c=IN IP4 0.0.0.0"), 1)
 			c.negotiate(offer, c.caller, c.callee, c.a, c.b)
 			c.silent(caller, func() { callee.send(5) }, func() { c.settle() })
-			awaitSender(caller)
+			awaitSender(caller, 0)
 			c.exchange(c.caller, c.callee, c.a, c.b)
 			c.talk(5)
 		})

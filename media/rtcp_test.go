@@ -19,7 +19,7 @@ func TestReports(t *testing.T) {
 			c.talk(10)
 			to.next() // is lost on its way
 			c.talk(10)
-			sr := awaitSender(to)
+			sr := awaitSender(to, 20)
 			if sr.PacketCount != 20 || sr.OctetCount != 20*160 {
 				t.Errorf("sender report of %d packets, %d bytes", sr.PacketCount, sr.OctetCount)
 			}
@@ -112,12 +112,13 @@ func TestNoGoodbye(t *testing.T) {
 	}
 }
 
-// awaitSender waits for a sender report.
-func awaitSender(l *line) (sr *rtcp.SenderReport) {
+// awaitSender waits for a sender report of n packets at least: one may have been due
+// before they were all sent.
+func awaitSender(l *line, n uint32) (sr *rtcp.SenderReport) {
 	l.phone.Helper()
 	l.await("a sender report", func() bool {
 		for _, p := range l.reports {
-			if found, ok := p.(*rtcp.SenderReport); ok {
+			if found, ok := p.(*rtcp.SenderReport); ok && found.PacketCount >= n {
 				sr = found
 			}
 		}
