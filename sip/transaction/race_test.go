@@ -30,7 +30,7 @@ func TestManyAtOnce(t *testing.T) {
 		})
 	}
 	workers.Wait()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for l.Live() > 0 && time.Now().Before(deadline) {
 		time.Sleep(10 * time.Millisecond)
 	}

@@ -66,7 +66,7 @@ func (r *recorder) Closed(f *Flow) { r.note(func() { r.closed[f.ID]++ }) }
 // await waits until cond, which sees the recorder locked, is true.
 func (r *recorder) await(t testing.TB, what string, cond func() bool) {
 	t.Helper()
-	limit := time.After(20 * time.Second)
+	limit := time.After(time.Minute)
 	for {
 		r.mu.Lock()
 		ok, changed := cond(), r.changed
@@ -206,7 +206,7 @@ func expect(t testing.TB, r io.Reader, want string) {
 	t.Helper()
 	b := make([]byte, len(want))
 	if d, ok := r.(netConn); ok {
-		_ = d.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = d.SetReadDeadline(time.Now().Add(time.Minute))
 	}
 	if n, err := io.ReadFull(r, b); err != nil || string(b) != want {
 		t.Fatalf("read %q, %v; want %q", b[:n], err, want)
@@ -216,7 +216,7 @@ func expect(t testing.TB, r io.Reader, want string) {
 // expectEnd reads until the peer closes and returns what came before.
 func expectEnd(t testing.TB, conn netConn) string {
 	t.Helper()
-	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
 	b, err := io.ReadAll(conn)
 	if e, ok := err.(net.Error); ok && e.Timeout() {
 		t.Fatal("the server did not close the connection")
@@ -229,7 +229,7 @@ func readMessage(t testing.TB, r *bufio.Reader) string {
 	t.Helper()
 	var text strings.Builder
 	length := 0
-	alarm := time.AfterFunc(10*time.Second, func() { panic("no message came in 10 s") })
+	alarm := time.AfterFunc(time.Minute, func() { panic("no message came in a minute") })
 	defer alarm.Stop()
 	for {
 		line, err := r.ReadString('\n')

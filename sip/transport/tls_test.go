@@ -86,7 +86,7 @@ func TestMutualTLS(t *testing.T) {
 		conn, err := tls.Dial("tcp", l.Addr().String(), config)
 		if err == nil {
 			_, _ = io.WriteString(conn, ping)
-			_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+			_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
 			_, err = io.ReadFull(conn, make([]byte, 2))
 		}
 		return conn, err
@@ -119,7 +119,7 @@ func (l lines) Write(p []byte) (int, error) {
 // await returns the first line that contains the text.
 func (l lines) await(t *testing.T, text string) string {
 	t.Helper()
-	limit := time.After(10 * time.Second)
+	limit := time.After(time.Minute)
 	for {
 		select {
 		case line := <-l:

@@ -23,7 +23,7 @@ func openWS(t *testing.T, s *Stack, secure bool) *websocket.Conn {
 		server.Start()
 	}
 	t.Cleanup(server.Close)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	conn, _, err := websocket.Dial(ctx, server.URL, &websocket.DialOptions{
 		HTTPClient: server.Client(), Subprotocols: []string{"sip"},
@@ -38,7 +38,7 @@ func openWS(t *testing.T, s *Stack, secure bool) *websocket.Conn {
 
 func readWS(t *testing.T, conn *websocket.Conn) (websocket.MessageType, string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	kind, b, err := conn.Read(ctx)
 	if err != nil {

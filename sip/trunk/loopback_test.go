@@ -172,7 +172,7 @@ func (a *agent) dial(t *testing.T, f *transport.Flow, from, uri string) *dialog.
 		if got != "answer" {
 			t.Fatalf("%s: %s", uri, got)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("%s: no answer", uri)
 	}
 	return s
@@ -185,7 +185,7 @@ func (a *agent) expectEnd(t *testing.T, want string) {
 		if got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Errorf("the call did not end: want %q", want)
 	}
 }
@@ -320,7 +320,7 @@ func TestOverTLS(t *testing.T) {
 		if trusted {
 			t.Error("a stranger with a certificate was taken for the carrier")
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("the stranger's INVITE came nowhere")
 	}
 	waitFor(t, "every call to be over", func() bool {
@@ -354,7 +354,7 @@ func hostPortOf(host string, a netip.AddrPort) string {
 // waitFor polls: this happens in real time.
 func waitFor(t *testing.T, what string, cond func() bool) {
 	t.Helper()
-	limit := time.After(10 * time.Second)
+	limit := time.After(time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !cond() {

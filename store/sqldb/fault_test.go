@@ -15,9 +15,9 @@ import (
 // until asks again until it is true, or the test ends.
 func until(t *testing.T, what string, ask func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ask(); <-time.After(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !ask(); <-time.After(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%s: not within 20 s", what)
+			t.Fatalf("%s: not within a minute", what)
 		}
 	}
 }
