@@ -182,8 +182,20 @@ func (c *call) begin(r *server.Request) {
 		c.finish(ending{by: "server", status: err.Status, reason: wire.Reason(err.Status)})
 		return
 	}
+	c.mu.Lock()
 	c.fork, c.request = fork, r
+	early := c.ending
+	c.mu.Unlock()
+	if early != nil {
+		c.end(early)
+		return
+	}
 	c.advance(outcome{})
+}
+
+// end tells the caller that a call which was not answered is over.
+func (c *call) end(e *ending) {
+	c.fork.End(&server.Error{Status: sip.StatusTemporarilyUnavailable, Warning: e.reason})
 }
 
 // caught is deferred where the store calls instead of the chain: a panic costs
@@ -211,10 +223,14 @@ func (c *call) hangUp(e ending) bool {
 	if was == setup && c.ending == nil {
 		c.ending = &e
 	}
+	begun := c.fork != proxy.Fork{}
 	c.mu.Unlock()
 	switch was {
 	case setup:
-		c.fork.End(&server.Error{Status: sip.StatusTemporarilyUnavailable, Warning: e.reason})
+		if !begun {
+			return true // begin ends it
+		}
+		c.end(&e)
 		c.mu.Lock()
 		was, b = c.phase, c.answered
 		c.mu.Unlock()
