@@ -315,16 +315,21 @@ func (c *call) finish(e ending) bool {
 	return true
 }
 
-// release lets go of what is large in a call that is over: the transactions hold
-// it for half a minute, for late responses.
+// release lets go of what no late response needs in a call that is over: the
+// transactions hold it for half a minute, and a busy server thousands of them,
+// which the garbage collector looks through again and again.
 func (c *call) release() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.session, c.caller.leg, c.content = nil, nil, body{}
-	c.record.Attempts, c.record.Quality = nil, nil
+	c.route, c.stage = route{}, stage{}
+	c.ways, c.known, c.retries = nil, nil, nil
+	r := &c.record // it is in the store
+	r.Caller, r.Callee, r.Dialled = store.CallParty{}, store.CallParty{}, ""
+	r.Answered, r.Ended, r.Attempts, r.Quality = nil, nil, nil, nil
 	for _, b := range c.branches {
 		if b != nil {
-			b.leg, b.target, b.told = nil, nil, [3][]byte{}
+			b.leg, b.target, b.told, b.rung = nil, nil, [3][]byte{}, payer{}
 		}
 	}
 }

@@ -14,7 +14,9 @@ func (s *Service) Live() []store.CallRecord {
 	calls := s.all()
 	list := make([]store.CallRecord, 0, len(calls))
 	for _, c := range calls {
-		list = append(list, *c.snapshot())
+		if r := c.live(); r != nil {
+			list = append(list, *r)
+		}
 	}
 	slices.SortFunc(list, func(a, b store.CallRecord) int { return cmp.Compare(a.ID, b.ID) })
 	return list
@@ -26,10 +28,12 @@ func (s *Service) LiveCall(id int64) (store.CallRecord, error) {
 	s.mu.Lock()
 	c := s.byID[id]
 	s.mu.Unlock()
-	if c == nil {
-		return store.CallRecord{}, store.ErrNotFound
+	if c != nil {
+		if r := c.live(); r != nil {
+			return *r, nil
+		}
 	}
-	return *c.snapshot(), nil
+	return store.CallRecord{}, store.ErrNotFound
 }
 
 // InProgress counts the calls that [Service.Live] would list.

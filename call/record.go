@@ -81,10 +81,21 @@ func (c *call) copyRecord() *store.CallRecord {
 	return &r
 }
 
-// snapshot is the record as it stands, with the quality so far.
+// snapshot is the record as it stands.
 func (c *call) snapshot() *store.CallRecord {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.copyRecord()
+}
+
+// live is the record as it stands, with the quality so far; nil when the call is
+// over.
+func (c *call) live() *store.CallRecord {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.phase == over {
+		return nil
+	}
 	r := c.copyRecord()
 	if c.phase == talking {
 		r.Quality = c.legs().quality()

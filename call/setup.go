@@ -20,7 +20,7 @@ var _ proxy.Watcher = (*call)(nil)
 // prepare makes the media of a call, with the caller's leg, before the first
 // device is called. c.mu is held.
 func (c *call) prepare() *server.Error {
-	if c.session != nil {
+	if c.session != nil || c.phase == over { // the store answers also when the caller has gone
 		return nil
 	}
 	s := c.service
