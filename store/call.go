@@ -121,7 +121,7 @@ type CallSettings struct {
 	Locked          bool   `json:"locked,omitempty" doc:"No calls to carriers but emergency calls."`
 	MaxCalls        int    `json:"max_calls,omitempty" doc:"At the same time, 0: the server's limit."`
 	Caller          string `json:"caller,omitempty" doc:"Own number presented to carriers, empty: the first one that the trunk knows."`
-	Withhold        bool   `json:"withhold,omitempty" doc:"Present no number."`
+	Withhold        bool   `json:"withhold,omitempty" doc:"Present no number to carriers."`
 	Version         int64  `json:"version,omitempty"`
 }
 

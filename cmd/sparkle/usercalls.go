@@ -33,7 +33,7 @@ func (c *cli) userCalls() *cobra.Command {
 	e.flag("lock", "no calls to carriers but emergency calls", func(s *store.CallSettings) *bool { return &s.Locked })
 	e.number("max-calls", "calls at the same time; 0 for the server's limit", func(s *store.CallSettings) *int { return &s.MaxCalls })
 	e.text("caller", "which of the user's numbers carriers show; empty for the first one that fits", func(s *store.CallSettings) *string { return &s.Caller })
-	e.flag("withhold", "show no number to those who are called", func(s *store.CallSettings) *bool { return &s.Withhold })
+	e.flag("withhold", "show no number to those who are called outside", func(s *store.CallSettings) *bool { return &s.Withhold })
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		api, err := c.client()
 		if err != nil {
