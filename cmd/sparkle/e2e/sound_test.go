@@ -16,7 +16,8 @@ import (
 // settles, then a tone and silence again and again.
 const (
 	soundRate  = 8000
-	soundTime  = time.Minute
+	soundTime  = 3 * time.Minute // at its end a baresip hangs up
+	tonesTime  = time.Minute     // the tones are at the beginning
 	leadIn     = 3 * time.Second
 	toneTime   = 3 * time.Second
 	toneRepeat = 5 * time.Second
@@ -28,7 +29,7 @@ func writeTone(t *testing.T, hertz float64) string {
 	t.Helper()
 	samples := make([]int16, samplesIn(soundTime))
 	peak := 32767 * math.Sqrt2 * math.Pow(10, toneLevel/20)
-	for from := leadIn; from+toneRepeat <= soundTime; from += toneRepeat {
+	for from := leadIn; from+toneRepeat <= tonesTime; from += toneRepeat {
 		for i := samplesIn(from); i < samplesIn(from+toneTime); i++ {
 			samples[i] = int16(peak * math.Sin(2*math.Pi*hertz*float64(i)/soundRate))
 		}
@@ -147,7 +148,7 @@ func energyAt(hertz float64, frame []float64, rate int) float64 {
 func wantTone(t *testing.T, p talker, hertz float64) {
 	t.Helper()
 	var bursts []burst
-	for deadline := time.Now().Add(soundTime); time.Now().Before(deadline); time.Sleep(500 * time.Millisecond) {
+	for deadline := time.Now().Add(tonesTime); time.Now().Before(deadline); time.Sleep(500 * time.Millisecond) {
 		bursts = listen(p.Heard(), hertz)
 		if slices.ContainsFunc(bursts, burst.isTone) {
 			return
