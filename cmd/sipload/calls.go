@@ -12,6 +12,8 @@ import (
 // stays of 10,000 calls that are over.
 func heldCalls(ctx context.Context, bin string, settle time.Duration) error {
 	const held, made = 1000, 10000
+	// A call takes two of 8,192 pairs of ports, which rest for two seconds at least.
+	const batch, rest = 2000, 2500 * time.Millisecond
 	s, err := startSparkleRelay(bin, held)
 	if err != nil {
 		return err
@@ -56,7 +58,12 @@ func heldCalls(ctx context.Context, bin string, settle time.Duration) error {
 	}
 	var r Result
 	r.Load = l
-	l.drive(ctx, made, &r)
+	for range made / batch {
+		l.drive(ctx, batch, &r)
+		if err := wait(ctx, rest); err != nil {
+			return err
+		}
+	}
 	l.close()
 	if err := wait(ctx, settle); err != nil {
 		return err
@@ -68,6 +75,9 @@ func heldCalls(ctx context.Context, bin string, settle time.Duration) error {
 	fmt.Printf("before and %d calls later: goroutines %.0f and %.0f, descriptors %.0f and %.0f, media ports %.0f and %.0f; %d failed\n",
 		held+made, start[0], end[0], start[1], end[1], start[2], end[2], r.Failed)
 	const slack = 10 // the database opens readers when they are first needed, two or three files each
+	if r.FirstError != nil {
+		fmt.Println("the first one that failed:", r.FirstError)
+	}
 	return within(r.Failed == 0 && heap <= 60<<10 && end[0] <= start[0]+slack && end[1] <= start[1]+slack && end[2] == start[2], "calls")
 }
 
