@@ -248,14 +248,25 @@ func TestStories(t *testing.T) {
 			bob 488
 			bob gets ACK
 			alice gets 488 INVITE
+			agreed
 			bob INVITE (bad)
 			bob gets 488 INVITE
+			bob INVITE (full)
+			bob gets 503 INVITE
+			agreed
 			alice INVITE (A3)
 			bob gets INVITE (sdes A3)
 			bob 200 (B3)
 			alice gets 200 INVITE (B3)
 			alice ACK
 			bob gets ACK
+			quiet`},
+		{"an UPDATE that nobody answers changes nothing", talk + `
+			alice UPDATE (A2)
+			bob gets UPDATE (sdes A2)
+			wait 35s
+			alice gets 100 UPDATE         # and nothing more (RFC 4320 §4.2)
+			agreed
 			quiet`},
 		{"no port is free for a device", `
 			alice INVITE bob (full)

@@ -43,7 +43,7 @@ func (w *world) Flow(id uint64) (*transport.Flow, bool) {
 
 func newWorld(t testing.TB, change ...func(*Config)) *world {
 	w := &world{World: siptest.New(t), t: t, relay: &fakeRelay{}, records: &fakeRecords{}, plugged: map[uint64]*transport.Flow{}}
-	w.Steps = map[string]func(line, rest string){"media": w.media}
+	w.Steps = map[string]func(line, rest string){"media": w.media, "agreed": w.agreed}
 	p, err := proxy.New(proxy.Config{Transactions: w.Layer, Flows: w, Locations: w,
 		Domains: []string{"example.com"}, Secret: []byte("a secret of the test")})
 	if err != nil {
@@ -83,6 +83,18 @@ func (w *world) media(line, who string) {
 	w.t.Helper()
 	if got := w.relay.connected(); got != who {
 		w.t.Fatalf("%s: connected is %q", line, got)
+	}
+}
+
+// agreed is the step that wants every offer answered or taken back.
+func (w *world) agreed(line, _ string) {
+	w.t.Helper()
+	for _, s := range w.relay.sessions {
+		for i, l := range s.legs {
+			if !l.closed && (l.pending || l.asked) {
+				w.t.Errorf("%s: leg %d of %d has an offer pending: it said %q", line, i, len(s.legs), l.said)
+			}
+		}
 	}
 }
 
@@ -164,7 +176,8 @@ type fakeLeg struct {
 	said    string
 	answer  string // of ours
 	before  string // what Rollback returns to
-	pending bool
+	pending bool   // the peer's offer
+	asked   bool   // ours
 	closed  bool
 }
 
@@ -194,7 +207,13 @@ func (l *fakeLeg) TakeOffer(sdp []byte) error {
 	return err
 }
 
-func (l *fakeLeg) TakeAnswer(sdp []byte) error { return l.hear(string(sdp)) }
+func (l *fakeLeg) TakeAnswer(sdp []byte) error {
+	err := l.hear(string(sdp))
+	if err == nil {
+		l.asked = false
+	}
+	return err
+}
 
 func (l *fakeLeg) MakeOffer(from Leg) ([]byte, error) {
 	if l.closed {
@@ -207,6 +226,7 @@ func (l *fakeLeg) MakeOffer(from Leg) ([]byte, error) {
 	if strings.HasPrefix(said, "full") {
 		return nil, fmt.Errorf("%w: allow more", media.ErrExhausted)
 	}
+	l.asked = true
 	return []byte([...]string{"sdes ", "dtls ", "plain "}[l.profile.Offer] + said), nil
 }
 
@@ -229,6 +249,7 @@ func (l *fakeLeg) Rollback() {
 	if l.pending {
 		l.said, l.pending = l.before, false
 	}
+	l.asked = false
 }
 
 func (l *fakeLeg) Keying() media.Keying {
