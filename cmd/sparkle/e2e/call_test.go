@@ -49,16 +49,8 @@ func TestCallCancelled(t *testing.T) {
 // that help; one that does is put through.
 func TestEncryptionIsRequired(t *testing.T) {
 	s := startOffice(t, nil)
-	alice, bob := s.agent(t, "alice", "tls"), s.agent(t, "bob", "tls")
-	bob.OnRequest = func(m *agent.Message) (status, body string) {
-		if m.Method() == "INVITE" {
-			return "200 OK", answerSDES(m)
-		}
-		return "200 OK", ""
-	}
-	if _, err := bob.Register(short(t), 600); err != nil {
-		t.Fatal(err)
-	}
+	alice := s.agent(t, "alice", "tls")
+	s.answering(t, "bob")
 	res, err := alice.Do(short(t), &agent.Request{Method: "INVITE", URI: "sip:bob@" + s.Ready.Domain, ContentType: "application/sdp", Body: agent.SDP})
 	if err != nil {
 		t.Fatal(err)

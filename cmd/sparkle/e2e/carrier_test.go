@@ -289,16 +289,8 @@ func TestCarrierRegistersAndCalls(t *testing.T) {
 // start, with the cause.
 func TestRecordSurvivesACrash(t *testing.T) {
 	s := startServer(t)
-	alice, bob := s.agent(t, "alice", "tls"), s.agent(t, "bob", "tls")
-	bob.OnRequest = func(m *agent.Message) (status, body string) {
-		if m.Method() == "INVITE" {
-			return "200 OK", answerSDES(m)
-		}
-		return "200 OK", ""
-	}
-	if _, err := bob.Register(short(t), 600); err != nil {
-		t.Fatal(err)
-	}
+	alice := s.agent(t, "alice", "tls")
+	s.answering(t, "bob")
 	if _, err := alice.Call(short(t), "bob", offerSDES); err != nil {
 		t.Fatal(err)
 	}
@@ -313,6 +305,21 @@ func TestRecordSurvivesACrash(t *testing.T) {
 
 // offerSDES is an offer of one encrypted stream that leads nowhere.
 var offerSDES = strings.Replace(agent.SDP, "RTP/AVP 0 8 101\r\n", "RTP/SAVP 0 8 101\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz\r\n", 1)
+
+// answering registers a user who takes every call.
+func (s *server) answering(t *testing.T, user string) {
+	t.Helper()
+	a := s.agent(t, user, "tls")
+	a.OnRequest = func(m *agent.Message) (status, body string) {
+		if m.Method() == "INVITE" {
+			return "200 OK", answerSDES(m)
+		}
+		return "200 OK", ""
+	}
+	if _, err := a.Register(short(t), 600); err != nil {
+		t.Fatal(err)
+	}
+}
 
 // answerSDES answers an offer that has the same suite.
 func answerSDES(m *agent.Message) string {
