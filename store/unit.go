@@ -1,0 +1,35 @@
+package store
+
+import "context"
+
+// UnitID is a dense positive number given by the store.
+type UnitID int64
+
+// Unit is a part of the organisation. 0 is no unit: the parent of the roots.
+type Unit struct {
+	ID      UnitID `json:"id"`
+	Parent  UnitID `json:"parent,omitempty"`
+	Name    string `json:"name"` // unique among its siblings
+	Order   int    `json:"order,omitempty"`
+	Version int64  `json:"version"`
+}
+
+// UnitMember is a person in a unit.
+type UnitMember struct {
+	Unit  UnitID `json:"unit"`
+	User  UserID `json:"user"`
+	Title string `json:"title,omitempty"`
+	// Hidden people are not joined to the groups of the unit.
+	Hidden bool `json:"hidden,omitempty"`
+}
+
+// Units keeps the tree of the organisation. Changes are Durable; ErrInvalid for a
+// cycle, ErrConflict for a taken name or another Version.
+type Units interface {
+	AllUnits(ctx context.Context) ([]Unit, error)
+	UnitMembers(ctx context.Context) ([]UnitMember, error) // of all units
+	SetUnit(ctx context.Context, u Unit) (Unit, error)     // ID 0 adds
+	RemoveUnit(ctx context.Context, id UnitID) error       // ErrInvalid while it has sub-units
+	SetUnitMember(ctx context.Context, m UnitMember) error
+	RemoveUnitMember(ctx context.Context, unit UnitID, user UserID) error
+}
