@@ -82,12 +82,17 @@ type Kind int8
 const (
 	KindText    Kind = 1 // anything a person wrote, of whatever type
 	KindReceipt Kind = 2 // an IMDN (RFC 5438); kept apart from what people wrote
+	KindNotice  Kind = 3 // what the server says in a group: who came, who left
 )
 
 // NewMessage is a message to be accepted.
 type NewMessage struct {
-	Kind        Kind
-	From, To    UserID // a conversation of two; From == To is a note to oneself
+	Kind     Kind
+	From, To UserID // a conversation of two; From == To is a note to oneself
+	// Group with a text or notice: To is 0, the message is in the group's
+	// conversation. With a receipt: of From to To, about a message of the group.
+	Group       GroupID
+	Mentions    []UserID // who is addressed by @name; 0 is everybody
 	FromDevice  DeviceID
 	Dedup       [16]byte // the same key of the same sender within 7 days is the same message; zero: never
 	CallID      string   // of the MESSAGE, kept in every delivery
