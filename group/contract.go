@@ -85,7 +85,7 @@ type (
 type Event struct {
 	Before, After *Snapshot // Before nil: new; After.Dissolved: gone
 	Changes       []store.GroupEvent
-	Notices       []store.Accepted // messages that tell of it
+	Notices       []store.Message // that tell of it, as archived
 }
 
 // Service owns the groups.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"strconv"
 	"time"
 )
 
@@ -28,6 +29,21 @@ const (
 	RoleNobody        Role = 9 // in a policy: not even the owner
 )
 
+// String is the name of the role in records of events and on the command line.
+func (r Role) String() string {
+	switch r {
+	case RoleMember:
+		return "member"
+	case RoleAdministrator:
+		return "administrator"
+	case RoleOwner:
+		return "owner"
+	case RoleNobody:
+		return "nobody"
+	}
+	return "role " + strconv.Itoa(int(r))
+}
+
 // Group is a room of many: one address, members, an order of messages.
 type Group struct {
 	ID           GroupID        `json:"id"`
@@ -44,7 +60,7 @@ type Group struct {
 	Picture      string         `json:"picture,omitempty"`   // name of an uploaded picture, "": a mosaic of its members
 	Created      time.Time      `json:"created"`
 	CreatedBy    UserID         `json:"created_by,omitempty"`
-	Dissolved    *time.Time     `json:"dissolved,omitempty"`
+	Dissolved    *time.Time     `json:"dissolved,omitempty"` // its last members stay on record: they may still read
 	// Version grows by one with each change that members can see; it is the
 	// version of the conference event package (RFC 4575 §5.3).
 	Version int64 `json:"version"`
@@ -62,6 +78,7 @@ type GroupPolicy struct {
 	MentionAll Role `json:"mention_all,omitempty" doc:"Who may address everybody with @all."`
 	Speak      Role `json:"speak,omitempty" doc:"Who may write."`
 	Private    Role `json:"private,omitempty" doc:"Who may write to one member through the group."`
+	AllDaily   int  `json:"all_daily,omitempty" doc:"How often a day one who is no administrator may address everybody; 0: the server's default."`
 	MaxMembers int  `json:"max_members,omitempty" doc:"0: the server's limit."`
 	History    int  `json:"history,omitempty" doc:"Messages from before he came that a new member sees; -1: none, 0: the server's default."`
 }
@@ -103,24 +120,37 @@ type GroupEvent struct {
 	Detail  string    `json:"detail,omitempty"` // new subject, role, time of muting
 }
 
-// GroupChange replaces a group's record and members at once. Version is that of
-// the record read; each event gets the next version, in order.
+// GroupChange replaces a group's record and changes its members at once.
 type GroupChange struct {
+	// Group is the record as it shall be, but its Version, which is that of the
+	// record read.
 	Group  Group
 	Set    []Member // who came or changed; JoinedSeq is set by the store for those who came
 	Remove []UserID
+	// Events carry the versions after Group.Version, one each; there is at least
+	// one. The last one becomes the version of the record.
 	Events []GroupEvent
 	// Notices are archived in the group's conversation in the same transaction:
-	// what a client without a list of members shows of the change.
+	// what a client without a list of members shows of the change. Group is set
+	// by the store; From is 0 when nobody but the server speaks.
 	Notices []NewMessage
+	// Backlog is how many messages from before their coming those who come see:
+	// JoinedSeq is the conversation's head before Notices less Backlog, not below 0.
+	Backlog int64
 }
 
-// Groups keeps groups. Changes are Durable.
+// Groups keeps groups. Changes are Durable and return what was committed: the
+// record with its new Version, Set with JoinedSeq, and the places of the Notices.
 type Groups interface {
-	// AddGroup gives ID and Conversation. ErrConflict names a taken name.
-	AddGroup(ctx context.Context, g Group, members []Member, events []GroupEvent) (Group, error)
-	// ChangeGroup returns ErrConflict when Version is not the stored one.
-	ChangeGroup(ctx context.Context, c GroupChange) (Group, []Accepted, error)
+	// AddGroup gives ID and Conversation to a group with its first members;
+	// Version is 0 before. ErrConflict names a taken name: of a group that ever
+	// was, a user, a number or a hunt group.
+	AddGroup(ctx context.Context, c GroupChange) (GroupChange, []Accepted, error)
+	// ChangeGroup returns ErrConflict when Version is not the stored one,
+	// ErrNotFound when the group is dissolved.
+	ChangeGroup(ctx context.Context, c GroupChange) (GroupChange, []Accepted, error)
+	// Group reads one group, dissolved or not, and its members.
+	Group(ctx context.Context, id GroupID) (Group, []Member, error)
 	// AllGroups calls fn for each group that is not dissolved, with its members.
 	AllGroups(ctx context.Context, fn func(Group, []Member) error) error
 	// GroupEvents returns what came after a version, oldest first.

@@ -31,6 +31,7 @@ var tiers = map[string]struct {
 	"media":             {2, "sessions over all of media: knows neither SIP nor the store"},
 	"sip/transport":     {1, "sockets that carry what wire reads and writes"},
 	"sip/transaction":   {2, "state machines over the flows of the transport"},
+	"group":             {4, "over the store; knows neither SIP nor HTTP"},
 	"sip/auth":          {3, "who sent what came by a flow"},
 	"sip/server":        {4, "the chain: it asks auth and calls services by an interface"},
 	"sip/registrar":     {5, "a service of the chain"},
