@@ -163,7 +163,7 @@ var driver = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	bin := filepath.Join(dir, "driver")
-	out, err := exec.Command("gcc", "-O1", "-w", "-o", bin, "linphone/driver.c", "-llinphone", "-lmediastreamer", "-lortp", "-lbctoolbox").CombinedOutput()
+	out, err := exec.Command("gcc", "-O1", "-w", "-o", bin, "linphone/driver.c", "linphone/rooms.c", "-llinphone", "-lmediastreamer", "-lortp", "-lbctoolbox").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building the Linphone driver (needs liblinphone-dev and gcc: `make deps`): %w\n%s", err, out)
 	}
@@ -281,6 +281,7 @@ reg_identity=sip:%[3]s@%[4]s
 reg_expires=600
 reg_sendregister=1
 publish=0
+conference_factory_uri=sip:conference-factory@%[4]s
 [auth_info_0]
 username=%[3]s
 passwd=%[5]s

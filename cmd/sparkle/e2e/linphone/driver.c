@@ -22,22 +22,24 @@
  *   network on|off
  *   refresh
  *   quit
+ *
+ * and what rooms.c knows of groups.
  */
-#include <linphone/core.h>
+#include "driver.h"
+
 #include <poll.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-static LinphoneCore *core;
+LinphoneCore *core;
 static FILE *log_file;
 static int sent;
 static long calls;
 static int with_video;
 
-static void event(const char *format, ...) {
+void event(const char *format, ...) {
 	va_list args;
 	va_start(args, format);
 	vprintf(format, args);
@@ -111,7 +113,10 @@ static void send_text(const char *address, const char *text) {
 		event("error\tno room with %s", address);
 		return;
 	}
-	LinphoneChatMessage *message = linphone_chat_room_create_message_from_utf8(room, text);
+	send_message(linphone_chat_room_create_message_from_utf8(room, text));
+}
+
+void send_message(LinphoneChatMessage *message) {
 	char id[16];
 	snprintf(id, sizeof id, "m%d", sent++);
 	linphone_chat_message_set_user_data(message, strdup(id));
@@ -202,7 +207,7 @@ static void obey(char *line) {
 	else if (!strcmp(command, "hangup")) linphone_core_terminate_all_calls(core);
 	else if (!strcmp(command, "network")) linphone_core_set_network_reachable(core, rest && !strcmp(rest, "on"));
 	else if (!strcmp(command, "refresh")) linphone_core_refresh_registers(core);
-	else event("error\tcannot do %s", command);
+	else if (!obey_room(command, rest)) event("error\tcannot do %s", command);
 }
 
 /* read_command returns 0 at the end of the input; a full line is obeyed. */
@@ -239,6 +244,7 @@ int main(int argc, char **argv) {
 	linphone_core_cbs_set_call_state_changed(callbacks, on_call);
 	linphone_core_cbs_set_dtmf_received(callbacks, on_dtmf);
 	linphone_core_cbs_set_transfer_state_changed(callbacks, on_transfer);
+	linphone_core_cbs_set_chat_room_state_changed(callbacks, on_room);
 	linphone_core_add_callbacks(core, callbacks);
 	linphone_core_set_use_files(core, TRUE); /* no sound card */
 	if (linphone_core_start(core) != 0) {
