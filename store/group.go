@@ -126,7 +126,7 @@ type GroupChange struct {
 	// record read.
 	Group  Group
 	Set    []Member // who came or changed; JoinedSeq is set by the store for those who came
-	Remove []UserID
+	Remove []UserID // before Set
 	// Events carry the versions after Group.Version, one each; there is at least
 	// one. The last one becomes the version of the record.
 	Events []GroupEvent
