@@ -66,7 +66,7 @@ func (s *Service) drain(d *device) {
 
 func (s *Service) page(ctx context.Context, d *device) ([]item, error) {
 	if !d.started {
-		if err := s.cfg.Archive.StartCursors(ctx, d.user, d.id); err != nil {
+		if err := s.cfg.Archive.StartCursors(ctx, d.user, d.id, 0); err != nil {
 			return nil, fmt.Errorf("start cursors: %w", err)
 		}
 		d.started = true

@@ -23,7 +23,7 @@ type Archive interface {
 	Append(m *store.NewMessage, done func(store.Accepted, error))
 	Pending(ctx context.Context, u store.UserID, d store.DeviceID, limit int) ([]store.Message, error)
 	Delivered(c store.ConversationID, seq int64, d store.Delivery)
-	StartCursors(ctx context.Context, u store.UserID, d store.DeviceID) error
+	StartCursors(ctx context.Context, u store.UserID, d store.DeviceID, replay int) error
 }
 
 // Users names the people of archived messages.

@@ -449,7 +449,7 @@ func (a *memory) Delivered(c store.ConversationID, seq int64, d store.Delivery) 
 	a.trace = append(a.trace, d)
 }
 
-func (a *memory) StartCursors(context.Context, store.UserID, store.DeviceID) error { return nil }
+func (a *memory) StartCursors(context.Context, store.UserID, store.DeviceID, int) error { return nil }
 
 // deliveries lists the trace of a device as "gid status rendering".
 func (a *memory) deliveries(d store.DeviceID) []string {

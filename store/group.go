@@ -123,7 +123,7 @@ type GroupEvent struct {
 // GroupChange replaces a group's record and changes its members at once.
 type GroupChange struct {
 	// Group is the record as it shall be, but its Version, which is that of the
-	// record read.
+	// record read. Name, Domain, Conversation and Created stay as they are.
 	Group  Group
 	Set    []Member // who came or changed; JoinedSeq is set by the store for those who came
 	Remove []UserID // before Set
@@ -132,10 +132,13 @@ type GroupChange struct {
 	Events []GroupEvent
 	// Notices are archived in the group's conversation in the same transaction:
 	// what a client without a list of members shows of the change. Group is set
-	// by the store; From is 0 when nobody but the server speaks.
+	// by the store; From is 0 when nobody but the server speaks. Who comes and who
+	// leaves sees those of his own change.
 	Notices []NewMessage
 	// Backlog is how many messages from before their coming those who come see:
 	// JoinedSeq is the conversation's head before Notices less Backlog, not below 0.
+	// The backlog is owed to their devices: ask Pending for these before they are
+	// sent anything newer.
 	Backlog int64
 }
 
@@ -149,19 +152,21 @@ type Groups interface {
 	// ChangeGroup returns ErrConflict when Version is not the stored one,
 	// ErrNotFound when the group is dissolved.
 	ChangeGroup(ctx context.Context, c GroupChange) (GroupChange, []Accepted, error)
-	// Group reads one group, dissolved or not, and its members.
+	// Group reads one group, dissolved or not, and its members in the order in
+	// which they joined.
 	Group(ctx context.Context, id GroupID) (Group, []Member, error)
 	// AllGroups calls fn for each group that is not dissolved, with its members.
 	AllGroups(ctx context.Context, fn func(Group, []Member) error) error
 	// GroupEvents returns what came after a version, oldest first.
 	GroupEvents(ctx context.Context, id GroupID, after int64, limit int) ([]GroupEvent, error)
 
-	// Rooms are the devices that are in a group's room: what the focus needs to
-	// go on after a restart. Relaxed.
-	SaveRooms(save []RoomDevice, remove []RoomDevice)
+	// SaveRooms keeps the devices that are in a group's room: what the focus needs
+	// to go on after a restart. Group and Device name one. Relaxed.
+	SaveRooms(save, remove []RoomDevice)
 	AllRooms(ctx context.Context, fn func(RoomDevice) error) error
-	// SaveSubscriptions keeps the subscriptions of devices (RFC 6665). Relaxed.
-	SaveSubscriptions(save []Subscription, remove []Subscription)
+	// SaveSubscriptions keeps the subscriptions of devices (RFC 6665). CallID,
+	// LocalTag, RemoteTag and Event name one. Relaxed.
+	SaveSubscriptions(save, remove []Subscription)
 	AllSubscriptions(ctx context.Context, fn func(Subscription) error) error
 }
 

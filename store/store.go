@@ -79,25 +79,36 @@ type Archive interface {
 	Delivered(c ConversationID, seq int64, d Delivery)
 	// StartCursors makes a device that is new begin at the present: it is not
 	// sent what was written before it existed, except what no device of the
-	// user has received yet.
-	StartCursors(ctx context.Context, u UserID, d DeviceID) error
+	// user has received yet, and the last replay messages of each conversation
+	// that the user can see (0 none; no receipts). The first call for a device
+	// decides, later ones do nothing. It comes before the first Pending.
+	StartCursors(ctx context.Context, u UserID, d DeviceID, replay int) error
 
 	Message(ctx context.Context, gid int64) (Message, error)
 	Deliveries(ctx context.Context, gid int64) ([]Delivery, error)
 	// Page returns up to limit messages of kind text in the conversation of two
 	// users before seq (0: the newest), newest first.
 	Page(ctx context.Context, a, b UserID, before int64, limit int) ([]Message, error)
+	// ConversationPage is Page for any conversation, that of a group for one.
+	ConversationPage(ctx context.Context, c ConversationID, before int64, limit int) ([]Message, error)
+	// Named returns the newest message with that MessageID among the last
+	// NamedWithin of a conversation: what a receipt from a group is about.
+	Named(ctx context.Context, c ConversationID, messageID string) (Message, error)
 	// Search returns messages newest first.
 	Search(ctx context.Context, q SearchQuery) (SearchResult, error)
 	// Export calls fn for each message in GID order.
 	Export(ctx context.Context, q SearchQuery, fn func(*Message) error) error
 }
 
+// NamedWithin is how many messages of a conversation Archive.Named looks at.
+const NamedWithin = 4096
+
 // SearchQuery selects messages. The zero value selects all.
 type SearchQuery struct {
-	Text         string // Chinese or Latin, 1 character and more; all words must occur
-	User         UserID // sender or recipient
-	Peer         UserID // and the other one
+	Text         string  // Chinese or Latin, 1 character and more; all words must occur
+	User         UserID  // sender or recipient
+	Peer         UserID  // and the other one
+	Group        GroupID // in the conversation of this group
 	Since, Until time.Time
 	Kind         Kind // 0: all
 	CallID       string
@@ -164,6 +175,8 @@ type Store interface {
 	Archive
 	CallRecords
 	CallSetup
+	Groups
+	Units
 	Audit
 	Tokens
 	Settings

@@ -23,13 +23,18 @@ type UnitMember struct {
 	Hidden bool `json:"hidden,omitempty"`
 }
 
-// Units keeps the tree of the organisation. Changes are Durable; ErrInvalid for a
-// cycle, ErrConflict for a taken name or another Version.
+// Units keeps the tree of the organisation. Changes are Durable; ErrNotFound for
+// a unit or user that does not exist.
 type Units interface {
+	// AllUnits returns the tree: siblings by Order and name, each parent before
+	// what is below it.
 	AllUnits(ctx context.Context) ([]Unit, error)
 	UnitMembers(ctx context.Context) ([]UnitMember, error) // of all units
-	SetUnit(ctx context.Context, u Unit) (Unit, error)     // ID 0 adds
-	RemoveUnit(ctx context.Context, id UnitID) error       // ErrInvalid while it has sub-units
+	// SetUnit adds with ID 0, else it replaces the unit of that Version. ErrInvalid
+	// for a cycle, ErrConflict for a taken name or another Version.
+	SetUnit(ctx context.Context, u Unit) (Unit, error)
+	// RemoveUnit takes its people out of it; ErrInvalid while it has sub-units.
+	RemoveUnit(ctx context.Context, id UnitID) error
 	SetUnitMember(ctx context.Context, m UnitMember) error
 	RemoveUnitMember(ctx context.Context, unit UnitID, user UserID) error
 }

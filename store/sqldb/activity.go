@@ -10,43 +10,83 @@ import (
 const (
 	maxActivity = 1 << 18 // conversations remembered over all users
 	maxMarks    = 1 << 20 // devices whose mark is remembered
+	maxMembers  = 1 << 17 // users whose groups are remembered
 )
 
 // convEnd is the end of a conversation as readers know it.
 type convEnd struct {
-	conv store.ConversationID
-	seq  int64
-	gid  int64
+	conv  store.ConversationID
+	after int64 // what is not after this seq is not the user's to see
+	seq   int64
+	gid   int64
+}
+
+// replay is what a device is owed of a conversation although it is older than
+// the device, or than its user in the group: the messages from one seq to
+// another.
+type replay struct {
+	device   store.DeviceID
+	conv     store.ConversationID
+	from, to int64
+}
+
+// changes is what a transaction did that readers know from memory, beside the
+// messages.
+type changes struct {
+	members []store.UserID // who came into a group or left one
+	replays []replay
 }
 
 // activity tells without a query whether a device has something pending. The
 // writer publishes, readers ask.
+//
+// The conversations of two are known by user. Of a group only its end is known,
+// once; a user finds it through the windows in which he sees the group, so that
+// a message costs the same whatever the size of the group.
 type activity struct {
 	mu      sync.Mutex
 	since   int64 // everything newer than this gid is in users; what is older is in the conversation table
 	newest  int64 // gid of the newest committed message
+	stamp   int64 // the last gid that was given out at the last commit, to a message or to a change of state
 	users   map[store.UserID][]convEnd
 	entries int                      // over all users
-	marks   map[store.DeviceID]int64 // nothing at or below this gid is owed to the device
+	marks   map[store.DeviceID]int64 // nothing at or below this gid is owed to the device, but what is in replays
+	groups  map[store.ConversationID]convEnd
+	members map[store.UserID][]window
+	joins   int // how often members has lost somebody; see putWindows
+	replays map[store.DeviceID][]replay
 }
 
 func newActivity(newest int64) *activity {
 	return &activity{
-		since: newest, newest: newest,
-		users: make(map[store.UserID][]convEnd),
-		marks: make(map[store.DeviceID]int64),
+		since: newest, newest: newest, stamp: newest,
+		users:   make(map[store.UserID][]convEnd),
+		marks:   make(map[store.DeviceID]int64),
+		groups:  make(map[store.ConversationID]convEnd),
+		members: make(map[store.UserID][]window),
+		replays: make(map[store.DeviceID][]replay),
 	}
 }
 
-// publish adds the conversations that a commit moved.
-func (a *activity) publish(moved []*head, newest int64) {
+// publish adds what a commit did.
+func (a *activity) publish(moved []*head, ch changes, newest, stamp int64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.newest = newest
+	a.newest, a.stamp = newest, stamp
+	for _, u := range ch.members {
+		delete(a.members, u)
+		a.joins++
+	}
+	for _, r := range ch.replays {
+		a.putReplay(r)
+	}
 	for _, h := range moved {
+		if h.key.kind == convGroup {
+			a.groups[h.conv] = convEnd{conv: h.conv, seq: h.seq, gid: h.gid}
+		}
 		for _, u := range h.receivers {
 			if u != 0 {
-				a.put(u, convEnd{h.conv, h.seq, h.gid})
+				a.put(u, convEnd{conv: h.conv, seq: h.seq, gid: h.gid})
 			}
 		}
 	}
@@ -87,17 +127,98 @@ func (a *activity) reset() {
 	a.entries = 0
 }
 
-// after returns the user's conversations with messages newer than gid, as far
-// as they are known, whether that is all of them, and the newest gid of all.
-func (a *activity) after(u store.UserID, gid int64) (ends []convEnd, complete bool, newest int64) {
+// outlook is what a device may find pending, at one moment.
+type outlook struct {
+	floor    int64 // nothing at or below it is owed, but what is in replays
+	two      []convEnd
+	complete bool // two has all conversations that go on after floor
+	groups   []convEnd
+	replays  []replay
+	newest   int64 // gid of all
+}
+
+func (o *outlook) empty() bool {
+	return o.complete && len(o.two) == 0 && len(o.groups) == 0 && len(o.replays) == 0
+}
+
+// outlook looks for a device of the user at what is newer than floor. It is not
+// known while the windows of the user are not.
+func (a *activity) outlook(u store.UserID, d store.DeviceID, floor int64) (o outlook, known bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	windows, known := a.members[u]
+	if !known {
+		return outlook{}, false
+	}
 	all := a.users[u]
 	i := len(all)
-	for i > 0 && all[i-1].gid > gid {
+	for i > 0 && all[i-1].gid > floor {
 		i--
 	}
-	return slices.Clone(all[i:]), gid >= a.since, a.newest
+	o = outlook{floor: floor, two: slices.Clone(all[i:]), complete: floor >= a.since, newest: a.newest}
+	for i := range windows {
+		if end, ok := a.endIn(&windows[i]); ok && end.gid > floor {
+			o.groups = append(o.groups, end)
+		}
+	}
+	o.replays = slices.Clone(a.replays[d])
+	return o, true
+}
+
+// endIn returns the end of a group as it is seen through a window; false when
+// nothing is.
+func (a *activity) endIn(w *window) (convEnd, bool) {
+	if !w.open() {
+		return convEnd{w.conv, w.after, w.to, w.toGID}, w.to > w.after
+	}
+	end := a.groups[w.conv]
+	end.after = w.after
+	return end, end.seq > w.after
+}
+
+// putWindows remembers the windows of a user, read when joins was what it is
+// given as; not if somebody's have changed since.
+func (a *activity) putWindows(u store.UserID, ws []window, joins int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.joins != joins {
+		return
+	}
+	if len(a.members) >= maxMembers {
+		clear(a.members) // they are found again one by one
+	}
+	a.members[u] = ws
+}
+
+// windows returns those of a user, as far as they are known, and joins for
+// putWindows.
+func (a *activity) windows(u store.UserID) (ws []window, known bool, joins int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	ws, known = a.members[u]
+	return ws, known, a.joins
+}
+
+func (a *activity) putReplay(r replay) {
+	list := a.replays[r.device]
+	i := slices.IndexFunc(list, func(old replay) bool { return old.conv == r.conv })
+	if i < 0 {
+		a.replays[r.device] = append(list, r)
+		return
+	}
+	list[i].from, list[i].to = min(list[i].from, r.from), max(list[i].to, r.to)
+}
+
+// dropReplay forgets a replay that is over, unless it has grown meanwhile.
+func (a *activity) dropReplay(r replay) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	list := slices.DeleteFunc(a.replays[r.device], func(old replay) bool { return old == r })
+	if len(list) == 0 {
+		delete(a.replays, r.device)
+		return
+	}
+	a.replays[r.device] = list
 }
 
 func (a *activity) mark(d store.DeviceID) (gid int64, ok bool) {

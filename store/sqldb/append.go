@@ -2,6 +2,8 @@ package sqldb
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/sparkleim/sparkle/store"
 )
@@ -34,54 +36,95 @@ func (op *appendOp) finish(err error) {
 	op.done(op.accepted, nil)
 }
 
-func (op *appendOp) apply(w *writer) error {
-	m := op.msg
-	if err := checkMessage(m); err != nil {
+func (op *appendOp) apply(w *writer) (err error) {
+	if err := checkMessage(op.msg); err != nil {
 		return err
 	}
-	h, err := w.heads.of(w.tx, pairOf(m.Kind, m.From, m.To))
+	op.accepted, err = w.append(op.msg)
+	return err
+}
+
+// append gives a message its place, or finds the one that it has. It costs the
+// same in a group of any size.
+func (w *writer) append(m *store.NewMessage) (store.Accepted, error) {
+	h, err := w.heads.of(w.tx, keyOfMessage(m))
 	if err != nil {
-		return err
+		return store.Accepted{}, err
 	}
 	pos := position(h.conv, h.seq+1)
 	if m.Dedup != ([16]byte{}) {
 		first, err := w.dedup.claim(w, m, pos)
 		if err != nil || first.Seq > 0 {
-			op.accepted = first
-			return err
+			return first, err
 		}
 	}
 	gid := w.gids.next(w.now)
 	if err := w.insert(m, pos, gid); err != nil {
-		return err
+		return store.Accepted{}, err
 	}
 	w.heads.advance(h, gid, m.To)
-	op.accepted = store.Accepted{GID: gid, Conversation: h.conv, Seq: h.seq, At: gidTime(gid)}
-	return nil
+	return store.Accepted{GID: gid, Conversation: h.conv, Seq: h.seq, At: gidTime(gid)}, nil
 }
 
 func checkMessage(m *store.NewMessage) error {
-	switch {
-	case m.Kind != store.KindText && m.Kind != store.KindReceipt:
-		return fmt.Errorf("%w: message of kind %d", store.ErrInvalid, m.Kind)
-	case m.From <= 0 || m.To <= 0:
-		return fmt.Errorf("%w: message from user %d to user %d", store.ErrInvalid, m.From, m.To)
+	valid := false
+	switch m.Kind {
+	case store.KindText:
+		valid = m.From > 0 && (m.To > 0) != (m.Group > 0)
+	case store.KindReceipt:
+		valid = m.From > 0 && m.To > 0
+	case store.KindNotice: // from nobody, when it is the organisation that says it
+		valid = m.From >= 0 && m.To == 0 && m.Group > 0
+	}
+	if !valid || m.Group < 0 {
+		return fmt.Errorf("%w: message of kind %d from user %d to user %d, group %d", store.ErrInvalid, m.Kind, m.From, m.To, m.Group)
 	}
 	return nil
 }
 
 func (w *writer) insert(m *store.NewMessage, pos, gid int64) error {
-	var dedup, text any
+	var dedup, text, mentions any
 	if m.Dedup != ([16]byte{}) {
 		dedup = m.Dedup[:]
 	}
 	if m.Text != string(m.Body) {
 		text = m.Text
 	}
+	if len(m.Mentions) > 0 {
+		mentions = joinIDs(m.Mentions)
+	}
 	body := m.Body
 	if body == nil {
 		body = []byte{}
 	}
-	return w.hot.message.exec(pos, gid, int64(m.Kind), int64(m.From), int64(m.To), int64(m.FromDevice), dedup, m.CallID,
-		m.MessageID, m.ContentType, m.Encoding, m.Headers, text, m.TraceID, m.Source, body)
+	return w.hot.message.exec(pos, gid, int64(m.Kind), int64(m.From), int64(m.To), int64(m.Group), int64(m.FromDevice), mentions, dedup,
+		m.CallID, m.MessageID, m.ContentType, m.Encoding, m.Headers, text, m.TraceID, m.Source, body)
+}
+
+// joinIDs writes numbers of users one after the other, separated by commas.
+func joinIDs(ids []store.UserID) string {
+	var b []byte
+	for i, id := range ids {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = strconv.AppendInt(b, int64(id), 10)
+	}
+	return string(b)
+}
+
+// splitIDs undoes joinIDs.
+func splitIDs(s string) ([]store.UserID, error) {
+	if s == "" {
+		return nil, nil
+	}
+	var ids []store.UserID
+	for field := range strings.SplitSeq(s, ",") {
+		id, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, store.UserID(id))
+	}
+	return ids, nil
 }

@@ -224,6 +224,9 @@ func claimHuntAddresses(t tx, g store.HuntGroup) error {
 		if err := notOfHuntGroup(t, name); err != nil {
 			return err
 		}
+		if err := notOfGroup(t, "", name); err != nil {
+			return err
+		}
 		if _, err := t.exec(`INSERT INTO hunt_address (name, hunt_group) VALUES ($1, $2)`, name, g.Name); err != nil {
 			return err
 		}

@@ -53,6 +53,9 @@ func TestCrashChild(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if _, _, err := db.Group(t.Context(), 1); err != nil {
+		makeGroup(t, db)
+	}
 	var out sync.Mutex
 	var forever sync.WaitGroup
 	for range 8 {
@@ -76,6 +79,9 @@ func TestCrashChild(t *testing.T) {
 
 func crashMessage() *store.NewMessage {
 	m := &store.NewMessage{Kind: store.KindText, From: store.UserID(1 + rand.IntN(5)), To: store.UserID(1 + rand.IntN(5)), Body: []byte("x")}
+	if rand.IntN(3) == 0 {
+		m.To, m.Group = 0, 1
+	}
 	binary.BigEndian.PutUint64(m.Dedup[:], rand.Uint64())
 	binary.BigEndian.PutUint64(m.Dedup[8:], rand.Uint64())
 	return m

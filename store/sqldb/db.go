@@ -128,8 +128,11 @@ func (db *DB) open() error {
 		return err
 	}
 	db.activity = newActivity(newest)
+	if err := db.activity.load(ctx, conn); err != nil {
+		return err
+	}
 	db.relaxed = newRelaxed()
-	db.writer, err = newWriter(db, conn, newest)
+	db.writer, err = newWriter(db, conn)
 	if err != nil {
 		return err
 	}

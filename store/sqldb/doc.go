@@ -28,7 +28,8 @@
 //
 // # Order
 //
-// A conversation of two has one sequence for each kind of message. The row key
+// A conversation of two has one sequence for each kind of message, a group one
+// for all that is said in it. The row key
 // of a message is conversation<<32|seq, so that a page of a conversation lies
 // side by side. Its gid (milliseconds, node, counter) grows with time over all
 // conversations, also when the clock steps back. The last seq of a
@@ -43,6 +44,13 @@
 // cursor in each conversation, from the mark below which nothing is owed to it
 // (device_start), and from what the conversations hold. A device that has
 // everything is answered from memory.
+//
+// A message to a group is one row, whatever the size of the group, and touches
+// no row of a member. A user sees the conversation of a group through windows
+// (group_window) that open when he comes and close when he goes; the ends of all
+// groups are in memory. What a device is owed from before its mark, because it is
+// new or its user came into a group with a past, is a row in device_replay until
+// it has been delivered.
 //
 // # Calls
 //

@@ -97,6 +97,63 @@ func TestReopen(t *testing.T) {
 	}
 }
 
+// makeGroup makes the group team.
+func makeGroup(t testing.TB, db *DB, members ...store.UserID) store.Group {
+	t.Helper()
+	c := store.GroupChange{Group: store.Group{Name: "team", Domain: "d"}, Events: []store.GroupEvent{{Version: 1, Action: "create"}}}
+	for _, u := range members {
+		c.Set = append(c.Set, store.Member{User: u, Role: store.RoleMember})
+	}
+	added, _, err := db.AddGroup(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return added.Group
+}
+
+// TestReopenGroup: what a group owes is known after a restart, whether its end
+// was saved or not, and so is what is replayed.
+func TestReopenGroup(t *testing.T) {
+	dir := t.TempDir()
+	db := openTest(t, Config{Dir: dir})
+	u, err := db.AddUser(t.Context(), store.User{Username: "a", Domain: "d"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := makeGroup(t, db, u.ID)
+	speak := func(s string) store.Accepted {
+		return mustAppend(t, db, &store.NewMessage{Kind: store.KindText, From: 9, Group: g.ID, Text: s, Body: []byte(s)})
+	}
+	speak("0")
+	d, err := db.TouchDevice(t.Context(), store.Device{User: u.ID, Instance: "old"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := speak("1")
+	db.Delivered(first.Conversation, first.Seq, store.Delivery{GID: first.GID, Device: d.ID, Status: 200, At: first.At})
+	second, err := db.TouchDevice(t.Context(), store.Device{User: u.ID, Instance: "new"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := db.StartCursors(t.Context(), u.ID, second.ID, 1); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		db.Close()
+		db = openTest(t, Config{Dir: dir})
+		if a := speak(fmt.Sprint(2 + i)); a.Seq != int64(3+i) {
+			t.Fatalf("seq %d after a restart", a.Seq)
+		}
+	}
+	if got := fmt.Sprint(mustPending(t, db, u.ID, d.ID)); got != "[2 3 4]" {
+		t.Errorf("pending for the old device: %s", got)
+	}
+	if got := fmt.Sprint(mustPending(t, db, u.ID, second.ID)); got != "[1 2 3 4]" {
+		t.Errorf("pending for the new device: %s", got)
+	}
+	wantSound(t, db)
+}
+
 func TestKeep(t *testing.T) {
 	c := newClock()
 	db := openTest(t, Config{Now: c.now, Keep: 24 * time.Hour})
@@ -201,7 +258,7 @@ func TestHeadsAreSaved(t *testing.T) {
 		release := block(db)
 		db.writer.heads.saveNow = true
 		if i%10 == 0 {
-			db.writer.heads.byPair = make(map[pairKey]*head)
+			db.writer.heads.byKey = make(map[convKey]*head)
 			db.activity.entries = maxActivity
 		}
 		release()
@@ -350,11 +407,27 @@ func TestVerifyFinds(t *testing.T) {
 		"audit":        `UPDATE audit SET detail = 'changed' WHERE id = 2`,
 		"audit gone":   `DELETE FROM audit WHERE id = 2`,
 		"order":        `UPDATE message SET gid = gid - 1000000000 WHERE pos & 4294967295 = 4`,
+		"group":        `INSERT INTO conversation VALUES (9, 3, 99, 0, 0, 0, 1)`,
+		"room":         `UPDATE chat_group SET id = 5`,
+		"group name":   `INSERT INTO hunt_group VALUES ('team', 1, '{}'); INSERT INTO hunt_address VALUES ('team', 'team')`,
+		"blind member": `DELETE FROM group_window`,
+		"spy":          `DELETE FROM group_member`,
+		"windows":      `INSERT INTO group_window VALUES (1, 2, 3, 5, 1, 1)`,
+		"events":       `INSERT INTO group_event VALUES (1, 9, 0, 0, '', 0, '')`,
+		"record":       `UPDATE chat_group SET record = '{'`,
+		"tree":         `INSERT INTO unit VALUES (1, 2, 'a', 0, 1), (2, 1, 'b', 0, 1)`,
+		"unit":         `INSERT INTO unit_member VALUES (5, 1, '', 0)`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			db := openTest(t, Config{})
 			db.writer.dedup.ripeness = 1
+			u, err := db.AddUser(t.Context(), store.User{Username: "a", Domain: "d"}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			mustAppend(t, db, chat(1, 2, "the first conversation"))
+			makeGroup(t, db, u.ID)
 			for i := range 5 {
 				m := chat(1, 2, "x")
 				m.Dedup = [16]byte{byte(i + 1)}
@@ -364,7 +437,7 @@ func TestVerifyFinds(t *testing.T) {
 				}
 			}
 			wantSound(t, db)
-			err := db.write(t.Context(), func(t tx) error {
+			err = db.write(t.Context(), func(t tx) error {
 				_, err := t.exec(breakIt)
 				return err
 			})

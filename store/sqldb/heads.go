@@ -27,20 +27,44 @@ func splitPosition(pos int64) (store.ConversationID, int64) {
 	return store.ConversationID(pos >> seqBits), pos & seqMask
 }
 
-// pairKey names a conversation of two; a is the smaller one.
-type pairKey struct {
-	kind store.Kind
-	a, b store.UserID
+// convKind says whose a conversation is.
+type convKind int8
+
+const (
+	convTwo      convKind = 1 // messages of two users
+	convReceipts convKind = 2 // receipts between them
+	convGroup    convKind = 3
+)
+
+// convKey names a conversation: of two users, a being the smaller number, or of
+// the group a.
+type convKey struct {
+	kind convKind
+	a, b int64
 }
 
-func pairOf(kind store.Kind, x, y store.UserID) pairKey {
-	return pairKey{kind, min(x, y), max(x, y)}
+func keyOfTwo(kind convKind, x, y store.UserID) convKey {
+	return convKey{kind, int64(min(x, y)), int64(max(x, y))}
+}
+
+func keyOfGroup(g store.GroupID) convKey { return convKey{kind: convGroup, a: int64(g)} }
+
+// keyOfMessage names the conversation that a message belongs to. A receipt about
+// a message of a group is between two.
+func keyOfMessage(m *store.NewMessage) convKey {
+	switch {
+	case m.Kind == store.KindReceipt:
+		return keyOfTwo(convReceipts, m.From, m.To)
+	case m.Group != 0:
+		return keyOfGroup(m.Group)
+	}
+	return keyOfTwo(convTwo, m.From, m.To)
 }
 
 // head is the end of a conversation.
 type head struct {
 	conv  store.ConversationID
-	pair  pairKey
+	key   convKey
 	seq   int64
 	gid   int64
 	dirty bool // the database has an older seq
@@ -55,9 +79,10 @@ type head struct {
 // writer uses them.
 type heads struct {
 	activity *activity
-	byPair   map[pairKey]*head
-	fresh    []pairKey // loaded or made in this batch
+	byKey    map[convKey]*head
+	fresh    []convKey // loaded or made in this batch
 	touched  []*head   // moved in this batch
+	changed  changes   // of this batch
 	dirty    []*head
 	saved    bool // this batch writes them
 	saveNow  bool
@@ -66,44 +91,54 @@ type heads struct {
 }
 
 func newHeads(a *activity, now time.Time) *heads {
-	return &heads{activity: a, byPair: make(map[pairKey]*head), savedAt: now, newest: a.newestGID()}
+	return &heads{activity: a, byKey: make(map[convKey]*head), savedAt: now, newest: a.newestGID()}
 }
 
 // of returns the head of a conversation, made when it is new.
-func (hs *heads) of(t tx, key pairKey) (*head, error) {
-	if h := hs.byPair[key]; h != nil {
+func (hs *heads) of(t tx, key convKey) (*head, error) {
+	if h := hs.byKey[key]; h != nil {
 		return h, nil
 	}
-	h := &head{pair: key}
+	h := &head{key: key}
 	err := t.queryRow(`SELECT id, last_seq, last_gid FROM conversation WHERE kind = $1 AND user_a = $2 AND user_b = $3`,
-		int64(key.kind), int64(key.a), int64(key.b)).Scan(&h.conv, &h.seq, &h.gid)
+		int64(key.kind), key.a, key.b).Scan(&h.conv, &h.seq, &h.gid)
 	if errors.Is(err, sql.ErrNoRows) {
-		err = makeConversation(t, h)
+		h.conv, err = makeConversation(t, key)
 	}
 	if err != nil {
 		return nil, err
 	}
-	hs.byPair[key] = h
+	hs.byKey[key] = h
 	hs.fresh = append(hs.fresh, key)
 	return h, nil
 }
 
-func makeConversation(t tx, h *head) error {
+// makeConversation makes one of two users; those of groups are made with them.
+func makeConversation(t tx, key convKey) (store.ConversationID, error) {
+	if key.kind == convGroup {
+		return 0, fmt.Errorf("%w: there is no group %d", store.ErrInvalid, key.a)
+	}
+	conv, err := insertConversation(t, key)
+	if err != nil {
+		return 0, err
+	}
+	for _, user := range []int64{key.a, key.b} {
+		if _, err := t.exec(`INSERT INTO conv_member (user_id, conv_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`, user, int64(conv)); err != nil {
+			return 0, err
+		}
+	}
+	return conv, nil
+}
+
+func insertConversation(t tx, key convKey) (store.ConversationID, error) {
+	var conv store.ConversationID
 	err := t.queryRow(`INSERT INTO conversation (id, kind, user_a, user_b, last_seq, last_gid)
 		SELECT coalesce(max(id), 0) + 1, $1, $2, $3, 0, 0 FROM conversation RETURNING id`,
-		int64(h.pair.kind), int64(h.pair.a), int64(h.pair.b)).Scan(&h.conv)
-	if err != nil {
-		return err
+		int64(key.kind), key.a, key.b).Scan(&conv)
+	if err == nil && conv > maxConv {
+		err = fmt.Errorf("conversation %d: the store holds no more than %d conversations", conv, maxConv)
 	}
-	if h.conv > maxConv {
-		return fmt.Errorf("conversation %d: the store holds no more than %d conversations", h.conv, maxConv)
-	}
-	_, err = t.exec(`INSERT INTO conv_member (user_id, conv_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`, int64(h.pair.a), int64(h.conv))
-	if err != nil {
-		return err
-	}
-	_, err = t.exec(`INSERT INTO conv_member (user_id, conv_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`, int64(h.pair.b), int64(h.conv))
-	return err
+	return conv, err
 }
 
 // advance gives the head its next message.
@@ -115,11 +150,13 @@ func (hs *heads) advance(h *head, gid int64, to store.UserID) {
 	}
 	h.seq++
 	h.gid = gid
-	if h.pair.kind == store.KindReceipt {
+	switch h.key.kind {
+	case convTwo:
+		h.addReceiver(store.UserID(h.key.a))
+		h.addReceiver(store.UserID(h.key.b))
+	case convReceipts:
 		h.addReceiver(to)
-	} else {
-		h.addReceiver(h.pair.a)
-		h.addReceiver(h.pair.b)
+	case convGroup: // its members look at its end
 	}
 }
 
@@ -136,7 +173,7 @@ func (h *head) addReceiver(u store.UserID) {
 // save writes the heads that have moved, when it is time: there are many, or
 // the last save is a while ago. Between saves they follow from the messages.
 func (hs *heads) save(t tx, now time.Time) error {
-	if !hs.saveNow && len(hs.dirty) < maxDirty && len(hs.byPair) < maxHeads && !hs.activity.full() &&
+	if !hs.saveNow && len(hs.dirty) < maxDirty && len(hs.byKey) < maxHeads && !hs.activity.full() &&
 		(len(hs.dirty)+len(hs.touched) == 0 || now.Sub(hs.savedAt) < headsInterval) {
 		return nil
 	}
@@ -144,8 +181,7 @@ func (hs *heads) save(t tx, now time.Time) error {
 	for _, list := range [][]*head{hs.dirty, hs.touched} {
 		for _, h := range list {
 			newest = max(newest, h.gid)
-			_, err := t.exec(`UPDATE conversation SET last_seq = $1, last_gid = $2 WHERE id = $3`, h.seq, h.gid, int64(h.conv))
-			if err != nil {
+			if err := saveHead(t, h.conv, h.seq, h.gid); err != nil {
 				return err
 			}
 		}
@@ -157,13 +193,18 @@ func (hs *heads) save(t tx, now time.Time) error {
 	return nil
 }
 
-// movedOf returns the heads of a user's conversations that the table does not
-// have yet.
+func saveHead(t tx, conv store.ConversationID, seq, gid int64) error {
+	_, err := t.exec(`UPDATE conversation SET last_seq = $1, last_gid = $2 WHERE id = $3`, seq, gid, int64(conv))
+	return err
+}
+
+// movedOf returns the heads of a user's conversations, and of all groups, that
+// the table does not have yet.
 func (hs *heads) movedOf(u store.UserID) map[store.ConversationID]*head {
 	moved := make(map[store.ConversationID]*head)
 	for _, list := range [][]*head{hs.dirty, hs.touched} {
 		for _, h := range list {
-			if h.pair.a == u || h.pair.b == u {
+			if h.key.kind == convGroup || h.key.a == int64(u) || h.key.b == int64(u) {
 				moved[h.conv] = h
 			}
 		}
@@ -171,8 +212,9 @@ func (hs *heads) movedOf(u store.UserID) map[store.ConversationID]*head {
 	return moved
 }
 
-// committed makes what the batch did known to readers.
-func (hs *heads) committed() {
+// committed makes what the batch did known to readers; stamp is the last gid
+// that was given out.
+func (hs *heads) committed(stamp int64) {
 	for _, h := range hs.touched {
 		h.touched = false
 		if !h.dirty {
@@ -181,7 +223,7 @@ func (hs *heads) committed() {
 		}
 		hs.newest = max(hs.newest, h.gid)
 	}
-	hs.activity.publish(hs.touched, hs.newest)
+	hs.activity.publish(hs.touched, hs.changed, hs.newest, stamp)
 	hs.endBatch()
 	if !hs.saved {
 		return
@@ -192,8 +234,8 @@ func (hs *heads) committed() {
 	}
 	clear(hs.dirty)
 	hs.dirty = hs.dirty[:0]
-	if len(hs.byPair) >= maxHeads {
-		clear(hs.byPair)
+	if len(hs.byKey) >= maxHeads {
+		clear(hs.byKey)
 	}
 	if hs.activity.full() {
 		hs.activity.reset()
@@ -206,13 +248,14 @@ func (hs *heads) rollback() {
 		h.touched, h.seq, h.gid = false, h.seq0, h.gid0
 	}
 	for _, key := range hs.fresh {
-		delete(hs.byPair, key) // its row may not exist
+		delete(hs.byKey, key) // its row may not exist
 	}
 	hs.saved = false
 	hs.endBatch()
 }
 
 func (hs *heads) endBatch() {
+	hs.changed = changes{}
 	clear(hs.touched)
 	hs.touched = hs.touched[:0]
 	hs.fresh = hs.fresh[:0]
@@ -226,7 +269,7 @@ func recoverHeads(ctx context.Context, c *sql.Conn) (newest int64, err error) {
 	if err := t.queryRow(`SELECT value FROM mark WHERE name = $1`, headsMark).Scan(&mark); err != nil {
 		return 0, err
 	}
-	moved := make(map[store.ConversationID][2]int64) // last seq and gid
+	moved := make(map[store.ConversationID]convEnd)
 	rows, err := t.query(`SELECT pos, gid FROM message WHERE gid > $1 ORDER BY gid`, mark)
 	if err != nil {
 		return 0, err
@@ -239,26 +282,26 @@ func recoverHeads(ctx context.Context, c *sql.Conn) (newest int64, err error) {
 			return 0, err
 		}
 		conv, seq := splitPosition(pos)
-		moved[conv] = [2]int64{seq, newest}
+		moved[conv] = convEnd{conv: conv, seq: seq, gid: newest}
 	}
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil || len(moved) == 0 {
 		return newest, err
 	}
-	return newest, saveRecovered(ctx, c, moved, newest)
+	return newest, saveRecovered(t, moved, newest)
 }
 
-func saveRecovered(ctx context.Context, c *sql.Conn, moved map[store.ConversationID][2]int64, newest int64) error {
-	transaction, err := c.BeginTx(ctx, nil)
+func saveRecovered(t tx, moved map[store.ConversationID]convEnd, newest int64) error {
+	transaction, err := t.conn.BeginTx(context.Background(), nil)
 	if err != nil {
 		return err
 	}
 	defer transaction.Rollback() // without effect after the commit
-	for conv, end := range moved {
-		if _, err := transaction.ExecContext(ctx, `UPDATE conversation SET last_seq = $1, last_gid = $2 WHERE id = $3`, end[0], end[1], int64(conv)); err != nil {
+	for _, end := range moved {
+		if err := saveHead(t, end.conv, end.seq, end.gid); err != nil {
 			return err
 		}
 	}
-	if _, err := transaction.ExecContext(ctx, noteOfHeads, newest); err != nil {
+	if _, err := t.exec(noteOfHeads, newest); err != nil {
 		return err
 	}
 	return transaction.Commit()

@@ -45,16 +45,19 @@ func (db *DB) Pending(ctx context.Context, u store.UserID, d store.DeviceID, lim
 	if err != nil {
 		return nil, fmt.Errorf("pending of device %d: %w", d, err)
 	}
-	ends, complete, newest := db.activity.after(u, floor)
-	if complete && len(ends) == 0 {
+	o, err := db.outlook(ctx, u, d, floor)
+	if err != nil {
+		return nil, fmt.Errorf("pending of device %d: %w", d, err)
+	}
+	if o.empty() {
 		return nil, nil
 	}
-	due, err := db.pendingPositions(ctx, u, d, pendingRange{floor, ends, complete}, limit)
+	due, err := db.pendingPositions(ctx, u, d, &o, limit)
 	if err != nil {
 		return nil, fmt.Errorf("pending of device %d: %w", d, err)
 	}
 	if len(due) == 0 {
-		db.nothingOwed(d, newest)
+		db.nothingOwed(d, o.newest)
 		return nil, nil
 	}
 	db.activity.raise(d, due[0].gid-1)
@@ -114,57 +117,78 @@ func saveStart(t tx, d store.DeviceID, gid int64) error {
 	return err
 }
 
-// pendingRange is where to look for what is pending: after floor, in ends, which
-// are all the conversations with something new when complete.
-type pendingRange struct {
-	floor    int64
-	ends     []convEnd
-	complete bool
-}
-
 // place is a message by both its keys.
 type place struct{ pos, gid int64 }
 
 // pendingPositions returns the places of what is pending, oldest first.
-func (db *DB) pendingPositions(ctx context.Context, u store.UserID, d store.DeviceID, r pendingRange, limit int) ([]place, error) {
-	ends := r.ends
-	if !r.complete || len(ends) > fewEnds {
-		var err error
-		if ends, err = db.unfinished(ctx, u, d, r); err != nil {
-			return nil, err
-		}
+func (db *DB) pendingPositions(ctx context.Context, u store.UserID, d store.DeviceID, o *outlook, limit int) ([]place, error) {
+	ends, err := db.unfinished(ctx, u, d, o)
+	if err != nil {
+		return nil, err
 	}
 	var due []place
 	for _, end := range ends {
-		cursor, err := db.cursor(ctx, d, end.conv)
-		if err != nil {
-			return nil, err
-		}
-		if cursor >= end.seq {
-			continue
-		}
-		found, err := db.owed(ctx, u, d, end, cursor, r.floor, limit)
+		found, err := db.pendingIn(ctx, u, d, end, o.floor, limit)
 		if err != nil {
 			return nil, err
 		}
 		due = append(due, found...)
 	}
+	for _, r := range o.replays {
+		found, err := db.pendingIn(ctx, u, d, convEnd{conv: r.conv, after: r.from - 1, seq: r.to}, 0, limit)
+		if err != nil {
+			return nil, err
+		}
+		if len(found) == 0 {
+			db.endReplay(r)
+		}
+		due = append(due, found...)
+	}
 	slices.SortFunc(due, func(a, b place) int { return cmp.Compare(a.gid, b.gid) })
+	due = slices.Compact(due) // what is replayed may be owed anyway
 	return due[:min(limit, len(due))], nil
 }
 
-// unfinished returns all conversations of the user that go on after the floor
-// and after the device's cursor as it was saved. What was already known of them
-// is newer than the table.
-func (db *DB) unfinished(ctx context.Context, u store.UserID, d store.DeviceID, r pendingRange) ([]convEnd, error) {
-	known := make(map[store.ConversationID]convEnd, len(r.ends))
-	for _, end := range r.ends {
+// pendingIn returns what one conversation owes to a device.
+func (db *DB) pendingIn(ctx context.Context, u store.UserID, d store.DeviceID, end convEnd, floor int64, limit int) ([]place, error) {
+	cursor, err := db.cursor(ctx, d, end.conv)
+	if cursor = max(cursor, end.after); err != nil || cursor >= end.seq {
+		return nil, err
+	}
+	return db.owed(ctx, u, d, end, cursor, floor, limit)
+}
+
+// unfinished returns the conversations that may owe something to the device.
+// Where they are many or not all known, those after whose end its cursor was
+// saved are not among them.
+func (db *DB) unfinished(ctx context.Context, u store.UserID, d store.DeviceID, o *outlook) ([]convEnd, error) {
+	if o.complete && len(o.two)+len(o.groups) <= fewEnds {
+		return append(o.two, o.groups...), nil
+	}
+	ends := o.two
+	if !o.complete {
+		var err error
+		if ends, err = db.endsOfTwo(ctx, u, o); err != nil {
+			return nil, err
+		}
+	}
+	ends = append(ends, o.groups...)
+	cursors, err := db.savedCursors(ctx, d)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(ends, func(end convEnd) bool { return cursors[end.conv] >= end.seq }), nil
+}
+
+// endsOfTwo returns all conversations of the user with others that go on after
+// the floor. What was already known of them is newer than the table.
+func (db *DB) endsOfTwo(ctx context.Context, u store.UserID, o *outlook) ([]convEnd, error) {
+	known := make(map[store.ConversationID]convEnd, len(o.two))
+	for _, end := range o.two {
 		known[end.conv] = end
 	}
-	rows, err := db.reader.QueryContext(ctx, `SELECT c.id, c.last_seq, c.last_gid, coalesce(k.seq, 0)
-		FROM conv_member m JOIN conversation c ON c.id = m.conv_id
-		LEFT JOIN device_cursor k ON k.device_id = $1 AND k.conv_id = m.conv_id
-		WHERE m.user_id = $2`, int64(d), int64(u))
+	rows, err := db.reader.QueryContext(ctx, `SELECT c.id, c.last_seq, c.last_gid
+		FROM conv_member m JOIN conversation c ON c.id = m.conv_id WHERE m.user_id = $1`, int64(u))
 	if err != nil {
 		return nil, err
 	}
@@ -172,18 +196,42 @@ func (db *DB) unfinished(ctx context.Context, u store.UserID, d store.DeviceID, 
 	var out []convEnd
 	for rows.Next() {
 		var end convEnd
-		var cursor int64
-		if err := rows.Scan(&end.conv, &end.seq, &end.gid, &cursor); err != nil {
+		if err := rows.Scan(&end.conv, &end.seq, &end.gid); err != nil {
 			return nil, err
 		}
 		if newer, ok := known[end.conv]; ok {
 			end = newer
 		}
-		if end.gid > r.floor && end.seq > cursor {
+		if end.gid > o.floor {
 			out = append(out, end)
 		}
 	}
 	return out, rows.Err()
+}
+
+// savedCursors are those of a device that no longer wait for the writer.
+func (db *DB) savedCursors(ctx context.Context, d store.DeviceID) (map[store.ConversationID]int64, error) {
+	rows, err := db.reader.QueryContext(ctx, `SELECT conv_id, seq FROM device_cursor WHERE device_id = $1`, int64(d))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	cursors := make(map[store.ConversationID]int64)
+	for rows.Next() {
+		var conv store.ConversationID
+		var seq int64
+		if err := rows.Scan(&conv, &seq); err != nil {
+			return nil, err
+		}
+		cursors[conv] = seq
+	}
+	return cursors, rows.Err()
+}
+
+// endReplay forgets a replay of which the device has everything.
+func (db *DB) endReplay(r replay) {
+	db.activity.dropReplay(r)
+	db.relax(func(s *relaxedSet) { s.replays[r] = struct{}{} })
 }
 
 // cursor returns how far the device is. What waits for the writer is read

@@ -50,8 +50,12 @@ type relaxedSet struct {
 	traces   []store.Delivery
 	bindings map[bindingKey]*store.Binding // nil: remove
 	starts   map[store.DeviceID]int64
+	replays  map[replay]struct{} // to be removed
 	tokens   map[int64]time.Time // last use
 	calls    map[int64]*store.CallRecord
+
+	rooms         map[roomKey]*store.RoomDevice           // nil: remove
+	subscriptions map[subscriptionKey]*store.Subscription // nil: remove
 }
 
 func newRelaxedSet() *relaxedSet {
@@ -59,13 +63,18 @@ func newRelaxedSet() *relaxedSet {
 		cursors:  make(map[cursorKey]int64),
 		bindings: make(map[bindingKey]*store.Binding),
 		starts:   make(map[store.DeviceID]int64),
+		replays:  make(map[replay]struct{}),
 		tokens:   make(map[int64]time.Time),
 		calls:    make(map[int64]*store.CallRecord),
+
+		rooms:         make(map[roomKey]*store.RoomDevice),
+		subscriptions: make(map[subscriptionKey]*store.Subscription),
 	}
 }
 
 func (s *relaxedSet) len() int {
-	return len(s.cursors) + len(s.traces) + len(s.bindings) + len(s.starts) + len(s.tokens) + len(s.calls)
+	return len(s.cursors) + len(s.traces) + len(s.bindings) + len(s.starts) + len(s.replays) + len(s.tokens) + len(s.calls) +
+		len(s.rooms) + len(s.subscriptions)
 }
 
 // move takes up to n entries from s into a set of their own.
@@ -81,7 +90,10 @@ func (s *relaxedSet) move(n int) *relaxedSet {
 	moveSome(out.cursors, s.cursors, room)
 	moveSome(out.bindings, s.bindings, room)
 	moveSome(out.starts, s.starts, room)
+	moveSome(out.replays, s.replays, room)
 	moveSome(out.tokens, s.tokens, room)
+	moveSome(out.rooms, s.rooms, room)
+	moveSome(out.subscriptions, s.subscriptions, room)
 	k := min(len(s.traces), n-out.len())
 	out.traces = s.traces[:k:k]
 	s.traces = s.traces[k:]
@@ -106,9 +118,12 @@ func (s *relaxedSet) giveBack(old *relaxedSet) {
 	for d, gid := range old.starts {
 		s.starts[d] = max(s.starts[d], gid)
 	}
+	keepNewer(s.replays, old.replays)
 	keepNewer(s.bindings, old.bindings)
 	keepNewer(s.tokens, old.tokens)
 	keepNewer(s.calls, old.calls)
+	keepNewer(s.rooms, old.rooms)
+	keepNewer(s.subscriptions, old.subscriptions)
 	s.traces = append(old.traces, s.traces...)
 }
 
@@ -260,6 +275,23 @@ func (w *writer) applyRelaxed(s *relaxedSet) error {
 	}
 	for device, gid := range s.starts {
 		if err := saveStart(w.tx, device, gid); err != nil {
+			return err
+		}
+	}
+	for k, r := range s.rooms {
+		if err := w.applyRoom(k, r); err != nil {
+			return err
+		}
+	}
+	for k, sub := range s.subscriptions {
+		if err := w.applySubscription(k, sub); err != nil {
+			return err
+		}
+	}
+	for r := range s.replays {
+		_, err := w.tx.exec(`DELETE FROM device_replay WHERE device_id = $1 AND conv_id = $2 AND from_seq = $3 AND to_seq = $4`,
+			int64(r.device), int64(r.conv), r.from, r.to)
+		if err != nil {
 			return err
 		}
 	}

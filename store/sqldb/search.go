@@ -44,7 +44,7 @@ func (f *filter) match(m *store.Message) bool {
 	if f.CallID != "" && m.CallID != f.CallID || f.MessageID != "" && m.MessageID != f.MessageID {
 		return false
 	}
-	if f.Kind != 0 && m.Kind != f.Kind || !f.between(m.From, m.To) {
+	if f.Kind != 0 && m.Kind != f.Kind || !f.between(m.From, m.To) || f.Group != 0 && !inGroup(m, f.Group) {
 		return false
 	}
 	if len(f.words) == 0 {
@@ -59,6 +59,11 @@ func (f *filter) match(m *store.Message) bool {
 	return true
 }
 
+// inGroup tells whether a message is in the conversation of a group.
+func inGroup(m *store.Message, g store.GroupID) bool {
+	return m.Group == g && m.Kind != store.KindReceipt
+}
+
 // between tells whether User and Peer, as far as they are given, are from and to.
 func (f *filter) between(from, to store.UserID) bool {
 	fits := func(want, is store.UserID) bool { return want == 0 || want == is }
@@ -67,7 +72,7 @@ func (f *filter) between(from, to store.UserID) bool {
 
 // all tells that every message matches.
 func (f *filter) all() bool {
-	return len(f.words) == 0 && f.User == 0 && f.Peer == 0 && f.CallID == "" && f.MessageID == "" && f.Kind == 0
+	return len(f.words) == 0 && f.User == 0 && f.Peer == 0 && f.Group == 0 && f.CallID == "" && f.MessageID == "" && f.Kind == 0
 }
 
 // terms are those of the index that every match has.
@@ -118,13 +123,24 @@ func (db *DB) Search(ctx context.Context, q store.SearchQuery) (store.SearchResu
 	return r, nil
 }
 
-// searchTerms narrows a search between two users to their conversations.
+// searchTerms narrows a search in a group or between two users to their
+// conversation.
 func (db *DB) searchTerms(ctx context.Context, f *filter) ([]string, error) {
 	terms := f.terms()
-	if f.User == 0 || f.Peer == 0 || f.Kind == 0 {
+	var key convKey
+	switch {
+	case f.Group != 0:
+		key = keyOfGroup(f.Group)
+	case f.User == 0 || f.Peer == 0:
+		return terms, nil
+	case f.Kind == store.KindText:
+		key = keyOfTwo(convTwo, f.User, f.Peer)
+	case f.Kind == store.KindReceipt:
+		key = keyOfTwo(convReceipts, f.User, f.Peer)
+	default:
 		return terms, nil
 	}
-	conv, err := db.conversation(ctx, pairOf(f.Kind, f.User, f.Peer))
+	conv, err := db.conversation(ctx, key)
 	if err != nil {
 		return terms, ignoreNoRows(err)
 	}

@@ -80,9 +80,9 @@ type hotStatements struct {
 
 const (
 	selectDedup   = `SELECT pos FROM dedup WHERE sender = $1 AND key = $2`
-	insertMessage = `INSERT INTO message (pos, gid, kind, from_user, to_user, from_device, dedup, call_id, message_id,
-		content_type, encoding, headers, text, trace_id, source, body)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
+	insertMessage = `INSERT INTO message (pos, gid, kind, from_user, to_user, group_id, from_device, mentions, dedup,
+		call_id, message_id, content_type, encoding, headers, text, trace_id, source, body)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`
 	upsertCursor = `INSERT INTO device_cursor (device_id, conv_id, seq) VALUES ($1, $2, $3)
 		ON CONFLICT (device_id, conv_id) DO UPDATE SET seq = excluded.seq WHERE excluded.seq > device_cursor.seq`
 	upsertDelivery = `INSERT INTO delivery (gid, device_id, status, rendering, at) VALUES ($1, $2, $3, $4, $5)

@@ -96,6 +96,9 @@ func claimAddresses(t tx, u store.User) error {
 		if err := notOfHuntGroup(t, strings.ToLower(name)); err != nil {
 			return err
 		}
+		if err := notOfGroup(t, u.Domain, strings.ToLower(name)); err != nil {
+			return err
+		}
 		n, err := t.exec(`INSERT INTO address (domain, name, user_id, ordinal) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING`,
 			u.Domain, strings.ToLower(name), int64(u.ID), i)
 		if err != nil {
@@ -165,6 +168,10 @@ func (db *DB) RemoveUser(ctx context.Context, id store.UserID) error {
 			`DELETE FROM call_setting WHERE user_id = $1`,
 			`DELETE FROM device_cursor WHERE device_id IN (SELECT id FROM device WHERE user_id = $1)`,
 			`DELETE FROM device_start WHERE device_id IN (SELECT id FROM device WHERE user_id = $1)`,
+			`DELETE FROM device_replay WHERE device_id IN (SELECT id FROM device WHERE user_id = $1)`,
+			`DELETE FROM room_device WHERE user_id = $1`,
+			`DELETE FROM subscription WHERE user_id = $1`,
+			`DELETE FROM unit_member WHERE user_id = $1`,
 			`DELETE FROM device WHERE user_id = $1`,
 		} {
 			if _, err := t.exec(query, int64(id)); err != nil {

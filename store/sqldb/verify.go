@@ -27,9 +27,10 @@ func checks() []check {
 			FROM conversation c WHERE c.last_seq >= c.first_kept_seq AND NOT EXISTS (SELECT 1 FROM message m WHERE m.pos = c.id << 32 | c.last_seq)`},
 		{"messages of a conversation are in the order of time", `SELECT 'message at ' || pos || ' is older than the one before it'
 			FROM (SELECT pos, gid, lag(gid) OVER (PARTITION BY pos >> 32 ORDER BY pos) AS before FROM message) WHERE gid <= before`},
-		{"each message is between the users of its conversation", `SELECT 'message at ' || m.pos || ' is not of its conversation'
+		{"each message is in the conversation of its users or group", `SELECT 'message at ' || m.pos || ' is not of its conversation'
 			FROM message m JOIN conversation c ON c.id = m.pos >> 32
-			WHERE m.kind <> c.kind OR min(m.from_user, m.to_user) <> c.user_a OR max(m.from_user, m.to_user) <> c.user_b`},
+			WHERE CASE c.kind WHEN 3 THEN m.kind = 2 OR m.group_id <> c.user_a OR m.to_user <> 0
+			ELSE m.kind <> c.kind OR min(m.from_user, m.to_user) <> c.user_a OR max(m.from_user, m.to_user) <> c.user_b END`},
 		{"each deduplication key means its message", `SELECT 'key ' || hex(d.key) || ' of user ' || d.sender || ' means another message'
 			FROM dedup d JOIN message m ON m.pos = d.pos WHERE m.from_user <> d.sender OR m.dedup IS NOT d.key`},
 		{"cursors lie within their conversations", `SELECT 'device ' || k.device_id || ' is at ' || k.seq || ' in conversation ' || k.conv_id
@@ -37,10 +38,38 @@ func checks() []check {
 			WHERE c.id IS NULL OR k.seq < 0 OR k.seq > c.last_seq
 			AND k.seq > coalesce((SELECT max(m.pos & 4294967295) FROM message m WHERE m.pos > c.id << 32 AND m.pos < (c.id + 1) << 32), 0)`},
 		{"members know their conversations", `SELECT 'conversation ' || c.id || ' is unknown to user ' || u FROM
-			(SELECT id, user_a AS u FROM conversation UNION SELECT id, user_b FROM conversation) c
+			(SELECT id, user_a AS u FROM conversation WHERE kind <> 3 UNION SELECT id, user_b FROM conversation WHERE kind <> 3) c
 			WHERE NOT EXISTS (SELECT 1 FROM conv_member m WHERE m.user_id = c.u AND m.conv_id = c.id)`},
 		{"addresses belong to users", `SELECT a.name || '@' || a.domain || ' belongs to nobody'
 			FROM address a LEFT JOIN users u ON u.id = a.user_id WHERE u.id IS NULL OR u.removed <> 0`},
+		{"each group has its conversation", `SELECT 'group ' || g.name || ' has none' FROM chat_group g
+			WHERE NOT EXISTS (SELECT 1 FROM conversation c WHERE c.kind = 3 AND c.user_a = g.id)
+			UNION ALL SELECT 'conversation ' || c.id || ' is of no group' FROM conversation c
+			WHERE c.kind = 3 AND NOT EXISTS (SELECT 1 FROM chat_group g WHERE g.id = c.user_a)`},
+		{"names of groups are theirs alone", `SELECT g.name || '@' || g.domain || ' is also a user or a hunt group' FROM chat_group g
+			WHERE EXISTS (SELECT 1 FROM address a WHERE a.domain = g.domain AND a.name = g.name)
+			OR EXISTS (SELECT 1 FROM hunt_address h WHERE h.name = g.name)`},
+		{"members see their groups, and nobody else sees what comes", `SELECT 'user ' || m.user_id || ' in group ' || m.group_id || ' has no open window'
+			FROM group_member m JOIN conversation c ON c.kind = 3 AND c.user_a = m.group_id JOIN chat_group g ON g.id = m.group_id
+			WHERE g.dissolved IS NULL AND NOT EXISTS (SELECT 1 FROM group_window w WHERE w.user_id = m.user_id AND w.conv_id = c.id AND w.to_seq = 4294967295)
+			UNION ALL SELECT 'user ' || w.user_id || ' sees conversation ' || w.conv_id || ' and is no member'
+			FROM group_window w JOIN conversation c ON c.id = w.conv_id WHERE w.to_seq = 4294967295
+			AND NOT EXISTS (SELECT 1 FROM group_member m WHERE m.user_id = w.user_id AND c.kind = 3 AND m.group_id = c.user_a)`},
+		{"windows into groups lie side by side", `SELECT 'user ' || user_id || ' in conversation ' || conv_id || ' after ' || after_seq
+			FROM (SELECT *, lag(to_seq) OVER (PARTITION BY user_id, conv_id ORDER BY after_seq) AS before FROM group_window)
+			WHERE before >= after_seq OR to_seq < after_seq OR to_seq <> 4294967295 AND to_seq > 0
+			AND NOT EXISTS (SELECT 1 FROM message m WHERE m.pos = conv_id << 32 | to_seq AND m.gid = to_gid)`},
+		{"events of groups are not newer than their groups", `SELECT 'group ' || group_id || ': ' || count(*) || ' events up to version ' || max(version)
+			FROM group_event e GROUP BY group_id HAVING max(version) > coalesce((SELECT g.version FROM chat_group g WHERE g.id = e.group_id), 0)`},
+		{"groups can be read", `SELECT kind || ' ' || key || ' is garbled' FROM
+			(SELECT 'group' AS kind, name AS key, record FROM chat_group
+			UNION ALL SELECT 'device in a room', device_id, record FROM room_device
+			UNION ALL SELECT 'subscription', call_id, record FROM subscription) WHERE NOT json_valid(record)`},
+		{"units are a tree", `WITH RECURSIVE below (id) AS (SELECT id FROM unit WHERE parent = 0 UNION SELECT u.id FROM unit u JOIN below b ON u.parent = b.id)
+			SELECT 'unit ' || name || ' hangs in the air' FROM unit WHERE id NOT IN (SELECT id FROM below)`},
+		{"people in units exist", `SELECT 'user ' || m.user_id || ' in unit ' || m.unit_id FROM unit_member m
+			WHERE NOT EXISTS (SELECT 1 FROM unit u WHERE u.id = m.unit_id)
+			OR NOT EXISTS (SELECT 1 FROM users u WHERE u.id = m.user_id AND u.removed = 0)`},
 		{"call records can be read", `SELECT 'call ' || printf('%016x', id) || ': what was tried or measured is garbled'
 			FROM call_record WHERE attempts <> '' AND NOT json_valid(attempts) OR quality <> '' AND NOT json_valid(quality)`},
 		{"users know their calls", `SELECT 'call ' || printf('%016x', id) || ' is unknown to user ' || u FROM

@@ -65,7 +65,7 @@ type writer struct {
 	metrics   *metrics
 }
 
-func newWriter(db *DB, conn *sql.Conn, newest int64) (*writer, error) {
+func newWriter(db *DB, conn *sql.Conn) (*writer, error) {
 	hot, err := prepareHot(conn, db.dialect)
 	if err != nil {
 		return nil, err
@@ -78,7 +78,7 @@ func newWriter(db *DB, conn *sql.Conn, newest int64) (*writer, error) {
 		db: db, conn: conn, tx: tx{conn}, hot: hot,
 		heads:   newHeads(db.activity, db.cfg.Now()),
 		dedup:   newDedup(young),
-		gids:    gidSource{node: int64(db.cfg.Node), last: newest},
+		gids:    gidSource{node: int64(db.cfg.Node), last: db.activity.stamp},
 		queue:   queue{limit: db.cfg.Queue},
 		wake:    make(chan struct{}, 1),
 		batches: make(chan batch, batchesAhead),
@@ -208,7 +208,7 @@ func (w *writer) commit(b batch, rel *relaxedSet) {
 			b.errs[i] = err
 		}
 	} else {
-		w.heads.committed()
+		w.heads.committed(w.gids.last)
 		w.dedup.committed(w.heads.newest)
 	}
 	if rel != nil {

@@ -249,7 +249,7 @@ func testStartCursors(t *testing.T, f *fixture) {
 	f.wantTexts("the new device", f.pending(fresh))
 	f.append(text(alice.ID, bob.ID, "now"))
 	f.wantTexts("the new device later", f.pending(fresh), "now")
-	f.must(f.StartCursors(t.Context(), bob.ID, fresh.ID))
+	f.must(f.StartCursors(t.Context(), bob.ID, fresh.ID, 0))
 	f.wantTexts("started twice", f.pending(fresh), "now")
 }
 

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/sparkleim/sparkle/store"
@@ -37,6 +38,18 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"search", testSearch},
 		{"search filters", testSearchFilters},
 		{"export", testExport},
+		{"groups", testGroups},
+		{"conflicts about groups", testGroupConflicts},
+		{"dissolved group", testDissolvedGroup},
+		{"groups, users and hunt groups share names", testGroupNames},
+		{"rooms and subscriptions", testRooms},
+		{"units", testUnits},
+		{"messages of a group", testGroupMessages},
+		{"what one sees of a group", testGroupWindows},
+		{"history for a new member", testGroupHistory},
+		{"replay for a new device", testReplay},
+		{"many groups", testManyGroups},
+		{"archive of a group", testGroupArchive},
 		{"calls", testCalls},
 		{"calls found", testListCalls},
 		{"calls left open", testOpenCalls},
@@ -52,7 +65,9 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			test.run(t, &fixture{Store: open(t), t: t})
+			f := &fixture{Store: open(t), t: t}
+			test.run(t, f)
+			f.sound()
 		})
 	}
 }
@@ -61,6 +76,15 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 type fixture struct {
 	store.Store
 	t *testing.T
+}
+
+// sound verifies what a test has left behind.
+func (f *fixture) sound() {
+	f.t.Helper()
+	var report strings.Builder
+	if problems, err := f.Verify(f.t.Context(), &report); err == nil && problems != 0 {
+		f.t.Errorf("%d problems\n%s", problems, &report)
+	}
 }
 
 func (f *fixture) must(err error) {
@@ -83,7 +107,7 @@ func (f *fixture) device(u store.User, name string) store.Device {
 	f.t.Helper()
 	d, err := f.TouchDevice(f.t.Context(), store.Device{User: u.ID, Instance: "urn:uuid:" + name})
 	f.must(err)
-	f.must(f.StartCursors(f.t.Context(), u.ID, d.ID))
+	f.must(f.StartCursors(f.t.Context(), u.ID, d.ID, 0))
 	return d
 }
 

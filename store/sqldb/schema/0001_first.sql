@@ -68,12 +68,97 @@ CREATE TABLE binding (
   PRIMARY KEY (user_id, instance, reg_id, contact_key)
 ) WITHOUT ROWID;
 
--- last_seq and last_gid trail behind the messages: they are written now and
--- then, and brought up to date from message_gid when the store opens.
+-- The name of a group stays taken when the group is dissolved.
+CREATE TABLE chat_group (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  domain TEXT NOT NULL,
+  name TEXT NOT NULL, -- lower case
+  version INTEGER NOT NULL,
+  dissolved INTEGER,
+  record TEXT NOT NULL, -- JSON
+  UNIQUE (domain, name)
+);
+
+-- Who is in a group now.
+CREATE TABLE group_member (
+  group_id INTEGER NOT NULL,
+  user_id INTEGER NOT NULL,
+  role INTEGER NOT NULL,
+  nickname TEXT NOT NULL,
+  joined INTEGER NOT NULL,
+  joined_seq INTEGER NOT NULL,
+  muted_until INTEGER,
+  PRIMARY KEY (group_id, user_id)
+) WITHOUT ROWID;
+
+-- What users see of the conversations of groups: messages after after_seq up to
+-- to_seq, which is 2^32-1 for a member. Who leaves and comes back has two of them.
+CREATE TABLE group_window (
+  user_id INTEGER NOT NULL,
+  conv_id INTEGER NOT NULL,
+  after_seq INTEGER NOT NULL,
+  to_seq INTEGER NOT NULL,
+  to_gid INTEGER NOT NULL,  -- of the message at to_seq, 0 for a member
+  changed INTEGER NOT NULL, -- the stamp of the last change
+  PRIMARY KEY (user_id, conv_id, after_seq)
+) WITHOUT ROWID;
+
+CREATE TABLE group_event (
+  group_id INTEGER NOT NULL,
+  version INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  by_user INTEGER NOT NULL,
+  action TEXT NOT NULL,
+  user_id INTEGER NOT NULL,
+  detail TEXT NOT NULL,
+  PRIMARY KEY (group_id, version)
+) WITHOUT ROWID;
+
+CREATE TABLE room_device (
+  group_id INTEGER NOT NULL,
+  device_id INTEGER NOT NULL,
+  user_id INTEGER NOT NULL,
+  record TEXT NOT NULL, -- JSON
+  PRIMARY KEY (group_id, device_id)
+) WITHOUT ROWID;
+
+CREATE TABLE subscription (
+  call_id TEXT NOT NULL,
+  local_tag TEXT NOT NULL,
+  remote_tag TEXT NOT NULL,
+  event TEXT NOT NULL,
+  user_id INTEGER NOT NULL,
+  record TEXT NOT NULL, -- JSON
+  PRIMARY KEY (call_id, local_tag, remote_tag, event)
+) WITHOUT ROWID;
+
+-- The tree of the organisation; parent 0 is above the roots.
+CREATE TABLE unit (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  parent INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  ordinal INTEGER NOT NULL,
+  version INTEGER NOT NULL,
+  UNIQUE (parent, name)
+);
+
+CREATE TABLE unit_member (
+  unit_id INTEGER NOT NULL,
+  user_id INTEGER NOT NULL,
+  title TEXT NOT NULL,
+  hidden INTEGER NOT NULL,
+  PRIMARY KEY (unit_id, user_id)
+) WITHOUT ROWID;
+CREATE INDEX unit_member_user ON unit_member (user_id);
+
+-- Messages of two users (kind 1), receipts between them (2), and all of a group
+-- (3: user_a is the group, user_b 0). last_seq and last_gid trail behind the
+-- messages: they are written now and then, and brought up to date from
+-- message_gid when the store opens.
 CREATE TABLE conversation (
   id INTEGER PRIMARY KEY, -- dense, below 2^31
   kind INTEGER NOT NULL,
-  user_a INTEGER NOT NULL, -- the smaller one
+  user_a INTEGER NOT NULL, -- of two the smaller one
   user_b INTEGER NOT NULL,
   last_seq INTEGER NOT NULL,
   last_gid INTEGER NOT NULL,
@@ -93,8 +178,10 @@ CREATE TABLE message (
   gid INTEGER NOT NULL,
   kind INTEGER NOT NULL,
   from_user INTEGER NOT NULL,
-  to_user INTEGER NOT NULL,
+  to_user INTEGER NOT NULL,  -- 0: a group
+  group_id INTEGER NOT NULL, -- of a receipt: whose message it is about
   from_device INTEGER NOT NULL,
+  mentions TEXT, -- numbers of users, 0 for all, separated by commas
   dedup BLOB,
   call_id TEXT NOT NULL,
   message_id TEXT NOT NULL,
@@ -122,11 +209,22 @@ CREATE TABLE device_cursor (
   PRIMARY KEY (device_id, conv_id)
 ) WITHOUT ROWID;
 
--- Nothing at or below gid is owed to the device.
+-- Nothing at or below gid is owed to the device, but what is replayed to it.
 CREATE TABLE device_start (
   device_id INTEGER PRIMARY KEY,
-  gid INTEGER NOT NULL
+  gid INTEGER NOT NULL,
+  settled INTEGER NOT NULL DEFAULT 0 -- what is replayed has been decided
 );
+
+-- The messages from one seq to another are owed to the device although they are
+-- older than it, or than its user in the group.
+CREATE TABLE device_replay (
+  device_id INTEGER NOT NULL,
+  conv_id INTEGER NOT NULL,
+  from_seq INTEGER NOT NULL,
+  to_seq INTEGER NOT NULL,
+  PRIMARY KEY (device_id, conv_id)
+) WITHOUT ROWID;
 
 CREATE TABLE delivery (
   gid INTEGER NOT NULL,
@@ -253,9 +351,9 @@ CREATE TABLE setting (
 
 -- Marks of the store itself, all but the probe gids: up to which message the
 -- conversations and the deduplication keys are written, and the keys pruned; up
--- to which call call_user and call_name are.
+-- to which call call_user and call_name are; the last stamp that was no message's.
 CREATE TABLE mark (
   name TEXT PRIMARY KEY,
   value INTEGER NOT NULL
 ) WITHOUT ROWID;
-INSERT INTO mark (name, value) VALUES ('heads', 0), ('keys', 0), ('pruned', 0), ('probe', 0), ('calls', 0);
+INSERT INTO mark (name, value) VALUES ('heads', 0), ('keys', 0), ('pruned', 0), ('probe', 0), ('calls', 0), ('stamps', 0);
