@@ -23,8 +23,8 @@ func randomName() string {
 	return randomPrefix + strings.ToLower(rand.Text()[:10])
 }
 
-// elsewhere are user parts with a meaning of their own, by convention or RFC
-// 2142; Config.Reserved adds those of this server.
+// elsewhere are user parts with a meaning of their own, by convention or by
+// RFC 2142; Config.Reserved adds those of this server.
 var elsewhere = [...]string{
 	"abuse", "admin", "administrator", "all", "anonymous", "assistant", "conference", "conference-factory", "echo",
 	"emergency", "everyone", "help", "hostmaster", "info", "noc", "noreply", "nobody", "operator", "postmaster", "register",

@@ -55,6 +55,8 @@ func (g *Snapshot) next(record store.Group, set []store.Member, remove []store.U
 		if m.Role == store.RoleOwner {
 			s.owner = m.User
 		}
+		// Clocks are set back at times.
+		stale = stale || elder(m, g.eldest[faces-1]) < 0
 	}
 	if stale {
 		s.eldest = eldestOf(s.roster)
