@@ -1,0 +1,119 @@
+package group
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/sparkleim/sparkle/store"
+)
+
+// said is the refusal of a word, "" when it may be said.
+func said(t *testing.T, err error) string {
+	t.Helper()
+	if err == nil {
+		return ""
+	}
+	var denied *Denied
+	if !errors.As(err, &denied) {
+		t.Fatalf("%v is no refusal in words", err)
+	}
+	return denied.Text
+}
+
+func TestMaySpeak(t *testing.T) {
+	w := newWorld(t, 8, nil)
+	g := w.make(as(zhang), store.Group{Subject: "产品"}, li, wang, zhao, 5)
+	g = w.do(as(zhang), g, SetRole{li, store.RoleAdministrator}, Mute{wang, noon.Add(90 * time.Minute)},
+		Mute{zhao, noon.AddDate(100, 0, 0)})
+	silent := w.do(as(zhang), g, MuteAll{true})
+	readers := w.do(as(zhang), silent, MuteAll{false}, SetPolicy{store.GroupPolicy{Speak: store.RoleNobody}})
+	gone := w.do(as(zhang), readers, Dissolve{})
+	const administratorsOnly = "全员禁言中，只有群主和管理员可以发言"
+	for _, c := range []struct {
+		name string
+		g    *Snapshot
+		u    store.UserID
+		all  bool
+		want string
+	}{
+		{"member", g, 5, false, ""},
+		{"muted", g, wang, false, "您已被禁言，禁言至 2026-03-02 13:30"},
+		{"muted for good", g, zhao, false, "您已被禁言"},
+		{"stranger", g, 7, false, "您不在该群中"},
+		{"member to all", g, 5, true, "只有群主和管理员可以@所有人"},
+		{"administrator to all", g, li, true, ""},
+		{"silent member", silent, 5, false, administratorsOnly},
+		{"silent administrator", silent, li, false, ""},
+		{"silent owner", silent, zhang, true, ""},
+		{"read only", readers, zhang, false, "本群不允许发言"},
+		{"dissolved", gone, zhang, false, "您不在该群中"},
+	} {
+		if got := said(t, w.MaySpeak(c.g, c.u, c.all)); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+	var denied *Denied
+	if errors.As(w.MaySpeak(g, wang, false), &denied); !denied.Until.Equal(noon.Add(90 * time.Minute)) {
+		t.Errorf("muted until %v", denied.Until)
+	}
+	w.pass(90 * time.Minute)
+	if err := w.MaySpeak(g, wang, false); err != nil {
+		t.Errorf("after the muting: %v", err)
+	}
+}
+
+func TestPrivateMessages(t *testing.T) {
+	w := newWorld(t, 8, nil)
+	g := w.make(as(zhang), store.Group{Subject: "产品"}, li, wang, zhao)
+	g = w.do(as(zhang), g, Mute{wang, noon.Add(time.Hour)})
+	strict := w.do(as(zhang), g, SetPolicy{store.GroupPolicy{Private: store.RoleAdministrator}})
+	pair := w.make(as(zhang), store.Group{Kind: store.GroupPair}, li)
+	for _, c := range []struct {
+		name  string
+		g     *Snapshot
+		u, to store.UserID
+		want  string
+	}{
+		{"members", g, li, zhao, ""},
+		{"to a stranger", g, li, 7, "对方不在该群中"},
+		{"from a stranger", g, 7, li, "您不在该群中"},
+		{"from who is muted", g, wang, li, "您已被禁言，禁言至 2026-03-02 13:00"},
+		{"forbidden", strict, li, zhao, "只有群主和管理员可以在群内私聊"},
+		{"forbidden but to the owner", strict, zhang, zhao, ""},
+		{"in a room of two", pair, zhang, li, "本群不允许在群内私聊"},
+	} {
+		if got := said(t, w.MaySpeakTo(c.g, c.u, c.to)); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestQuotaOfAddressingEverybody(t *testing.T) {
+	w := newWorld(t, 5, func(c *Config) { c.Defaults.MentionAll = store.RoleMember })
+	g := w.make(as(zhang), store.Group{Subject: "产品"}, li, wang)
+	other := w.make(as(zhang), store.Group{Subject: "设计", Policy: store.GroupPolicy{AllDaily: 1}}, li, wang)
+	ask := func(g *Snapshot, u store.UserID, want string) {
+		t.Helper()
+		if got := said(t, w.MaySpeak(g, u, true)); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	for range defaultAllDaily {
+		ask(g, li, "")
+	}
+	ask(g, li, "今天 @所有人 的次数已用完（每天 3 次）")
+	if err := w.MaySpeak(g, li, false); err != nil {
+		t.Errorf("without addressing everybody: %v", err)
+	}
+	ask(g, wang, "") // each has his own
+	ask(other, li, "")
+	ask(other, li, "今天 @所有人 的次数已用完（每天 1 次）")
+	for range 20 {
+		ask(g, zhang, "")
+	}
+	w.pass(11*time.Hour + 59*time.Minute)
+	ask(other, li, "今天 @所有人 的次数已用完（每天 1 次）")
+	w.pass(time.Minute) // midnight where the server stands
+	ask(other, li, "")
+}
