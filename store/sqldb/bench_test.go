@@ -186,3 +186,87 @@ func BenchmarkPendingPage(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkGroupDeliveries shows the processor time of a delivery to one of 500
+// devices in each of two groups, when each group says 25 messages a second and
+// what is relaxed is written after a fifth of a second.
+func BenchmarkGroupDeliveries(b *testing.B) {
+	const devices, messages = 500, 5
+	db := openTest(b, Config{})
+	seq, gid := int64(0), int64(0)
+	before := cpuTime(b)
+	b.ResetTimer()
+	for b.Loop() {
+		for range messages {
+			seq++
+			for group := range store.ConversationID(2) {
+				gid++
+				for d := range store.DeviceID(devices) {
+					db.Delivered(group+1, seq, store.Delivery{GID: gid, Device: d + 1, Status: 200, Rendering: "original", At: time.UnixMilli(gid)})
+				}
+			}
+		}
+		flush(b, db)
+	}
+	b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N*devices*messages*2), "cpu-ns/delivery")
+}
+
+// flush has what is relaxed written now, and waits for it.
+func flush(t testing.TB, db *DB) {
+	for {
+		db.relaxed.mu.Lock()
+		waiting, writing := db.relaxed.waiting.len(), db.relaxed.writing != nil
+		if waiting > 0 {
+			db.relaxed.since = time.Now().Add(-relaxedWait)
+		}
+		db.relaxed.mu.Unlock()
+		if waiting == 0 && !writing {
+			return
+		}
+		db.writer.signal()
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// BenchmarkAccept compares what it costs to accept a message between two and one
+// to a group of 500.
+func BenchmarkAccept(b *testing.B) {
+	db := openTest(b, Config{})
+	var users []store.UserID
+	for i := range 500 {
+		u, err := db.AddUser(b.Context(), store.User{Username: fmt.Sprint("u", i), Domain: "d"}, nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		users = append(users, u.ID)
+	}
+	g := makeGroup(b, db, users...)
+	l := &load{db: db, pairs: 250}
+	for _, c := range []struct {
+		name string
+		to   func(*store.NewMessage)
+	}{
+		{"two", func(*store.NewMessage) {}},
+		{"group", func(m *store.NewMessage) { m.To, m.Group = 0, g.ID }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			before := cpuTime(b)
+			room := make(chan struct{}, 64)
+			for range b.N {
+				room <- struct{}{}
+				m := l.message()
+				c.to(m)
+				db.Append(m, func(_ store.Accepted, err error) {
+					if err != nil {
+						b.Error(err)
+					}
+					<-room
+				})
+			}
+			for range cap(room) {
+				room <- struct{}{}
+			}
+			b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N)/1000, "cpu-µs/op")
+		})
+	}
+}

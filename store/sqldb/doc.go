@@ -43,7 +43,8 @@
 // There are no queue rows. What is pending for a device follows from its
 // cursor in each conversation, from the mark below which nothing is owed to it
 // (device_start), and from what the conversations hold. A device that has
-// everything is answered from memory.
+// everything is answered from memory. The traces of messages that a device took
+// one after the other within a moment are one row (delivery_span).
 //
 // A message to a group is one row, whatever the size of the group, and touches
 // no row of a member. A user sees the conversation of a group through windows

@@ -60,26 +60,6 @@ func (db *DB) Message(ctx context.Context, gid int64) (store.Message, error) {
 	return m, notFound(err, "message %s", store.GIDString(gid))
 }
 
-// Deliveries implements store.Archive.
-func (db *DB) Deliveries(ctx context.Context, gid int64) ([]store.Delivery, error) {
-	rows, err := db.reader.QueryContext(ctx, `SELECT gid, device_id, status, rendering, at FROM delivery WHERE gid = $1 ORDER BY at, device_id`, gid)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var out []store.Delivery
-	for rows.Next() {
-		var d store.Delivery
-		var at int64
-		if err := rows.Scan(&d.GID, &d.Device, &d.Status, &d.Rendering, &at); err != nil {
-			return nil, err
-		}
-		d.At = timeOf(at)
-		out = append(out, d)
-	}
-	return out, rows.Err()
-}
-
 // Page implements store.Archive.
 func (db *DB) Page(ctx context.Context, a, b store.UserID, before int64, limit int) ([]store.Message, error) {
 	conv, err := db.conversation(ctx, keyOfTwo(convTwo, a, b))

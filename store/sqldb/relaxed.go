@@ -44,10 +44,18 @@ func keyOf(b *store.Binding) bindingKey {
 	return k
 }
 
+// progress is how far a device is in a conversation, and the number of its last
+// span; 0 for none.
+type progress struct {
+	seq  int64
+	span int
+}
+
 // relaxedSet holds relaxed operations, merged.
 type relaxedSet struct {
-	cursors  map[cursorKey]int64
-	traces   []store.Delivery
+	cursors  map[cursorKey]progress
+	spans    []span
+	spansCut int                           // spans that were taken away from the front: the first has the number after it
 	bindings map[bindingKey]*store.Binding // nil: remove
 	starts   map[store.DeviceID]int64
 	replays  map[replay]struct{} // to be removed
@@ -60,7 +68,7 @@ type relaxedSet struct {
 
 func newRelaxedSet() *relaxedSet {
 	return &relaxedSet{
-		cursors:  make(map[cursorKey]int64),
+		cursors:  make(map[cursorKey]progress),
 		bindings: make(map[bindingKey]*store.Binding),
 		starts:   make(map[store.DeviceID]int64),
 		replays:  make(map[replay]struct{}),
@@ -73,7 +81,7 @@ func newRelaxedSet() *relaxedSet {
 }
 
 func (s *relaxedSet) len() int {
-	return len(s.cursors) + len(s.traces) + len(s.bindings) + len(s.starts) + len(s.replays) + len(s.tokens) + len(s.calls) +
+	return len(s.cursors) + len(s.spans) + len(s.bindings) + len(s.starts) + len(s.replays) + len(s.tokens) + len(s.calls) +
 		len(s.rooms) + len(s.subscriptions)
 }
 
@@ -94,9 +102,10 @@ func (s *relaxedSet) move(n int) *relaxedSet {
 	moveSome(out.tokens, s.tokens, room)
 	moveSome(out.rooms, s.rooms, room)
 	moveSome(out.subscriptions, s.subscriptions, room)
-	k := min(len(s.traces), n-out.len())
-	out.traces = s.traces[:k:k]
-	s.traces = s.traces[k:]
+	k := min(len(s.spans), n-out.len())
+	out.spans = s.spans[:k:k]
+	s.spans = s.spans[k:]
+	s.spansCut += k
 	return out
 }
 
@@ -112,8 +121,11 @@ func moveSome[K comparable, V any](to, from map[K]V, room func() bool) {
 
 // giveBack merges a set that could not be written under what has come since.
 func (s *relaxedSet) giveBack(old *relaxedSet) {
-	for k, seq := range old.cursors {
-		s.cursors[k] = max(s.cursors[k], seq)
+	for k, p := range s.cursors {
+		s.cursors[k] = progress{seq: p.seq} // the spans get other numbers
+	}
+	for k, p := range old.cursors {
+		s.cursors[k] = progress{seq: max(s.cursors[k].seq, p.seq)}
 	}
 	for d, gid := range old.starts {
 		s.starts[d] = max(s.starts[d], gid)
@@ -124,7 +136,7 @@ func (s *relaxedSet) giveBack(old *relaxedSet) {
 	keepNewer(s.calls, old.calls)
 	keepNewer(s.rooms, old.rooms)
 	keepNewer(s.subscriptions, old.subscriptions)
-	s.traces = append(old.traces, s.traces...)
+	s.spans, s.spansCut = append(old.spans, s.spans...), 0
 }
 
 func keepNewer[K comparable, V any](newer, older map[K]V) {
@@ -185,10 +197,7 @@ func (r *relaxed) hurry() (transactions int) {
 func (r *relaxed) deliver(k cursorKey, seq int64, d store.Delivery) (first, kept bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.waiting.cursors[k] = max(r.waiting.cursors[k], seq)
-	if kept = len(r.waiting.traces) < maxRelaxed; kept {
-		r.waiting.traces = append(r.waiting.traces, d)
-	}
+	kept = r.waiting.deliver(k, seq, &d)
 	return r.begin(0), kept
 }
 
@@ -241,9 +250,9 @@ func (r *relaxed) finish(ok bool) {
 func (r *relaxed) cursor(k cursorKey) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	seq := r.waiting.cursors[k]
+	seq := r.waiting.cursors[k].seq
 	if r.writing != nil {
-		seq = max(seq, r.writing.cursors[k])
+		seq = max(seq, r.writing.cursors[k].seq)
 	}
 	return seq
 }
@@ -258,13 +267,13 @@ func (db *DB) relax(put func(*relaxedSet)) {
 
 // applyRelaxed writes a set.
 func (w *writer) applyRelaxed(s *relaxedSet) error {
-	for k, seq := range s.cursors {
-		if err := w.hot.cursor.exec(int64(k.device), int64(k.conv), seq); err != nil {
+	for k, p := range s.cursors {
+		if err := w.hot.cursor.exec(int64(k.device), int64(k.conv), p.seq); err != nil {
 			return err
 		}
 	}
-	for _, d := range s.traces {
-		if err := w.hot.delivery.exec(d.GID, int64(d.Device), int64(d.Status), d.Rendering, d.At.UnixMilli()); err != nil {
+	for i := range s.spans {
+		if err := w.applySpan(&s.spans[i]); err != nil {
 			return err
 		}
 	}

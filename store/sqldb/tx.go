@@ -75,7 +75,7 @@ func (s *statement) query(args []driver.Value) (driver.Rows, error) {
 
 // hotStatements are those that run for every batch, message or call.
 type hotStatements struct {
-	begin, commit, dedup, saveDedup, saveDedups, message, cursor, delivery, binding, unbind, call, callTrunk *statement
+	begin, commit, dedup, saveDedup, saveDedups, message, cursor, delivery, span, binding, unbind, call, callTrunk *statement
 }
 
 const (
@@ -87,6 +87,9 @@ const (
 		ON CONFLICT (device_id, conv_id) DO UPDATE SET seq = excluded.seq WHERE excluded.seq > device_cursor.seq`
 	upsertDelivery = `INSERT INTO delivery (gid, device_id, status, rendering, at) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (gid, device_id) DO UPDATE SET status = excluded.status, rendering = excluded.rendering, at = excluded.at`
+	upsertSpan = `INSERT INTO delivery_span (conv_id, from_seq, device_id, to_seq, status, rendering, at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (conv_id, from_seq, device_id) DO UPDATE SET to_seq = excluded.to_seq, status = excluded.status,
+		rendering = excluded.rendering, at = excluded.at`
 	upsertBinding = `INSERT INTO binding (user_id, instance, reg_id, contact_key, device_id, contact, params, path, q,
 		call_id, cseq, expires, received, local, user_agent)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
@@ -121,7 +124,7 @@ func prepareHot(conn *sql.Conn, d dialect) (*hotStatements, error) {
 		}{
 			{&h.begin, d.begin}, {&h.commit, "COMMIT"}, {&h.dedup, selectDedup},
 			{&h.saveDedup, upsertDedups(1)}, {&h.saveDedups, upsertDedups(dedupRows)}, {&h.message, insertMessage}, {&h.cursor, upsertCursor},
-			{&h.delivery, upsertDelivery}, {&h.binding, upsertBinding}, {&h.unbind, deleteBinding},
+			{&h.delivery, upsertDelivery}, {&h.span, upsertSpan}, {&h.binding, upsertBinding}, {&h.unbind, deleteBinding},
 			{&h.call, upsertCall}, {&h.callTrunk, insertCallTrunk},
 		} {
 			var err error
@@ -155,7 +158,7 @@ func prepare(raw any, query string) (*statement, error) {
 }
 
 func (h *hotStatements) close() {
-	for _, s := range []*statement{h.begin, h.commit, h.dedup, h.saveDedup, h.saveDedups, h.message, h.cursor, h.delivery, h.binding, h.unbind, h.call, h.callTrunk} {
+	for _, s := range []*statement{h.begin, h.commit, h.dedup, h.saveDedup, h.saveDedups, h.message, h.cursor, h.delivery, h.span, h.binding, h.unbind, h.call, h.callTrunk} {
 		s.prepared.Close()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/sparkleim/sparkle/store"
 )
@@ -293,6 +294,51 @@ func testDeliveries(t *testing.T, f *fixture) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
+}
+
+// testDeliverySpans: whatever came together, each message tells its own outcome.
+func testDeliverySpans(t *testing.T, f *fixture) {
+	alice, bob := f.user("alice"), f.user("bob")
+	devices := []store.Device{f.device(bob, "b1"), f.device(bob, "b2")}
+	g := f.group("team", alice, bob)
+	const n = 600
+	sent := make([]store.Accepted, n)
+	for i := range sent {
+		sent[i] = f.append(say(alice.ID, g, fmt.Sprint(i)))
+	}
+	outcome := func(device, i int) (status int, rendering string) {
+		if i/7%5 == 4 && device == 0 {
+			return 415, "original"
+		}
+		return 200, []string{"original", "text"}[i/100%2]
+	}
+	for i, a := range sent {
+		for j, d := range devices {
+			status, rendering := outcome(j, i)
+			f.Delivered(a.Conversation, a.Seq, store.Delivery{GID: a.GID, Device: d.ID, Status: status, Rendering: rendering, At: a.At})
+		}
+	}
+	for i, a := range sent {
+		got := eventually(f, func() ([]store.Delivery, bool) {
+			ds, err := f.Deliveries(t.Context(), a.GID)
+			f.must(err)
+			return ds, len(ds) == len(devices)
+		})
+		slices.SortFunc(got, func(a, b store.Delivery) int { return int(a.Device - b.Device) })
+		for j, d := range got {
+			status, rendering := outcome(j, i)
+			if d.GID != a.GID || d.Device != devices[j].ID || d.Status != status || d.Rendering != rendering || d.At.Before(a.At) {
+				t.Fatalf("message %d: %+v", i, d)
+			}
+		}
+	}
+	last := sent[n-1]
+	f.Delivered(last.Conversation, last.Seq, store.Delivery{GID: last.GID, Device: devices[0].ID, Status: 299, At: last.At.Add(time.Hour)})
+	eventually(f, func() ([]store.Delivery, bool) {
+		ds, err := f.Deliveries(t.Context(), last.GID)
+		f.must(err)
+		return ds, len(ds) == 2 && ds[1].Status == 299
+	})
 }
 
 func testPage(t *testing.T, f *fixture) {

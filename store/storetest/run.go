@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"new device begins at the present", testStartCursors},
 		{"new device gets what nobody received", testStartUnreceived},
 		{"deliveries", testDeliveries},
+		{"deliveries in a row", testDeliverySpans},
 		{"page", testPage},
 		{"search", testSearch},
 		{"search filters", testSearchFilters},

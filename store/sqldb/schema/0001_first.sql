@@ -235,6 +235,19 @@ CREATE TABLE delivery (
   PRIMARY KEY (gid, device_id)
 ) WITHOUT ROWID;
 
+-- Messages of a conversation that a device took one after the other within a
+-- moment, with the same outcome: one row instead of one each in delivery.
+CREATE TABLE delivery_span (
+  conv_id INTEGER NOT NULL,
+  from_seq INTEGER NOT NULL,
+  device_id INTEGER NOT NULL,
+  to_seq INTEGER NOT NULL, -- at most 255 more
+  status INTEGER NOT NULL,
+  rendering TEXT NOT NULL,
+  at INTEGER NOT NULL, -- of the last one
+  PRIMARY KEY (conv_id, from_seq, device_id)
+) WITHOUT ROWID;
+
 CREATE TABLE call_record (
   id INTEGER PRIMARY KEY, -- grows with time as the gid of a message does
   call_id TEXT NOT NULL,
