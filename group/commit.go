@@ -134,7 +134,7 @@ func (s *Service) commit(ctx context.Context, e *entry, g *Snapshot, c store.Gro
 	c.Notices = s.notices(texts, g.ID, c.Events[0].By)
 	done, places, err := s.cfg.Store.ChangeGroup(ctx, c)
 	if err != nil {
-		e.doubtful = !errors.Is(err, store.ErrUnavailable) && !errors.Is(err, store.ErrInvalid)
+		e.doubtful = !errors.Is(err, store.ErrUnavailable)
 		return nil, fmt.Errorf("change group %d: %w", e.id, err)
 	}
 	after := g.next(done.Group, done.Set, done.Remove)
@@ -224,7 +224,9 @@ func usersOf(members []store.Member) []store.UserID {
 	return slices.Clip(users)
 }
 
-// UserRemoved takes a user out of all his groups.
+// UserRemoved takes a user out of all his groups. It is called before his account
+// is removed, so that after a crash in between there is an account to be removed
+// again; and after that, for somebody may have added him in the meantime.
 func (s *Service) UserRemoved(ctx context.Context, u store.UserID) error {
 	var failed []error
 	for _, g := range s.Of(u) {
