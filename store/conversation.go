@@ -20,27 +20,35 @@ type ConversationState struct {
 	ReadSeq    int64      `json:"read_seq"`         // he has read up to here; only grows
 	ClearedSeq int64      `json:"cleared_seq"`      // he does not see what is up to here; only grows
 	Hidden     bool       `json:"hidden,omitempty"` // not in the list until something new comes
-	Pinned     *time.Time `json:"pinned,omitempty"`
+	Pinned     *time.Time `json:"pinned,omitempty"` // since when
 	Mute       MuteMode   `json:"mute,omitempty"`
-	MuteUntil  *time.Time `json:"mute_until,omitempty"` // nil: for good
-	Unread     bool       `json:"marked_unread,omitempty"`
+	MuteUntil  *time.Time `json:"mute_until,omitempty"`    // nil: for good
+	Unread     bool       `json:"marked_unread,omitempty"` // until he reads
 	Labels     []string   `json:"labels,omitempty"`
 }
+
+// MaxUnread is where the counts of a row stop: more is not counted.
+const MaxUnread = 1000
 
 // ConversationRow is a line of a user's list.
 type ConversationRow struct {
 	Conversation ConversationID
 	Group        GroupID // or
 	Peer         UserID
+	Left         bool // he is no longer in the group; HeadSeq is where he left
 	State        ConversationState
 	HeadSeq      int64
 	Last         *Message // newest that the user may see, nil for none
-	UnreadCount  int64    // written by others after the read position
-	Mentions     int64    // of them addressing him
-	Changed      int64    // the stamp of its last change, as in Sync
+	// UnreadCount is how many messages of kind text others have written after the
+	// read position and after the user's own last message, at most MaxUnread.
+	UnreadCount int64
+	Mentions    int64 // of them addressing him, or all
+	Newest      int64 // GID of the newest message, or the stamp of his coming or going: the order of the list
+	Changed     int64 // the stamp of its last change, as in Sync
 }
 
-// StateChange alters what is not nil.
+// StateChange alters what is not nil. Reading ends Unread, unless that is set
+// with it; Mute without MuteUntil is for good.
 type StateChange struct {
 	ReadSeq    *int64
 	ClearedSeq *int64
@@ -66,29 +74,40 @@ type SyncPage struct {
 	More bool  // there is more behind Next already
 }
 
-// Conversations are the lists of users.
+// Conversations are the lists of users: of what is between two and of groups,
+// never of receipts. Whoever is not in a conversation gets ErrNotFound.
 //
 // Stamps are GIDs: every message and every change of state takes one, so a stamp
 // tells what a device has not seen.
 type Conversations interface {
-	// ListConversations returns rows with what is pinned first, then newest first;
-	// before is the last row's place, nil for the beginning.
+	// ListConversations returns rows with what is pinned first, then newest first,
+	// and what is hidden not at all; before is the last row of the page before, nil
+	// for the beginning.
 	ListConversations(ctx context.Context, u UserID, before *ConversationRow, limit int) ([]ConversationRow, error)
-	// SyncConversations returns what changed after a stamp, oldest change first. It
-	// costs what changed, not what exists.
+	// SyncConversations returns what changed after a stamp, oldest change first,
+	// hidden or not. It costs what changed, not what exists.
 	SyncConversations(ctx context.Context, u UserID, since int64, limit int) (SyncPage, error)
+	// SyncStamp is the stamp of the present: who takes it before he reads the list
+	// goes on from it.
+	SyncStamp() int64
 	ConversationOf(ctx context.Context, u UserID, c ConversationID) (ConversationRow, error)
 	ConversationWith(ctx context.Context, u, peer UserID) (ConversationID, error)
-	// ChangeConversation is Durable and returns the row as it is now.
+	// ChangeConversation is Durable and returns the row as it is now. Positions
+	// beyond the end mean the end.
 	ChangeConversation(ctx context.Context, u UserID, c ConversationID, s StateChange) (ConversationRow, error)
-	// Messages returns what the user may see of a conversation: before seq (0:
-	// the newest) newest first, or after seq oldest first.
+	// ReadUpTo is ChangeConversation with ReadSeq alone, for what devices report:
+	// Relaxed, returns at once, monotonic.
+	ReadUpTo(u UserID, c ConversationID, seq int64)
+	// MessagesBefore and MessagesAfter return what the user may see of a
+	// conversation: before seq (0: the newest) newest first, or after seq oldest
+	// first.
 	MessagesBefore(ctx context.Context, u UserID, c ConversationID, seq int64, limit int) ([]Message, error)
 	MessagesAfter(ctx context.Context, u UserID, c ConversationID, seq int64, limit int) ([]Message, error)
 	// HideMessage hides one message from one user; the archive keeps it.
 	HideMessage(ctx context.Context, u UserID, gid int64) error
 	SetStar(ctx context.Context, u UserID, s Star, on bool) error
+	// Stars returns those below a GID (0: all), newest message first.
 	Stars(ctx context.Context, u UserID, before int64, limit int) ([]Star, error)
-	// ReadBy tells how far each member of a group has read and received.
+	// ReadBy tells how far users have read a conversation.
 	ReadBy(ctx context.Context, c ConversationID) (map[UserID]int64, error)
 }

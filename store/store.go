@@ -177,6 +177,7 @@ type Store interface {
 	CallSetup
 	Groups
 	Units
+	Conversations
 	Audit
 	Tokens
 	Settings

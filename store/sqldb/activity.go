@@ -19,6 +19,7 @@ type convEnd struct {
 	after int64 // what is not after this seq is not the user's to see
 	seq   int64
 	gid   int64
+	kind  convKind
 }
 
 // replay is what a device is owed of a conversation although it is older than
@@ -82,11 +83,11 @@ func (a *activity) publish(moved []*head, ch changes, newest, stamp int64) {
 	}
 	for _, h := range moved {
 		if h.key.kind == convGroup {
-			a.groups[h.conv] = convEnd{conv: h.conv, seq: h.seq, gid: h.gid}
+			a.groups[h.conv] = convEnd{conv: h.conv, seq: h.seq, gid: h.gid, kind: convGroup}
 		}
 		for _, u := range h.receivers {
 			if u != 0 {
-				a.put(u, convEnd{conv: h.conv, seq: h.seq, gid: h.gid})
+				a.put(u, convEnd{conv: h.conv, seq: h.seq, gid: h.gid, kind: h.key.kind})
 			}
 		}
 	}
@@ -169,7 +170,7 @@ func (a *activity) outlook(u store.UserID, d store.DeviceID, floor int64) (o out
 // nothing is.
 func (a *activity) endIn(w *window) (convEnd, bool) {
 	if !w.open() {
-		return convEnd{w.conv, w.after, w.to, w.toGID}, w.to > w.after
+		return convEnd{w.conv, w.after, w.to, w.toGID, convGroup}, w.to > w.after
 	}
 	end := a.groups[w.conv]
 	end.after = w.after
@@ -197,6 +198,84 @@ func (a *activity) windows(u store.UserID) (ws []window, known bool, joins int) 
 	defer a.mu.Unlock()
 	ws, known = a.members[u]
 	return ws, known, a.joins
+}
+
+// views returns the user's conversations that changed after a stamp, as far as
+// they are in memory, and the stamp of this moment. They are not known while the
+// windows of the user are not.
+func (a *activity) views(u store.UserID, since int64) (views []view, stamp int64, known bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	windows, known := a.members[u]
+	if !known {
+		return nil, 0, false
+	}
+	all := a.users[u]
+	for i := len(all) - 1; i >= 0 && all[i].gid > since; i-- {
+		if all[i].kind == convTwo {
+			views = append(views, viewOfTwo(all[i]))
+		}
+	}
+	for i := range windows {
+		if i > 0 && windows[i-1].conv == windows[i].conv {
+			continue
+		}
+		if v := a.viewOfGroup(windows[i:]); v.newest > since {
+			views = append(views, v)
+		}
+	}
+	return views, a.stamp, true
+}
+
+// viewOfGroup begins with the first of a user's windows into a group.
+func (a *activity) viewOfGroup(windows []window) view {
+	v := view{conv: windows[0].conv, kind: convGroup}
+	for i := range windows {
+		w := &windows[i]
+		if w.conv != v.conv {
+			break
+		}
+		v.left = !w.open()
+		v.newest = max(v.newest, w.changed)
+		if end, some := a.endIn(w); some {
+			v.parts = append(v.parts, part{end.after, end.seq})
+			v.newest = max(v.newest, end.gid)
+		}
+	}
+	return v
+}
+
+// viewOf returns how a user sees a group, if he has ever been in it. That is not
+// known while his windows are not.
+func (a *activity) viewOf(u store.UserID, c store.ConversationID) (v view, seen, known bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	windows, known := a.members[u]
+	i := slices.IndexFunc(windows, func(w window) bool { return w.conv == c })
+	if i < 0 {
+		return view{}, false, known
+	}
+	return a.viewOfGroup(windows[i:]), true, true
+}
+
+// endOf returns the end of one of the user's conversations with others, if it is
+// in memory.
+func (a *activity) endOf(u store.UserID, c store.ConversationID) (convEnd, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, end := range a.users[u] {
+		if end.conv == c {
+			return end, true
+		}
+	}
+	return convEnd{}, false
+}
+
+// stamped returns the stamp of the last commit.
+func (a *activity) stamped() int64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.stamp
 }
 
 func (a *activity) putReplay(r replay) {

@@ -62,6 +62,11 @@ func (w *writer) append(m *store.NewMessage) (store.Accepted, error) {
 	if err := w.insert(m, pos, gid); err != nil {
 		return store.Accepted{}, err
 	}
+	for _, u := range m.Mentions {
+		if err := w.hot.mention.exec(int64(u), pos); err != nil {
+			return store.Accepted{}, err
+		}
+	}
 	w.heads.advance(h, gid, m.To)
 	return store.Accepted{GID: gid, Conversation: h.conv, Seq: h.seq, At: gidTime(gid)}, nil
 }

@@ -53,6 +53,14 @@
 // new or its user came into a group with a past, is a row in device_replay until
 // it has been delivered.
 //
+// # Lists
+//
+// A user's list of conversations follows from the ends in memory, from the ends
+// saved with him (conv_member), from his windows into groups, and from what he
+// has decided (conv_state). Each message and each decision takes a number of the
+// same growing sequence, so that what changed after one is found by index; no row
+// of a user is written for a message, but for who is mentioned by name.
+//
 // # Calls
 //
 // A call is one row, begun when the call begins and completed as it goes on. By

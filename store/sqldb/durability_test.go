@@ -415,6 +415,9 @@ func TestVerifyFinds(t *testing.T) {
 		"windows":      `INSERT INTO group_window VALUES (1, 2, 3, 5, 1, 1)`,
 		"events":       `INSERT INTO group_event VALUES (1, 9, 0, 0, '', 0, '')`,
 		"record":       `UPDATE chat_group SET record = '{'`,
+		"list":         `UPDATE conv_member SET last_gid = 7 WHERE user_id = 1`,
+		"star":         `INSERT INTO star VALUES (1, 5, 0, '')`,
+		"stamp":        `UPDATE group_window SET changed = 9000000000000000000`,
 		"tree":         `INSERT INTO unit VALUES (1, 2, 'a', 0, 1), (2, 1, 'b', 0, 1)`,
 		"unit":         `INSERT INTO unit_member VALUES (5, 1, '', 0)`,
 	} {

@@ -193,8 +193,16 @@ func (hs *heads) save(t tx, now time.Time) error {
 	return nil
 }
 
+// saveHead writes the end of a conversation, for the lists of two users also
+// with each of them.
 func saveHead(t tx, conv store.ConversationID, seq, gid int64) error {
 	_, err := t.exec(`UPDATE conversation SET last_seq = $1, last_gid = $2 WHERE id = $3`, seq, gid, int64(conv))
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(`UPDATE conv_member SET last_gid = $1 WHERE conv_id = $2
+		AND user_id IN (SELECT user_a FROM conversation WHERE id = $2 AND kind = $3 UNION SELECT user_b FROM conversation WHERE id = $2 AND kind = $3)`,
+		gid, int64(conv), int64(convTwo))
 	return err
 }
 

@@ -62,6 +62,7 @@ type relaxedSet struct {
 	tokens   map[int64]time.Time // last use
 	calls    map[int64]*store.CallRecord
 
+	reads         map[readKey]int64
 	rooms         map[roomKey]*store.RoomDevice           // nil: remove
 	subscriptions map[subscriptionKey]*store.Subscription // nil: remove
 }
@@ -75,6 +76,7 @@ func newRelaxedSet() *relaxedSet {
 		tokens:   make(map[int64]time.Time),
 		calls:    make(map[int64]*store.CallRecord),
 
+		reads:         make(map[readKey]int64),
 		rooms:         make(map[roomKey]*store.RoomDevice),
 		subscriptions: make(map[subscriptionKey]*store.Subscription),
 	}
@@ -82,7 +84,7 @@ func newRelaxedSet() *relaxedSet {
 
 func (s *relaxedSet) len() int {
 	return len(s.cursors) + len(s.spans) + len(s.bindings) + len(s.starts) + len(s.replays) + len(s.tokens) + len(s.calls) +
-		len(s.rooms) + len(s.subscriptions)
+		len(s.reads) + len(s.rooms) + len(s.subscriptions)
 }
 
 // move takes up to n entries from s into a set of their own.
@@ -100,6 +102,7 @@ func (s *relaxedSet) move(n int) *relaxedSet {
 	moveSome(out.starts, s.starts, room)
 	moveSome(out.replays, s.replays, room)
 	moveSome(out.tokens, s.tokens, room)
+	moveSome(out.reads, s.reads, room)
 	moveSome(out.rooms, s.rooms, room)
 	moveSome(out.subscriptions, s.subscriptions, room)
 	k := min(len(s.spans), n-out.len())
@@ -126,6 +129,9 @@ func (s *relaxedSet) giveBack(old *relaxedSet) {
 	}
 	for k, p := range old.cursors {
 		s.cursors[k] = progress{seq: max(s.cursors[k].seq, p.seq)}
+	}
+	for k, seq := range old.reads {
+		s.reads[k] = max(s.reads[k], seq)
 	}
 	for d, gid := range old.starts {
 		s.starts[d] = max(s.starts[d], gid)
@@ -286,6 +292,9 @@ func (w *writer) applyRelaxed(s *relaxedSet) error {
 		if err := saveStart(w.tx, device, gid); err != nil {
 			return err
 		}
+	}
+	if err := w.applyReads(s.reads); err != nil {
+		return err
 	}
 	for k, r := range s.rooms {
 		if err := w.applyRoom(k, r); err != nil {

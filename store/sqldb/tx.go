@@ -75,7 +75,7 @@ func (s *statement) query(args []driver.Value) (driver.Rows, error) {
 
 // hotStatements are those that run for every batch, message or call.
 type hotStatements struct {
-	begin, commit, dedup, saveDedup, saveDedups, message, cursor, delivery, span, binding, unbind, call, callTrunk *statement
+	begin, commit, dedup, saveDedup, saveDedups, message, mention, cursor, delivery, span, read, binding, unbind, call, callTrunk *statement
 }
 
 const (
@@ -83,13 +83,17 @@ const (
 	insertMessage = `INSERT INTO message (pos, gid, kind, from_user, to_user, group_id, from_device, mentions, dedup,
 		call_id, message_id, content_type, encoding, headers, text, trace_id, source, body)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`
-	upsertCursor = `INSERT INTO device_cursor (device_id, conv_id, seq) VALUES ($1, $2, $3)
+	insertMention = `INSERT INTO mention (user_id, pos) VALUES ($1, $2) ON CONFLICT DO NOTHING`
+	upsertCursor  = `INSERT INTO device_cursor (device_id, conv_id, seq) VALUES ($1, $2, $3)
 		ON CONFLICT (device_id, conv_id) DO UPDATE SET seq = excluded.seq WHERE excluded.seq > device_cursor.seq`
 	upsertDelivery = `INSERT INTO delivery (gid, device_id, status, rendering, at) VALUES ($1, $2, $3, $4, $5)
 		ON CONFLICT (gid, device_id) DO UPDATE SET status = excluded.status, rendering = excluded.rendering, at = excluded.at`
 	upsertSpan = `INSERT INTO delivery_span (conv_id, from_seq, device_id, to_seq, status, rendering, at) VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (conv_id, from_seq, device_id) DO UPDATE SET to_seq = excluded.to_seq, status = excluded.status,
 		rendering = excluded.rendering, at = excluded.at`
+	upsertRead = `INSERT INTO conv_state (conv_id, user_id, read_seq, cleared_seq, mute, unread, labels, changed) VALUES ($1, $2, $3, 0, '', 0, '', $4)
+		ON CONFLICT (conv_id, user_id) DO UPDATE SET read_seq = excluded.read_seq, unread = 0, changed = excluded.changed
+		WHERE excluded.read_seq > conv_state.read_seq`
 	upsertBinding = `INSERT INTO binding (user_id, instance, reg_id, contact_key, device_id, contact, params, path, q,
 		call_id, cseq, expires, received, local, user_agent)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
@@ -123,8 +127,8 @@ func prepareHot(conn *sql.Conn, d dialect) (*hotStatements, error) {
 			query string
 		}{
 			{&h.begin, d.begin}, {&h.commit, "COMMIT"}, {&h.dedup, selectDedup},
-			{&h.saveDedup, upsertDedups(1)}, {&h.saveDedups, upsertDedups(dedupRows)}, {&h.message, insertMessage}, {&h.cursor, upsertCursor},
-			{&h.delivery, upsertDelivery}, {&h.span, upsertSpan}, {&h.binding, upsertBinding}, {&h.unbind, deleteBinding},
+			{&h.saveDedup, upsertDedups(1)}, {&h.saveDedups, upsertDedups(dedupRows)}, {&h.message, insertMessage}, {&h.mention, insertMention}, {&h.cursor, upsertCursor},
+			{&h.delivery, upsertDelivery}, {&h.span, upsertSpan}, {&h.read, upsertRead}, {&h.binding, upsertBinding}, {&h.unbind, deleteBinding},
 			{&h.call, upsertCall}, {&h.callTrunk, insertCallTrunk},
 		} {
 			var err error
@@ -158,7 +162,7 @@ func prepare(raw any, query string) (*statement, error) {
 }
 
 func (h *hotStatements) close() {
-	for _, s := range []*statement{h.begin, h.commit, h.dedup, h.saveDedup, h.saveDedups, h.message, h.cursor, h.delivery, h.span, h.binding, h.unbind, h.call, h.callTrunk} {
+	for _, s := range []*statement{h.begin, h.commit, h.dedup, h.saveDedup, h.saveDedups, h.message, h.mention, h.cursor, h.delivery, h.span, h.read, h.binding, h.unbind, h.call, h.callTrunk} {
 		s.prepared.Close()
 	}
 }

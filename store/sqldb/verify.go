@@ -65,6 +65,16 @@ func checks() []check {
 			(SELECT 'group' AS kind, name AS key, record FROM chat_group
 			UNION ALL SELECT 'device in a room', device_id, record FROM room_device
 			UNION ALL SELECT 'subscription', call_id, record FROM subscription) WHERE NOT json_valid(record)`},
+		{"lists know the newest messages", `SELECT 'user ' || m.user_id || ' in conversation ' || m.conv_id FROM conv_member m JOIN conversation c ON c.id = m.conv_id
+			WHERE m.last_gid <> CASE c.kind WHEN 1 THEN c.last_gid ELSE 0 END`},
+		{"what users decided is about messages that exist", `SELECT 'user ' || h.user_id || ' hid ' || h.pos FROM message_hidden h
+			WHERE NOT EXISTS (SELECT 1 FROM message m WHERE m.pos = h.pos)
+			UNION ALL SELECT 'user ' || s.user_id || ' starred ' || s.gid FROM star s WHERE NOT EXISTS (SELECT 1 FROM message m WHERE m.gid = s.gid)
+			UNION ALL SELECT 'user ' || x.user_id || ' is mentioned at ' || x.pos FROM mention x WHERE NOT EXISTS (SELECT 1 FROM message m WHERE m.pos = x.pos)
+			UNION ALL SELECT 'user ' || s.user_id || ' in conversation ' || s.conv_id FROM conv_state s WHERE NOT EXISTS (SELECT 1 FROM conversation c WHERE c.id = s.conv_id)`},
+		{"stamps come before the last one", `SELECT 'conversation ' || conv_id || ' of user ' || user_id FROM
+			(SELECT conv_id, user_id, changed FROM conv_state UNION ALL SELECT conv_id, user_id, changed FROM group_window)
+			WHERE changed > (SELECT value FROM mark WHERE name = 'stamps')`},
 		{"units are a tree", `WITH RECURSIVE below (id) AS (SELECT id FROM unit WHERE parent = 0 UNION SELECT u.id FROM unit u JOIN below b ON u.parent = b.id)
 			SELECT 'unit ' || name || ' hangs in the air' FROM unit WHERE id NOT IN (SELECT id FROM below)`},
 		{"people in units exist", `SELECT 'user ' || m.user_id || ' in unit ' || m.unit_id FROM unit_member m

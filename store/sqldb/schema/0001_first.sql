@@ -166,10 +166,52 @@ CREATE TABLE conversation (
   UNIQUE (kind, user_a, user_b)
 );
 
+-- Who is in the conversations of two.
 CREATE TABLE conv_member (
   user_id INTEGER NOT NULL,
   conv_id INTEGER NOT NULL,
+  last_gid INTEGER NOT NULL DEFAULT 0, -- trails as in conversation; 0 for receipts
   PRIMARY KEY (user_id, conv_id)
+) WITHOUT ROWID;
+CREATE INDEX conv_member_newest ON conv_member (user_id, last_gid) WHERE last_gid > 0;
+
+-- What users have decided about conversations.
+CREATE TABLE conv_state (
+  conv_id INTEGER NOT NULL,
+  user_id INTEGER NOT NULL,
+  read_seq INTEGER NOT NULL,
+  cleared_seq INTEGER NOT NULL,
+  hidden_seq INTEGER, -- it was hidden when it ended here
+  pinned INTEGER,
+  mute TEXT NOT NULL,
+  mute_until INTEGER,
+  unread INTEGER NOT NULL,
+  labels TEXT NOT NULL,     -- one a line
+  changed INTEGER NOT NULL, -- the stamp of the last change
+  PRIMARY KEY (conv_id, user_id)
+) WITHOUT ROWID;
+CREATE INDEX conv_state_changed ON conv_state (user_id, changed);
+CREATE INDEX conv_state_placed ON conv_state (user_id) WHERE pinned IS NOT NULL OR hidden_seq IS NOT NULL;
+
+-- Who is addressed by a message; user 0 is everybody.
+CREATE TABLE mention (
+  user_id INTEGER NOT NULL,
+  pos INTEGER NOT NULL,
+  PRIMARY KEY (user_id, pos)
+) WITHOUT ROWID;
+
+CREATE TABLE message_hidden (
+  user_id INTEGER NOT NULL,
+  pos INTEGER NOT NULL,
+  PRIMARY KEY (user_id, pos)
+) WITHOUT ROWID;
+
+CREATE TABLE star (
+  user_id INTEGER NOT NULL,
+  gid INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  note TEXT NOT NULL,
+  PRIMARY KEY (user_id, gid)
 ) WITHOUT ROWID;
 
 -- pos is conv_id<<32 | seq: a page of a conversation lies side by side.
