@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/sparkleim/sparkle/store"
 )
@@ -134,6 +135,33 @@ func TestGroupsDoNotWaitForEachOther(t *testing.T) {
 	}
 	close(release)
 	all.Wait()
+}
+
+// TestCreationIsToldFirst: who finds a new group at once changes it after the
+// observers have heard that it exists.
+func TestCreationIsToldFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 5, nil)
+		s, err := New(t.Context(), Config{Store: w.store, Domain: "example.com"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var told []string
+		s.Observe(func(e Event) {
+			if e.Before == nil {
+				go s.Change(t.Context(), as(zhang), e.After.ID, Rename{"设计"})
+				synctest.Wait()
+			}
+		})
+		s.Observe(func(e Event) { told = append(told, e.Changes[0].Action) })
+		if _, err := s.Create(t.Context(), as(zhang), store.Group{Subject: "产品"}, nil); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if !slices.Equal(told, []string{ActionCreate, ActionSubject}) {
+			t.Errorf("told %v", told)
+		}
+	})
 }
 
 // TestPairIsMadeOnce: both open their room at the same time.

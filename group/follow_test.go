@@ -222,6 +222,10 @@ func TestLargeUnit(t *testing.T) {
 	if told := w.told(); len(told) != 1 || !strings.HasSuffix(told[0], "等30人加入了群聊") {
 		t.Errorf("told %q", told)
 	}
+	w.moved(func(m *memory) { delete(m.people, unitUser{1, 1}) }) // there is room for one more
+	if g, _ = w.ByID(g.ID); g.Size() != 2*batch+30 || g.roleOf(1) != 0 {
+		t.Errorf("%d members after one was replaced", g.Size())
+	}
 	w.moved(func(m *memory) { clear(m.people) })
 	w.is(g)
 }

@@ -215,6 +215,9 @@ func checkStored(t *testing.T, w *world) {
 		if w.index.made[u] != made[u] || made[u] > 4 {
 			t.Fatalf("%d has made %d groups, counted as %d", u, made[u], w.index.made[u])
 		}
+		if len(w.index.of(u)) != len(w.Of(u)) {
+			t.Fatalf("%d is found in groups that he has left", u)
+		}
 		for _, g := range w.Of(u) {
 			if g.roleOf(u) == 0 {
 				t.Fatalf("%d has group %d and is not in it", u, g.ID)

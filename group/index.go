@@ -32,7 +32,7 @@ type index struct {
 	ids           sync.Map // store.GroupID → *entry
 	names         sync.Map // string → *entry
 	conversations sync.Map // store.ConversationID → *entry
-	users         sync.Map // store.UserID → []*entry, never changed in place
+	users         sync.Map // store.UserID → []*entry, whose elements never change
 
 	mu   sync.Mutex
 	made map[store.UserID]int // groups by their creators, and those being made
@@ -120,7 +120,7 @@ func (x *index) remove(e *entry, g *Snapshot) {
 
 func (x *index) join(u store.UserID, e *entry) {
 	if es := x.of(u); !slices.Contains(es, e) {
-		x.users.Store(u, append(slices.Clip(es), e))
+		x.users.Store(u, append(es, e)) // beyond what readers of es see
 	}
 }
 

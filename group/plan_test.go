@@ -246,11 +246,18 @@ func TestPlanTogether(t *testing.T) {
 		{"out and in again", 1, []Change{Remove{[]store.UserID{5}}, Add{[]store.UserID{5}, 0}}, "kick 5, join 5"},
 		{"in and out again", 1, []Change{Add{[]store.UserID{8}, 0}, Remove{[]store.UserID{8}}}, "join 8, kick 8"},
 		{"all or nothing", 2, []Change{Rename{"x"}, Dissolve{}}, "denied"},
+		{"nobody comes into a group that is too large", 1,
+			[]Change{SetPolicy{store.GroupPolicy{MaxMembers: 3}}, Add{[]store.UserID{4}, 0}}, "policy"},
 		{"room by policy", 1, []Change{SetPolicy{store.GroupPolicy{MaxMembers: 8}}, Add{[]store.UserID{8, 9}, 0}}, "denied"},
 	} {
 		got, err := plan(tableGroup(store.GroupManual), tableConditions(), as(c.by), c.changes)
 		if outline(got, err) != c.want {
 			t.Errorf("%s: %s, want %s", c.name, outline(got, err), c.want)
+		}
+		for _, u := range got.Remove {
+			if tableGroup(store.GroupManual).roleOf(u) == 0 {
+				t.Errorf("%s: removes %d, who was not there", c.name, u)
+			}
 		}
 	}
 }

@@ -164,7 +164,7 @@ func (s *Service) Policy(g *Snapshot) store.GroupPolicy { return inForce(g.Polic
 func (s *Service) Observe(fn func(Event)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.observers = append(slices.Clip(s.observers), fn)
+	s.observers = append(s.observers, fn)
 }
 
 // observed tells the observers of an event.
