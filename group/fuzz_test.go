@@ -25,7 +25,7 @@ func FuzzChanges(f *testing.F) {
 // TestRandomHistories makes long scripts of what is worth doing.
 func TestRandomHistories(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(7, 8))
-	for range 150 {
+	for range 60 {
 		script := make([]byte, 3*150)
 		for i := range script {
 			script[i] = byte(rnd.IntN(256))

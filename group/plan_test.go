@@ -148,6 +148,8 @@ func TestPlan(t *testing.T) {
 		{manual, 2, Rename{"椅子"}, "subject 椅子"},
 		{manual, 2, Rename{" 桌子 "}, "nothing"},
 		{manual, 2, Rename{"  "}, "denied"},
+		{manual, 2, Rename{" \u200b\u3164"}, "denied"},
+		{manual, 2, Rename{"👩\u200d👧"}, "subject 👩\u200d👧"},
 		{manual, 5, Rename{"椅子"}, "denied"},
 		{discussion, 2, Rename{""}, "subject"},
 		{fixed, 2, Rename{"椅子"}, "subject 椅子"},

@@ -18,11 +18,15 @@ const (
 	maxPicture      = 128
 )
 
-// clean takes the spaces from the ends of what people write, and refuses what
+// blank are the characters that show nothing though they are no spaces: a name of
+// them alone would be none. Inside a name they may hold an emoji together.
+const blank = "\u00ad\u200b\u200c\u200d\u2060\u2800\u3164\ufeff"
+
+// clean takes the blanks from the ends of what people write, and refuses what
 // would not be shown as it is: control characters, and marks that turn the
 // direction of the text around it. Only texts of several lines may break them.
 func (w *words) clean(text string, most int, lines bool) (string, error) {
-	text = strings.TrimSpace(text)
+	text = strings.TrimFunc(text, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(blank, r) })
 	if !utf8.ValidString(text) {
 		return "", deny(w.badText)
 	}

@@ -8,7 +8,8 @@ import (
 )
 
 // MaySpeak tells why a user may not write into a group now: a *Denied, nil when he
-// may. A message that addresses everybody and may is counted against his quota.
+// may. A message that addresses everybody, and may, is counted against his quota. It
+// does not block.
 func (s *Service) MaySpeak(g *Snapshot, u store.UserID, mentionsAll bool) error {
 	now := s.cfg.Now()
 	m, ok := g.Member(u)
@@ -27,7 +28,7 @@ func (s *Service) MaySpeak(g *Snapshot, u store.UserID, mentionsAll bool) error 
 		return err
 	}
 	most := s.Policy(g).AllDaily
-	if m.Role < store.RoleAdministrator && !s.quota.take(g.ID, u, most, now) {
+	if m.Role < store.RoleAdministrator && g.Kind != store.GroupPair && !s.quota.take(g.ID, u, most, now) {
 		return denyf(s.words.quota, most)
 	}
 	return nil

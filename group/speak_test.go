@@ -109,11 +109,30 @@ func TestQuotaOfAddressingEverybody(t *testing.T) {
 	ask(g, wang, "") // each has his own
 	ask(other, li, "")
 	ask(other, li, "今天 @所有人 的次数已用完（每天 1 次）")
+	pair := w.make(as(zhang), store.Group{Kind: store.GroupPair}, li)
 	for range 20 {
 		ask(g, zhang, "")
+		ask(pair, li, "")
 	}
 	w.pass(11*time.Hour + 59*time.Minute)
 	ask(other, li, "今天 @所有人 的次数已用完（每天 1 次）")
 	w.pass(time.Minute) // midnight where the server stands
 	ask(other, li, "")
+}
+
+// BenchmarkMessageIsJudged is what each message to a large group costs here.
+func BenchmarkMessageIsJudged(b *testing.B) {
+	s, err := New(b.Context(), Config{Store: newMemory()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	g := tableGroup(store.GroupManual).Group
+	s.index.add(newEntry(newSnapshot(g, crowd(5000))), false)
+	b.ReportAllocs()
+	for b.Loop() {
+		found, _ := s.Find("g-table")
+		if err := s.MaySpeak(found, 2500, false); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
