@@ -16,7 +16,7 @@ func TestRoster(t *testing.T) {
 	for _, size := range []int64{10, 200, 3000} {
 		var r roster
 		want := map[store.UserID]store.Member{}
-		for round := range 200 {
+		for round := range 60 {
 			var set []store.Member
 			var remove []store.UserID
 			next := maps.Clone(want)

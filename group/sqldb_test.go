@@ -68,7 +68,7 @@ func TestOverTheRealStore(t *testing.T) {
 		}
 		return s
 	}
-	s, same := open(), open() // two over one store, as two nodes would be
+	s := open()
 	change := func(s *Service, by Actor, g *Snapshot, cs ...Change) *Snapshot {
 		t.Helper()
 		next, err := s.Change(t.Context(), by, g.ID, cs...)
@@ -93,7 +93,7 @@ func TestOverTheRealStore(t *testing.T) {
 	if m, _ := g.Member(ids[4]); m.JoinedSeq != 3 { // five notices before
 		t.Errorf("sees what comes after %d", m.JoinedSeq)
 	}
-	g = change(s, as(ids[0]), g, Remove{ids[1:2]}, Add{Users: ids[1:2]}) // out and in at once
+	change(s, as(ids[0]), g, Remove{ids[1:2]}, Add{Users: ids[1:2]}) // out and in at once
 	fixed, err := s.Create(t.Context(), organisation, store.Group{Kind: store.GroupFixed, Follows: &store.Follows{Unit: unit.ID}}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +135,7 @@ func TestOverTheRealStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same = open()
+	same := open() // two over one store, as two nodes would be
 	var both sync.WaitGroup
 	for i, s := range []*Service{s, same} {
 		both.Go(func() {

@@ -80,6 +80,10 @@ func TestCreation(t *testing.T) {
 	if told := w.told(); !slices.Equal(told, []string{"张三创建了群聊，并邀请了李四、王五、赵六、user5等6人"}) {
 		t.Errorf("told %q", told)
 	}
+	w.make(Actor{User: zhang, System: true}, store.Group{Subject: "别人"}, 2, 3, 4, 5, 6)
+	if told := w.told(); !slices.Equal(told, []string{"张三创建了群聊，并邀请了李四、王五、赵六、user5等5人"}) {
+		t.Errorf("told %q", told)
+	}
 	w.make(organisation, store.Group{Subject: "公司"}, wang, li)
 	if e := w.events[len(w.events)-1]; e.After.Owner() != wang || len(e.Notices) != 0 || e.Before != nil {
 		t.Errorf("the organisation made %+v", e)
