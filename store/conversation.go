@@ -27,7 +27,8 @@ type ConversationState struct {
 	Labels     []string   `json:"labels,omitempty"`
 }
 
-// MaxUnread is where the counts of a row stop: more is not counted.
+// MaxUnread is how many of the newest messages of a conversation are counted in a
+// row.
 const MaxUnread = 1000
 
 // ConversationRow is a line of a user's list.
@@ -40,7 +41,7 @@ type ConversationRow struct {
 	HeadSeq      int64
 	Last         *Message // newest that the user may see, nil for none
 	// UnreadCount is how many messages of kind text others have written after the
-	// read position and after the user's own last message, at most MaxUnread.
+	// read position and after the user's own last message, among the last MaxUnread.
 	UnreadCount int64
 	Mentions    int64 // of them addressing him, or all
 	Newest      int64 // GID of the newest message, or the stamp of his coming or going: the order of the list
@@ -96,7 +97,8 @@ type Conversations interface {
 	// beyond the end mean the end.
 	ChangeConversation(ctx context.Context, u UserID, c ConversationID, s StateChange) (ConversationRow, error)
 	// ReadUpTo is ChangeConversation with ReadSeq alone, for what devices report:
-	// Relaxed, returns at once, monotonic.
+	// Relaxed, returns at once, monotonic. What the user does not see, or does not
+	// exist, is ignored.
 	ReadUpTo(u UserID, c ConversationID, seq int64)
 	// MessagesBefore and MessagesAfter return what the user may see of a
 	// conversation: before seq (0: the newest) newest first, or after seq oldest

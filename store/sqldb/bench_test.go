@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -269,4 +270,112 @@ func BenchmarkAccept(b *testing.B) {
 			b.ReportMetric(float64((cpuTime(b)-before).Nanoseconds())/float64(b.N)/1000, "cpu-µs/op")
 		})
 	}
+}
+
+// TestListGrowth measures the first page of a list of 1,000 conversations and a
+// catch-up in an archive of 1,000,000 messages: half of the conversations are
+// groups, and nothing of the newest 200,000 messages was read. It takes a minute,
+// so it runs when SPARKLE_GROWTH is set, to 1 or to another number of messages.
+func TestListGrowth(t *testing.T) {
+	if os.Getenv("SPARKLE_GROWTH") == "" {
+		t.Skip("set SPARKLE_GROWTH=1 to grow a store to 1,000,000 messages")
+	}
+	const conversations, me = 1000, store.UserID(1)
+	messages, err := strconv.Atoi(os.Getenv("SPARKLE_GROWTH"))
+	if err != nil || messages <= 1 {
+		messages = 1_000_000
+	}
+	db := openTest(t, Config{})
+	db.background() // no index, as in TestGrowth
+	groups := manyGroups(t, db, conversations/2)
+	l := &load{db: db, pairs: conversations}
+	room := make(chan struct{}, 128)
+	send := func(i int) {
+		room <- struct{}{}
+		m := l.message()
+		if c := rand.IntN(conversations); c%2 == 0 {
+			m.From, m.To, m.Group = 2, 0, groups[c/2]
+		} else {
+			m.From, m.To = store.UserID(c+10), me
+		}
+		db.Append(m, func(a store.Accepted, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			if i < messages*8/10 {
+				db.ReadUpTo(me, a.Conversation, a.Seq)
+			}
+			<-room
+		})
+	}
+	settle := func() {
+		for range cap(room) {
+			room <- struct{}{}
+		}
+		for range cap(room) {
+			<-room
+		}
+	}
+	for i := range messages {
+		send(i)
+	}
+	settle()
+	stamp := db.SyncStamp()
+	for i := range 20 {
+		send(messages + i)
+	}
+	settle()
+	measure := func(what string, limit time.Duration, read func() (rows int, err error)) {
+		const turns = 20
+		before, n := cpuTime(t), 0
+		for range turns {
+			rows, err := read()
+			if err != nil {
+				t.Fatal(err)
+			}
+			n = rows
+		}
+		took := (cpuTime(t) - before) / turns
+		t.Logf("%s: %v for %d rows", what, took, n)
+		if took > limit {
+			t.Errorf("%s takes more than %v", what, limit)
+		}
+	}
+	measure("the first page", 20*time.Millisecond, func() (int, error) {
+		rows, err := db.ListConversations(t.Context(), me, nil, 50)
+		return len(rows), err
+	})
+	measure("20 messages later", 10*time.Millisecond, func() (int, error) {
+		page, err := db.SyncConversations(t.Context(), me, stamp, 50)
+		return len(page.Rows), err
+	})
+	measure("nothing new", time.Millisecond, func() (int, error) {
+		page, err := db.SyncConversations(t.Context(), me, db.SyncStamp(), 50)
+		return len(page.Rows), err
+	})
+	measure("a page of everything", 20*time.Millisecond, func() (int, error) {
+		page, err := db.SyncConversations(t.Context(), me, 0, 50)
+		return len(page.Rows), err
+	})
+}
+
+// manyGroups makes groups of which the first user is a member.
+func manyGroups(t *testing.T, db *DB, n int) []store.GroupID {
+	u, err := db.AddUser(t.Context(), store.User{Username: "me", Domain: "d"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []store.GroupID
+	for i := range n {
+		added, _, err := db.AddGroup(t.Context(), store.GroupChange{
+			Group:  store.Group{Name: fmt.Sprint("g", i), Domain: "d"},
+			Set:    []store.Member{{User: u.ID, Role: store.RoleMember}},
+			Events: []store.GroupEvent{{Version: 1, Action: "create"}},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, added.Group.ID)
+	}
+	return ids
 }

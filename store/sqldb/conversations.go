@@ -3,8 +3,6 @@ package sqldb
 import (
 	"cmp"
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -156,9 +154,6 @@ func (db *DB) syncConversations(ctx context.Context, u store.UserID, since int64
 	}
 	for _, c := range changes {
 		row, err := db.row(ctx, u, c.conv)
-		if errors.Is(err, sql.ErrNoRows) {
-			continue // a position was reported for what he does not see
-		}
 		if err != nil {
 			return store.SyncPage{}, err
 		}
@@ -257,27 +252,30 @@ func (db *DB) lastShown(ctx context.Context, u store.UserID, v *view) (*store.Me
 }
 
 // countUnread adds what is unread in a part; false when parts before it have
-// nothing to add, because the user has written in this one.
+// nothing to add, because the user has written in this one. A range of positions
+// bounds it: a LIMIT costs four times as much.
 func (db *DB) countUnread(ctx context.Context, u store.UserID, c store.ConversationID, p part, row *store.ConversationRow) (more bool, err error) {
-	low := position(c, p.after)
-	var own, unread, hidden, mentions int64
-	err = db.reader.QueryRowContext(ctx, `WITH own (pos) AS (SELECT coalesce(max(pos), $1) FROM
-			(SELECT pos, from_user FROM message WHERE pos > $1 AND pos <= $2 ORDER BY pos DESC LIMIT $3) WHERE from_user = $4)
-		SELECT own.pos,
-			(SELECT count(*) FROM (SELECT 1 FROM message m WHERE m.pos > own.pos AND m.pos <= $2 AND m.from_user <> $4 AND m.kind = $5 LIMIT $3)),
-			(SELECT count(*) FROM message_hidden h JOIN message m ON m.pos = h.pos
-				WHERE h.user_id = $4 AND h.pos > own.pos AND h.pos <= $2 AND m.from_user <> $4 AND m.kind = $5),
-			(SELECT count(DISTINCT x.pos) FROM mention x JOIN message m ON m.pos = x.pos
-				WHERE x.user_id IN (0, $4) AND x.pos > own.pos AND x.pos <= $2 AND m.from_user <> $4
-				AND NOT EXISTS (SELECT 1 FROM message_hidden h WHERE h.user_id = $4 AND h.pos = x.pos))
-		FROM own`, low, position(c, p.to), store.MaxUnread, int64(u), int64(store.KindText)).Scan(&own, &unread, &hidden, &mentions)
+	low, high := position(c, max(p.after, p.to-store.MaxUnread)), position(c, p.to)
+	var own int64 // where he wrote last
+	err = db.reader.QueryRowContext(ctx, `SELECT coalesce(max(pos), $1) FROM message WHERE pos > $1 AND pos <= $2 AND from_user = $3`,
+		low, high, int64(u)).Scan(&own)
 	if err != nil {
 		return false, err
 	}
-	if unread < store.MaxUnread {
-		unread -= hidden
+	var unread, hidden, mentions int64
+	err = db.reader.QueryRowContext(ctx, `SELECT
+		(SELECT count(*) FROM message WHERE pos > $1 AND pos <= $2 AND from_user <> $3 AND kind = $4),
+		(SELECT count(*) FROM message_hidden h JOIN message m ON m.pos = h.pos
+			WHERE h.user_id = $3 AND h.pos > $1 AND h.pos <= $2 AND m.from_user <> $3 AND m.kind = $4),
+		(SELECT count(*) FROM mention x JOIN message m ON m.pos = x.pos
+			WHERE x.user_id IN (0, $3) AND x.pos > $1 AND x.pos <= $2 AND m.from_user <> $3
+			AND (x.user_id <> 0 OR NOT EXISTS (SELECT 1 FROM mention y WHERE y.user_id = $3 AND y.pos = x.pos))
+			AND NOT EXISTS (SELECT 1 FROM message_hidden h WHERE h.user_id = $3 AND h.pos = x.pos))`,
+		own, high, int64(u), int64(store.KindText)).Scan(&unread, &hidden, &mentions)
+	if err != nil {
+		return false, err
 	}
-	row.UnreadCount = min(store.MaxUnread, row.UnreadCount+unread)
+	row.UnreadCount = min(store.MaxUnread, row.UnreadCount+unread-hidden)
 	row.Mentions = min(store.MaxUnread, row.Mentions+mentions)
 	return own == low, nil
 }

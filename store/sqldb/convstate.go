@@ -133,7 +133,8 @@ type readKey struct {
 	conv store.ConversationID
 }
 
-// ReadUpTo implements store.Conversations.
+// ReadUpTo implements store.Conversations. One position waits a user and
+// conversation, and none is dropped.
 func (db *DB) ReadUpTo(u store.UserID, c store.ConversationID, seq int64) {
 	db.relax(func(s *relaxedSet) { s.reads[readKey{u, c}] = max(s.reads[readKey{u, c}], seq) })
 }
@@ -148,7 +149,7 @@ func (w *writer) applyReads(reads map[readKey]int64) error {
 		return err
 	}
 	for k, seq := range reads {
-		if err := w.hot.read.exec(int64(k.conv), int64(k.user), seq, stamp); err != nil {
+		if err := w.hot.read.exec(int64(k.conv), int64(k.user), seq, stamp, position(k.conv, seq)); err != nil {
 			return err
 		}
 	}

@@ -113,6 +113,9 @@ func (db *DB) RevokeDevice(ctx context.Context, id store.DeviceID) (store.Device
 		if err != nil {
 			return notFound(err, "device %d", id)
 		}
+		if _, err := t.exec(`DELETE FROM device_replay WHERE device_id = $1`, int64(id)); err != nil {
+			return err
+		}
 		_, err = t.exec(`DELETE FROM binding WHERE device_id = $1`, int64(id))
 		return err
 	})

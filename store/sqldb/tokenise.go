@@ -153,8 +153,11 @@ func document(m *store.Message) string {
 		b.WriteString(token)
 	}
 	add(numberToken(tokenConversation, int64(m.Conversation)))
-	add(numberToken(tokenUser, int64(m.From)))
-	add(numberToken(tokenUser, int64(m.To)))
+	for _, u := range []store.UserID{m.From, m.To} {
+		if u != 0 {
+			add(numberToken(tokenUser, int64(u)))
+		}
+	}
 	if m.CallID != "" {
 		add(hashToken(tokenCallID, m.CallID))
 	}

@@ -91,7 +91,9 @@ const (
 	upsertSpan = `INSERT INTO delivery_span (conv_id, from_seq, device_id, to_seq, status, rendering, at) VALUES ($1, $2, $3, $4, $5, $6, $7)
 		ON CONFLICT (conv_id, from_seq, device_id) DO UPDATE SET to_seq = excluded.to_seq, status = excluded.status,
 		rendering = excluded.rendering, at = excluded.at`
-	upsertRead = `INSERT INTO conv_state (conv_id, user_id, read_seq, cleared_seq, mute, unread, labels, changed) VALUES ($1, $2, $3, 0, '', 0, '', $4)
+	upsertRead = `INSERT INTO conv_state (conv_id, user_id, read_seq, cleared_seq, mute, unread, labels, changed) SELECT $1, $2, $3, 0, '', 0, '', $4
+		WHERE EXISTS (SELECT 1 FROM message WHERE pos = $5) AND (EXISTS (SELECT 1 FROM conv_member WHERE user_id = $2 AND conv_id = $1)
+			OR EXISTS (SELECT 1 FROM group_window WHERE user_id = $2 AND conv_id = $1))
 		ON CONFLICT (conv_id, user_id) DO UPDATE SET read_seq = excluded.read_seq, unread = 0, changed = excluded.changed
 		WHERE excluded.read_seq > conv_state.read_seq`
 	upsertBinding = `INSERT INTO binding (user_id, instance, reg_id, contact_key, device_id, contact, params, path, q,

@@ -371,11 +371,20 @@ func testStrangers(t *testing.T, f *fixture) {
 		}
 	}
 	f.ReadUpTo(eve.ID, said.Conversation, 1)
-	eventually(f, func() (int, bool) {
+	f.ReadUpTo(bob.ID, told.Conversation, 99)
+	f.ReadUpTo(bob.ID, told.Conversation+1000, 1)
+	f.ReadUpTo(alice.ID, said.Conversation, 1) // written with the others
+	readers := eventually(f, func() (map[store.UserID]int64, bool) {
 		r, err := f.ReadBy(ctx, said.Conversation)
 		f.must(err)
-		return len(r), len(r) == 1
+		return r, len(r) > 0
 	})
+	if readers[eve.ID] != 0 {
+		t.Errorf("read by %v", readers)
+	}
+	if row := f.row(bob, told.Conversation); row.State.ReadSeq != 0 || row.UnreadCount != 1 {
+		t.Errorf("read beyond the end: %+v", row)
+	}
 	if page, err := f.SyncConversations(ctx, eve.ID, 0, 10); err != nil || len(page.Rows) != 0 {
 		t.Errorf("synced %+v, %v", page, err)
 	}
