@@ -172,38 +172,37 @@ func (h *head) addReceiver(u store.UserID) {
 
 // save writes the heads that have moved, when it is time: there are many, or
 // the last save is a while ago. Between saves they follow from the messages.
-func (hs *heads) save(t tx, now time.Time) error {
+func (hs *heads) save(w *writer) error {
 	if !hs.saveNow && len(hs.dirty) < maxDirty && len(hs.byKey) < maxHeads && !hs.activity.full() &&
-		(len(hs.dirty)+len(hs.touched) == 0 || now.Sub(hs.savedAt) < headsInterval) {
+		(len(hs.dirty)+len(hs.touched) == 0 || w.now.Sub(hs.savedAt) < headsInterval) {
 		return nil
 	}
 	newest := hs.newest
 	for _, list := range [][]*head{hs.dirty, hs.touched} {
 		for _, h := range list {
 			newest = max(newest, h.gid)
-			if err := saveHead(t, h.conv, h.seq, h.gid); err != nil {
+			if err := h.save(w.hot); err != nil {
 				return err
 			}
 		}
 	}
-	if _, err := t.exec(noteOfHeads, newest); err != nil {
+	if _, err := w.tx.exec(noteOfHeads, newest); err != nil {
 		return err
 	}
-	hs.saved, hs.savedAt = true, now
+	hs.saved, hs.savedAt = true, w.now
 	return nil
 }
 
-// saveHead writes the end of a conversation, for the lists of two users also
-// with each of them.
-func saveHead(t tx, conv store.ConversationID, seq, gid int64) error {
-	_, err := t.exec(`UPDATE conversation SET last_seq = $1, last_gid = $2 WHERE id = $3`, seq, gid, int64(conv))
-	if err != nil {
+// save writes the end of the conversation, and for the lists of its two users
+// also with each of them.
+func (h *head) save(hot *hotStatements) error {
+	if err := hot.head.exec(h.seq, h.gid, int64(h.conv)); err != nil || h.key.kind != convTwo {
 		return err
 	}
-	_, err = t.exec(`UPDATE conv_member SET last_gid = $1 WHERE conv_id = $2
-		AND user_id IN (SELECT user_a FROM conversation WHERE id = $2 AND kind = $3 UNION SELECT user_b FROM conversation WHERE id = $2 AND kind = $3)`,
-		gid, int64(conv), int64(convTwo))
-	return err
+	if err := hot.newest.exec(h.gid, h.key.a, int64(h.conv)); err != nil || h.key.a == h.key.b {
+		return err
+	}
+	return hot.newest.exec(h.gid, h.key.b, int64(h.conv))
 }
 
 // movedOf returns the heads of a user's conversations, and of all groups, that
@@ -305,7 +304,13 @@ func saveRecovered(t tx, moved map[store.ConversationID]convEnd, newest int64) e
 	}
 	defer transaction.Rollback() // without effect after the commit
 	for _, end := range moved {
-		if err := saveHead(t, end.conv, end.seq, end.gid); err != nil {
+		if _, err := t.exec(updateHead, end.seq, end.gid, int64(end.conv)); err != nil {
+			return err
+		}
+		_, err := t.exec(`UPDATE conv_member SET last_gid = $1 WHERE conv_id = $2
+			AND user_id IN (SELECT user_a FROM conversation WHERE id = $2 AND kind = $3 UNION SELECT user_b FROM conversation WHERE id = $2 AND kind = $3)`,
+			end.gid, int64(end.conv), int64(convTwo))
+		if err != nil {
 			return err
 		}
 	}

@@ -75,7 +75,7 @@ func (s *statement) query(args []driver.Value) (driver.Rows, error) {
 
 // hotStatements are those that run for every batch, message or call.
 type hotStatements struct {
-	begin, commit, dedup, saveDedup, saveDedups, message, mention, cursor, delivery, span, read, binding, unbind, call, callTrunk *statement
+	begin, commit, dedup, saveDedup, saveDedups, message, mention, head, newest, cursor, delivery, span, read, binding, unbind, call, callTrunk *statement
 }
 
 const (
@@ -84,6 +84,8 @@ const (
 		call_id, message_id, content_type, encoding, headers, text, trace_id, source, body)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`
 	insertMention = `INSERT INTO mention (user_id, pos) VALUES ($1, $2) ON CONFLICT DO NOTHING`
+	updateHead    = `UPDATE conversation SET last_seq = $1, last_gid = $2 WHERE id = $3`
+	updateNewest  = `UPDATE conv_member SET last_gid = $1 WHERE user_id = $2 AND conv_id = $3`
 	upsertCursor  = `INSERT INTO device_cursor (device_id, conv_id, seq) VALUES ($1, $2, $3)
 		ON CONFLICT (device_id, conv_id) DO UPDATE SET seq = excluded.seq WHERE excluded.seq > device_cursor.seq`
 	upsertDelivery = `INSERT INTO delivery (gid, device_id, status, rendering, at) VALUES ($1, $2, $3, $4, $5)
@@ -129,7 +131,7 @@ func prepareHot(conn *sql.Conn, d dialect) (*hotStatements, error) {
 			query string
 		}{
 			{&h.begin, d.begin}, {&h.commit, "COMMIT"}, {&h.dedup, selectDedup},
-			{&h.saveDedup, upsertDedups(1)}, {&h.saveDedups, upsertDedups(dedupRows)}, {&h.message, insertMessage}, {&h.mention, insertMention}, {&h.cursor, upsertCursor},
+			{&h.saveDedup, upsertDedups(1)}, {&h.saveDedups, upsertDedups(dedupRows)}, {&h.message, insertMessage}, {&h.mention, insertMention}, {&h.head, updateHead}, {&h.newest, updateNewest}, {&h.cursor, upsertCursor},
 			{&h.delivery, upsertDelivery}, {&h.span, upsertSpan}, {&h.read, upsertRead}, {&h.binding, upsertBinding}, {&h.unbind, deleteBinding},
 			{&h.call, upsertCall}, {&h.callTrunk, insertCallTrunk},
 		} {
@@ -164,7 +166,7 @@ func prepare(raw any, query string) (*statement, error) {
 }
 
 func (h *hotStatements) close() {
-	for _, s := range []*statement{h.begin, h.commit, h.dedup, h.saveDedup, h.saveDedups, h.message, h.mention, h.cursor, h.delivery, h.span, h.read, h.binding, h.unbind, h.call, h.callTrunk} {
+	for _, s := range []*statement{h.begin, h.commit, h.dedup, h.saveDedup, h.saveDedups, h.message, h.mention, h.head, h.newest, h.cursor, h.delivery, h.span, h.read, h.binding, h.unbind, h.call, h.callTrunk} {
 		s.prepared.Close()
 	}
 }

@@ -232,7 +232,7 @@ func (w *writer) transact(b batch, rel *relaxedSet) error {
 		err = w.applyRelaxed(rel)
 	}
 	if err == nil {
-		err = w.heads.save(w.tx, w.now)
+		err = w.heads.save(w)
 	}
 	if err == nil {
 		err = w.dedup.save(w)
