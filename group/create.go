@@ -194,7 +194,6 @@ func (s *Service) add(ctx context.Context, g store.Group, set []store.Member, re
 		return nil, fmt.Errorf("make a group: %w", err)
 	}
 	made := newSnapshot(done.Group, done.Set)
-	s.learnTitle(ctx, made)
 	e := newEntry(made)
 	e.turn <- struct{}{} // nobody changes it before the observers have heard of it
 	defer func() { <-e.turn }()
