@@ -254,11 +254,18 @@ func (hs *heads) rollback() {
 	for _, h := range hs.touched {
 		h.touched, h.seq, h.gid = false, h.seq0, h.gid0
 	}
-	for _, key := range hs.fresh {
-		delete(hs.byKey, key) // its row may not exist
-	}
+	hs.forget(0)
 	hs.saved = false
 	hs.endBatch()
+}
+
+// forget drops the heads that came into memory in this batch after the first
+// known ones: the rows of their conversations may not exist.
+func (hs *heads) forget(known int) {
+	for _, key := range hs.fresh[known:] {
+		delete(hs.byKey, key)
+	}
+	hs.fresh = hs.fresh[:known]
 }
 
 func (hs *heads) endBatch() {

@@ -295,11 +295,13 @@ func (w *writer) applyOne(op operation) error {
 	if _, err := w.tx.exec("SAVEPOINT op"); err != nil {
 		return err
 	}
+	known := len(w.heads.fresh)
 	err := op.apply(w)
 	if err != nil && w.db.dialect.fault(err) == faultNone {
 		if _, err := w.tx.exec("ROLLBACK TO op"); err != nil {
 			return err
 		}
+		w.heads.forget(known)
 	}
 	if _, releaseErr := w.tx.exec("RELEASE op"); err == nil {
 		err = releaseErr

@@ -134,7 +134,19 @@ func testGroups(t *testing.T, f *fixture) {
 func testGroupConflicts(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	alice, bob := f.user("alice"), f.user("bob")
+	_, _, err := f.AddGroup(ctx, store.GroupChange{
+		Group:  store.Group{Name: "team", Domain: "example.com"},
+		Set:    []store.Member{{User: 99, Role: store.RoleOwner}},
+		Events: []store.GroupEvent{{Version: 1}},
+	})
+	if !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a group of nobody: %v", err)
+	}
+	aside := f.append(text(alice.ID, bob.ID, "aside")) // may get the number that the conversation of the group had
 	g := f.group("team", alice)
+	if a := f.append(say(alice.ID, g, "zero")); a.Conversation != g.Conversation || a.Conversation == aside.Conversation || a.Seq != 1 {
+		t.Errorf("a message of the group is at %+v, one between two at %+v", a, aside)
+	}
 	first := g
 	f.change(&g, store.GroupChange{Set: []store.Member{member(bob)}})
 	for name, c := range map[string]struct {
@@ -161,7 +173,7 @@ func testGroupConflicts(t *testing.T, f *fixture) {
 	if got := f.members(g.ID); !slices.Equal(got, []store.UserID{alice.ID, bob.ID}) {
 		t.Errorf("members %v", got)
 	}
-	if a := f.append(say(alice.ID, g, "first")); a.Seq != 1 {
+	if a := f.append(say(alice.ID, g, "first")); a.Seq != 2 {
 		t.Errorf("seq %d after changes that failed", a.Seq)
 	}
 }
