@@ -150,7 +150,7 @@ type Maintenance interface {
 	// Backup writes a consistent copy while the server runs.
 	Backup(ctx context.Context, path string) error
 	// Verify checks the integrity of the database and the rules of the archive
-	// (dense seq, no double dedup key, cursors within range), of the call records and
+	// (dense seq, no double dedup key, cursors within range), of groups and lists, of the call records and
 	// of what steers calls, and writes what it finds.
 	Verify(ctx context.Context, w io.Writer) (problems int, err error)
 	Stats(ctx context.Context) (Stats, error)

@@ -175,6 +175,26 @@ func (l *load) costs(t *testing.T) (accept, page time.Duration) {
 	return accept, median(times)
 }
 
+// BenchmarkPendingGroups is the question of each REGISTER of somebody in 100
+// groups with nothing new.
+func BenchmarkPendingGroups(b *testing.B) {
+	db := openTest(b, Config{})
+	groups := manyGroups(b, db, 100)
+	for _, g := range groups {
+		done := make(chan struct{})
+		db.Append(&store.NewMessage{Kind: store.KindText, From: 2, Group: g}, func(a store.Accepted, _ error) {
+			db.Delivered(a.Conversation, a.Seq, store.Delivery{GID: a.GID, Device: 1, Status: 200, At: a.At})
+			close(done)
+		})
+		<-done
+	}
+	for b.Loop() {
+		if ms, err := db.Pending(b.Context(), 1, 1, 10); err != nil || len(ms) != 0 {
+			b.Fatal(len(ms), err)
+		}
+	}
+}
+
 // BenchmarkPendingPage is a device that comes back to a page of messages from
 // some conversations.
 func BenchmarkPendingPage(b *testing.B) {
@@ -360,7 +380,7 @@ func TestListGrowth(t *testing.T) {
 }
 
 // manyGroups makes groups of which the first user is a member.
-func manyGroups(t *testing.T, db *DB, n int) []store.GroupID {
+func manyGroups(t testing.TB, db *DB, n int) []store.GroupID {
 	u, err := db.AddUser(t.Context(), store.User{Username: "me", Domain: "d"}, nil)
 	if err != nil {
 		t.Fatal(err)

@@ -84,6 +84,53 @@ func TestNewConversationOnFullDisk(t *testing.T) {
 	wantSound(t, db)
 }
 
+// TestGroupOnFullDisk: a change that the disk has no room for leaves nothing
+// behind, in the database or in memory.
+func TestGroupOnFullDisk(t *testing.T) {
+	db := openTest(t, Config{})
+	var ids []store.UserID
+	for _, name := range []string{"a", "b"} {
+		u, err := db.AddUser(t.Context(), store.User{Username: name, Domain: "d"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, u.ID)
+	}
+	d, err := db.TouchDevice(t.Context(), store.Device{User: ids[1], Instance: "b"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := makeGroup(t, db, ids[0])
+	mustAppend(t, db, &store.NewMessage{Kind: store.KindText, From: ids[0], Group: g.ID, Text: "before"})
+	change := store.GroupChange{
+		Group: g, Set: []store.Member{{User: ids[1], Role: store.RoleMember}}, Backlog: 1,
+		Events: []store.GroupEvent{{Version: 2, Action: "join"}},
+		Notices: []store.NewMessage{
+			{Kind: store.KindNotice, Text: "small"},
+			{Kind: store.KindNotice, Body: make([]byte, 1<<20), Text: "big"}},
+	}
+	limitPages(t, db, 1)
+	if _, _, err := db.ChangeGroup(t.Context(), change); !errors.Is(err, store.ErrUnavailable) {
+		t.Fatalf("change on a full disk: %v", err)
+	}
+	if got := mustPending(t, db, ids[1], d.ID); len(got) != 0 {
+		t.Errorf("pending for who could not come: %q", got)
+	}
+	limitPages(t, db, 0)
+	until(t, "recovery", func() bool { return db.Healthy() == nil })
+	_, notices, err := db.ChangeGroup(t.Context(), change)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if notices[0].Seq != 2 || notices[1].Seq != 3 {
+		t.Errorf("notices at %+v", notices)
+	}
+	if got := fmt.Sprint(mustPending(t, db, ids[1], d.ID)); got != "[before small big]" {
+		t.Errorf("pending: %s", got)
+	}
+	wantSound(t, db)
+}
+
 func wantSound(t *testing.T, db *DB) {
 	t.Helper()
 	var report reportWriter
