@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+	"github.com/sparkleim/sparkle/sip/payload"
 	"github.com/sparkleim/sparkle/sip/registrar"
 	"github.com/sparkleim/sparkle/sip/server"
 	"github.com/sparkleim/sparkle/store"
@@ -67,7 +68,7 @@ func (s *Service) check(sub *submission) error {
 	switch {
 	case errors.Is(err, errEncoding): // RFC 3261 §21.4.13
 		return &server.Error{Status: 415, Headers: []sip.Header{sip.NewHeader("Accept-Encoding", "deflate")}}
-	case errors.Is(err, errInflatedSize):
+	case errors.Is(err, payload.ErrInflatedSize):
 		return &server.Error{Status: 413, Warning: err.Error()}
 	case err != nil:
 		return &server.Error{Status: 400, Warning: err.Error()}

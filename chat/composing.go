@@ -1,5 +1,7 @@
 package chat
 
+import "github.com/sparkleim/sparkle/sip/payload"
+
 // composingType is the media type of "is typing" (RFC 3994).
 const composingType = "application/im-iscomposing+xml"
 
@@ -9,13 +11,13 @@ const nsComposing = "urn:ietf:params:xml:ns:im-iscomposing"
 // an extension. It is checked before it is passed on: devices see no document
 // that is not what its type says.
 func parseComposing(b []byte) (state string, err error) {
-	root, err := parseXML(b)
+	root, err := payload.ParseXML(b, payload.Small)
 	if err != nil {
 		return "", err
 	}
-	state = root.child(nsComposing, "state").value()
-	if !root.is(nsComposing, "isComposing") || state == "" {
-		return "", errXML
+	state = root.Child(nsComposing, "state").Value()
+	if !root.Is(nsComposing, "isComposing") || state == "" {
+		return "", payload.ErrXML
 	}
 	return state, nil
 }

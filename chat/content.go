@@ -9,6 +9,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/sparkleim/sparkle/sip/payload"
 	"golang.org/x/text/encoding/htmlindex"
 )
 
@@ -53,7 +54,7 @@ func openContent(contentType, encoding string, body []byte) (content, error) {
 	case "", "identity":
 	case "deflate":
 		var err error
-		if body, err = inflate(body); err != nil {
+		if body, err = payload.Inflate(body); err != nil {
 			return content{}, err
 		}
 	default:

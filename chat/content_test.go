@@ -26,26 +26,6 @@ func deflated(s string) []byte {
 	return b.Bytes()
 }
 
-func TestInflate(t *testing.T) {
-	text := strings.Repeat("the quick brown fox ", 100)
-	if out, err := inflate(deflated(text)); err != nil || string(out) != text {
-		t.Errorf("%d bytes, %v", len(out), err)
-	}
-	whole := deflated(text)
-	for name, bad := range map[string][]byte{
-		"no zlib": []byte("hello"), "cut off": whole[:len(whole)-6], "nothing": nil,
-	} {
-		if _, err := inflate(bad); err != errDeflate {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-	for _, size := range []int{64 << 10, 2 << 20, 64 << 20} {
-		if _, err := inflate(deflated(strings.Repeat("a", size))); err != errInflatedSize {
-			t.Errorf("bomb of %d bytes: %v", size, err)
-		}
-	}
-}
-
 func TestCPIM(t *testing.T) {
 	c, err := parseCPIM([]byte(linphoneCPIM))
 	if err != nil {
@@ -118,25 +98,6 @@ func TestReceipt(t *testing.T) {
 	}
 }
 
-func TestXMLIsBounded(t *testing.T) {
-	for name, s := range map[string]string{
-		"DTD":           `<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>`,
-		"junk after":    `<x/><y/>`,
-		"text after":    `<x/>y`,
-		"unclosed":      `<x>`,
-		"deep":          strings.Repeat("<x>", 100) + strings.Repeat("</x>", 100),
-		"many":          "<x>" + strings.Repeat("<y/>", 5000) + "</x>",
-		"large":         "<x>" + strings.Repeat("y", maxXML) + "</x>",
-		"not XML":       "hello",
-		"empty":         "",
-		"other charset": `<?xml version="1.0" encoding="gb2312"?><x/>`,
-	} {
-		if _, err := parseXML([]byte(s)); err == nil {
-			t.Errorf("%s: accepted", name)
-		}
-	}
-}
-
 func TestComposing(t *testing.T) {
 	state, err := parseComposing([]byte(`<?xml version="1.0" encoding="UTF-8"?><isComposing xmlns="urn:ietf:params:xml:ns:im-iscomposing" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><state>idle</state><lastactive>2003-01-27T10:43:00Z</lastactive><contenttype>audio</contenttype></isComposing>`))
 	if err != nil || state != "idle" {
@@ -189,7 +150,7 @@ func FuzzContent(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if len(c.body) > max(maxInflated, len(b)) {
+		if len(c.body) > max(1<<20, len(b)) {
 			t.Fatal("grew too much")
 		}
 		wordsOf("zh").text(&c, true)

@@ -4,6 +4,8 @@ import (
 	"net/url"
 	"strconv"
 	"time"
+
+	"github.com/sparkleim/sparkle/sip/payload"
 )
 
 // fileType is the media type of a reference to an uploaded file
@@ -26,32 +28,32 @@ type file struct {
 
 // parseFile reads the reference; a thumbnail beside the file is left out.
 func parseFile(b []byte) (file, error) {
-	root, err := parseXML(b)
+	root, err := payload.ParseXML(b, payload.Small)
 	if err != nil {
 		return file{}, err
 	}
-	if !root.is(nsFile, "file") {
-		return file{}, errXML
+	if !root.Is(nsFile, "file") {
+		return file{}, payload.ErrXML
 	}
-	for _, info := range root.kids {
-		if !info.is(nsFile, "file-info") || info.attr("type") == "thumbnail" {
+	for _, info := range root.Kids {
+		if !info.Is(nsFile, "file-info") || info.Attr("type") == "thumbnail" {
 			continue
 		}
 		f := file{
-			Name:        info.child(nsFile, "file-name").value(),
-			ContentType: info.child(nsFile, "content-type").value(),
-			URL:         info.child(nsFile, "data").attr("url"),
+			Name:        info.Child(nsFile, "file-name").Value(),
+			ContentType: info.Child(nsFile, "content-type").Value(),
+			URL:         info.Child(nsFile, "data").Attr("url"),
 		}
 		if plain, err := url.PathUnescape(f.Name); err == nil { // senders percent-escape names
 			f.Name = plain
 		}
-		f.Size, _ = strconv.ParseInt(info.child(nsFile, "file-size").value(), 10, 64)
-		ms, _ := strconv.ParseInt(info.child(nsAudio, "playing-length").value(), 10, 32)
+		f.Size, _ = strconv.ParseInt(info.Child(nsFile, "file-size").Value(), 10, 64)
+		ms, _ := strconv.ParseInt(info.Child(nsAudio, "playing-length").Value(), 10, 32)
 		f.Playing = time.Duration(ms) * time.Millisecond
 		if f.URL == "" {
-			return file{}, errXML
+			return file{}, payload.ErrXML
 		}
 		return f, nil
 	}
-	return file{}, errXML
+	return file{}, payload.ErrXML
 }

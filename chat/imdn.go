@@ -3,6 +3,8 @@ package chat
 import (
 	"strings"
 	"time"
+
+	"github.com/sparkleim/sparkle/sip/payload"
 )
 
 // imdnType is the media type of receipts (RFC 5438).
@@ -26,31 +28,31 @@ type receipt struct {
 
 // parseReceipt reads message/imdn+xml.
 func parseReceipt(b []byte) (receipt, error) {
-	root, err := parseXML(b)
+	root, err := payload.ParseXML(b, payload.Small)
 	if err != nil {
 		return receipt{}, err
 	}
-	r := receipt{MessageID: root.child(nsReceipt, "message-id").value()}
-	if !root.is(nsReceipt, "imdn") || r.MessageID == "" {
-		return receipt{}, errXML
+	r := receipt{MessageID: root.Child(nsReceipt, "message-id").Value()}
+	if !root.Is(nsReceipt, "imdn") || r.MessageID == "" {
+		return receipt{}, payload.ErrXML
 	}
-	r.At, _ = time.Parse(time.RFC3339, root.child(nsReceipt, "datetime").value()) // zero when it is no time
+	r.At, _ = time.Parse(time.RFC3339, root.Child(nsReceipt, "datetime").Value()) // zero when it is no time
 	for _, about := range []string{"delivery", "display", "processing"} {
-		status := root.child(nsReceipt, about+"-notification").child(nsReceipt, "status")
-		if status == nil || len(status.kids) == 0 {
+		status := root.Child(nsReceipt, about+"-notification").Child(nsReceipt, "status")
+		if status == nil || len(status.Kids) == 0 {
 			continue
 		}
-		r.About, r.Status = about, status.kids[0].name.Local
+		r.About, r.Status = about, status.Kids[0].Name.Local
 		return r, nil
 	}
-	return receipt{}, errXML
+	return receipt{}, payload.ErrXML
 }
 
 // bytes writes r as message/imdn+xml.
 func (r receipt) bytes() []byte {
 	var b strings.Builder
 	b.WriteString(`<?xml version="1.0" encoding="UTF-8"?>` + "\r\n" + `<imdn xmlns="` + nsReceipt + `"><message-id>`)
-	b.WriteString(escapeXML(r.MessageID))
+	b.WriteString(payload.EscapeXML(r.MessageID))
 	b.WriteString("</message-id><datetime>")
 	b.WriteString(r.At.UTC().Format(time.RFC3339))
 	b.WriteString("</datetime><" + r.About + "-notification><status><" + r.Status + "/></status></" + r.About + "-notification></imdn>\r\n")

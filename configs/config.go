@@ -16,6 +16,7 @@ type Config struct {
 	Auth         Auth         `toml:"auth"`
 	Registration Registration `toml:"registration"`
 	Messages     Messages     `toml:"messages"`
+	Groups       Groups       `toml:"groups"`
 	Calls        Calls        `toml:"calls"`
 	Media        Media        `toml:"media"`
 	Limits       Limits       `toml:"limits"`
@@ -65,6 +66,16 @@ type Messages struct {
 	MaxSize    int  `toml:"max_size" doc:"Largest body of a message, in bytes, 1300 to 60000."`
 	KeepDays   int  `toml:"keep_days" doc:"How many days a message waits for a device that is away. The archive keeps it in any case."`
 	OwnDevices bool `toml:"own_devices" doc:"Show what a user wrote on one device on the user's other devices too."`
+}
+
+// Groups says what groups are allowed. What a group decides for itself stands in
+// its own policy.
+type Groups struct {
+	MaxMembers int `toml:"max_members" doc:"Members of one group, 3 to 5000."`
+	MaxPerUser int `toml:"max_per_user" doc:"Groups that one user may have made."`
+	History    int `toml:"history" doc:"Messages from before they came that new members see, 0 to 10000."`
+	Replay     int `toml:"replay" doc:"Messages of each conversation that a user's new device gets when it first registers, 0 to 1000."`
+	Receipts   int `toml:"receipts" doc:"In groups of more members than this, the receipts of readers are counted but not sent to the writer."`
 }
 
 // Calls bounds calls.
@@ -124,6 +135,7 @@ func Default() Config {
 			MaxContacts:    10,
 		},
 		Messages: Messages{MaxSize: 60000, KeepDays: 30, OwnDevices: true},
+		Groups:   Groups{MaxMembers: 5000, MaxPerUser: 500, History: 0, Replay: 100, Receipts: 100},
 		Calls:    Calls{Max: 5000, MaxPerUser: 20, SessionExpires: 30 * time.Minute},
 		Media:    Media{FirstPort: 16384, LastPort: 32767, SRTP: "require"},
 		Limits: Limits{

@@ -58,7 +58,8 @@ var rights = [actions]right{
 	actNickname: {least: store.RoleAdministrator, pair: closed},
 	actMute:     {least: store.RoleAdministrator, pair: closed},
 	actMuteAll:  {least: store.RoleAdministrator, pair: closed},
-	actPromote:  {least: store.RoleOwner, pair: closed},
+	actPromote: {least: store.RoleAdministrator, pair: closed, // softphones offer it to every administrator
+		policy: func(p *store.GroupPolicy) store.Role { return p.Promote }},
 	actHandOver: {least: store.RoleOwner, pair: closed},
 	actPolicy:   {least: store.RoleOwner, pair: closed},
 	actConvert:  {least: store.RoleOwner, fixed: closed, pair: closed},
@@ -99,6 +100,7 @@ func inForce(p, defaults store.GroupPolicy) store.GroupPolicy {
 		Pin:        cmp.Or(p.Pin, defaults.Pin),
 		MentionAll: cmp.Or(p.MentionAll, defaults.MentionAll),
 		Speak:      cmp.Or(p.Speak, defaults.Speak),
+		Promote:    cmp.Or(p.Promote, defaults.Promote),
 		Private:    cmp.Or(p.Private, defaults.Private),
 		AllDaily:   cmp.Or(p.AllDaily, defaults.AllDaily, defaultAllDaily),
 		MaxMembers: cmp.Or(p.MaxMembers, defaults.MaxMembers),

@@ -22,7 +22,7 @@ const whoMay = `
  nickname       ao      ao          ao     -
  mute           ao      ao          ao     -
  mute-all       ao      ao          ao     -
- promote        o       o           o      -
+ promote        ao      ao          ao     -
  hand-over      o       o           o      -
  policy         o       o           o      -
  convert        o       o           -      -

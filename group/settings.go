@@ -157,7 +157,7 @@ func (c SetPolicy) apply(d *draft) error {
 
 // checkPolicy judges the values of a policy.
 func checkPolicy(p store.GroupPolicy) error {
-	for _, r := range [...]store.Role{p.Invite, p.Rename, p.Pin, p.MentionAll, p.Speak, p.Private} {
+	for _, r := range [...]store.Role{p.Invite, p.Rename, p.Pin, p.MentionAll, p.Speak, p.Promote, p.Private} {
 		if r < 0 || r > store.RoleOwner && r != store.RoleNobody {
 			return fmt.Errorf("%w: a policy names member, administrator, owner or nobody, not %s", store.ErrInvalid, r)
 		}

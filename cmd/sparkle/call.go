@@ -15,7 +15,7 @@ import (
 )
 
 func (c *cli) callCommand() *cobra.Command {
-	return group("call", "List, explain, export, end and begin calls", c.callList(), c.callShow(),
+	return commands("call", "List, explain, export, end and begin calls", c.callList(), c.callShow(),
 		c.export("Export call records as JSON lines or as CSV for spreadsheets, oldest first", "/v1/calls/export", &callSelection{}),
 		c.callHangUp(), c.callDial())
 }

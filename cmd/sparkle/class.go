@@ -12,7 +12,7 @@ import (
 )
 
 func (c *cli) classCommand() *cobra.Command {
-	return group("class", "Manage classes of service: who may call where", list(c, "List classes of service", "/v1/classes", printClasses), c.classSet(), c.classRemove())
+	return commands("class", "Manage classes of service: who may call where", list(c, "List classes of service", "/v1/classes", printClasses), c.classSet(), c.classRemove())
 }
 
 func classURL(name string) string { return "/v1/classes/" + url.PathEscape(name) }

@@ -62,7 +62,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errOut io.Writer
 
 func rootCommand() *cobra.Command {
 	c := &cli{}
-	root := group("sparkle", "Messaging, presence, voice and video for an organisation, on standard SIP")
+	root := commands("sparkle", "Messaging, presence, voice and video for an organisation, on standard SIP")
 	root.SilenceUsage, root.SilenceErrors = true, true
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{fmt.Errorf("%w (`%s --help` shows the flags)", err, cmd.CommandPath())}
@@ -81,8 +81,8 @@ func rootCommand() *cobra.Command {
 	return root
 }
 
-// group is a command that only has sub-commands.
-func group(use, short string, sub ...*cobra.Command) *cobra.Command {
+// commands is a command that only has sub-commands.
+func commands(use, short string, sub ...*cobra.Command) *cobra.Command {
 	g := &cobra.Command{Use: use, Short: short, Args: arguments(cobra.NoArgs), RunE: func(cmd *cobra.Command, _ []string) error {
 		cmd.Help()
 		return usageError{fmt.Errorf("%s needs one of its commands", cmd.CommandPath())}

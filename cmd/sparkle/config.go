@@ -9,7 +9,7 @@ import (
 )
 
 func (c *cli) configCommand() *cobra.Command {
-	return group("config", "Explain and check the configuration", c.configDescribe(), c.configCheck())
+	return commands("config", "Explain and check the configuration", c.configDescribe(), c.configCheck())
 }
 
 func (c *cli) configDescribe() *cobra.Command {

@@ -19,6 +19,7 @@ var tiers = map[string]struct {
 	why  string
 }{
 	"store":             {0, "the vocabulary: standard library only"},
+	"sip/payload":       {0, "what messages carry: text only"},
 	"sip/wire":          {0, "bytes and messages: knows nobody who uses them"},
 	"store/cache":       {1, "holds records of the store for those who may not wait"},
 	"store/sqldb":       {1, "one implementation of the store"},
@@ -36,6 +37,10 @@ var tiers = map[string]struct {
 	"sip/server":        {4, "the chain: it asks auth and calls services by an interface"},
 	"sip/registrar":     {5, "a service of the chain"},
 	"sip/siptest":       {6, "surroundings for the tests of what is above: only they import it"},
+	"sip/event":         {6, "a service of the chain: subscriptions of what the registrar knows"},
+	"sip/focus":         {7, "groups for clients that know rooms; an event package"},
+	"assistant":         {7, "text commands over groups and lists; knows no SIP"},
+	"picture":           {4, "pictures of users and groups; knows neither SIP nor HTTP"},
 	"sip/proxy":         {6, "a service of the chain that asks the registrar where people are"},
 	"sip/dialog":        {6, "a user agent of our own: a client of the chain"},
 	"sip/trunk":         {7, "the border to carriers: dialogs on both sides"},

@@ -11,7 +11,7 @@ import (
 )
 
 func (c *cli) deviceCommand() *cobra.Command {
-	return group("device", "Manage the devices of users", c.deviceList(), c.deviceRevoke())
+	return commands("device", "Manage the devices of users", c.deviceList(), c.deviceRevoke())
 }
 
 func (c *cli) deviceList() *cobra.Command {

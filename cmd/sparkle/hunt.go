@@ -13,7 +13,7 @@ import (
 )
 
 func (c *cli) huntCommand() *cobra.Command {
-	return group("hunt", "Manage hunt groups: addresses that ring several users", list(c, "List hunt groups", "/v1/hunt-groups", printHuntGroups),
+	return commands("hunt", "Manage hunt groups: addresses that ring several users", list(c, "List hunt groups", "/v1/hunt-groups", printHuntGroups),
 		c.huntSet("add", "Add a hunt group", true), c.huntSet("change", "Change a hunt group; a list that is given replaces the whole list", false), c.huntRemove())
 }
 

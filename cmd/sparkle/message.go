@@ -14,7 +14,7 @@ import (
 )
 
 func (c *cli) messageCommand() *cobra.Command {
-	return group("message", "Search, read, trace and export archived messages", c.messageSearch(), c.messageHistory(), c.messageTrace(),
+	return commands("message", "Search, read, trace and export archived messages", c.messageSearch(), c.messageHistory(), c.messageTrace(),
 		c.export("Export messages as JSON lines or as CSV for spreadsheets", "/v1/messages/export", &selection{}))
 }
 

@@ -75,6 +75,9 @@ func (s *Server) open(ctx context.Context) error {
 	if err := s.registrar.Restore(ctx); err != nil {
 		return fmt.Errorf("read bindings: %w", err)
 	}
+	if err := s.groups.Follow(ctx); err != nil {
+		return fmt.Errorf("bring fixed groups in line with the units: %w", err)
+	}
 	if err := s.calls.Restore(ctx); err != nil {
 		return fmt.Errorf("close the records of calls: %w", err)
 	}

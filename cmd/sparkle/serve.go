@@ -13,6 +13,7 @@ import (
 	"github.com/sparkleim/sparkle/call"
 	"github.com/sparkleim/sparkle/chat"
 	"github.com/sparkleim/sparkle/configs"
+	"github.com/sparkleim/sparkle/group"
 	"github.com/sparkleim/sparkle/media"
 	"github.com/sparkleim/sparkle/sip/auth"
 	"github.com/sparkleim/sparkle/sip/dialog"
@@ -22,6 +23,7 @@ import (
 	"github.com/sparkleim/sparkle/sip/transaction"
 	"github.com/sparkleim/sparkle/sip/transport"
 	"github.com/sparkleim/sparkle/sip/trunk"
+	"github.com/sparkleim/sparkle/store"
 	"github.com/sparkleim/sparkle/store/sqldb"
 	"github.com/spf13/cobra"
 )
@@ -59,6 +61,7 @@ type Server struct {
 	transactions *transaction.Layer
 	auth         *auth.Authenticator
 	registrar    *registrar.Registrar
+	groups       *group.Service
 	proxy        *proxy.Proxy
 	chat         *chat.Service
 	media        *media.Engine
@@ -81,7 +84,7 @@ func newServer(cfg *configs.Config, log *slog.Logger) (*Server, error) {
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, build := range []func() error{
 		s.checkHost, s.buildStore, s.buildTransport, s.buildAuth, s.buildRegistrar,
-		s.buildProxy, s.buildChat, s.buildAccounts, s.buildBorder, s.buildCalls, s.buildChain, s.buildAdmin,
+		s.buildGroups, s.buildProxy, s.buildChat, s.buildAccounts, s.buildBorder, s.buildCalls, s.buildChain, s.buildAdmin,
 	} {
 		if err := build(); err != nil {
 			s.closeStore()
@@ -155,6 +158,22 @@ func (s *Server) buildRegistrar() error {
 		MinExpires: r.MinExpires, DefaultExpires: r.DefaultExpires, MaxExpires: r.MaxExpires, MaxContacts: r.MaxContacts,
 		Secret: secret, Users: s.store, Devices: s.store, Bindings: s.store, Flows: s.stack,
 		Log: s.part("registrar"), Metrics: s.metrics,
+	})
+	return err
+}
+
+// Services of this server that have an address as users have.
+const (
+	factoryName   = "conference-factory"
+	assistantName = "assistant"
+)
+
+func (s *Server) buildGroups() (err error) {
+	g := s.cfg.Groups
+	s.groups, err = group.New(context.Background(), group.Config{
+		Store: s.store, Domain: s.domain(), Defaults: store.GroupPolicy{History: g.History},
+		MaxMembers: g.MaxMembers, MaxGroups: g.MaxPerUser, Reserved: []string{factoryName, assistantName},
+		Language: s.cfg.Language, Log: s.part("group"), Registerer: s.metrics,
 	})
 	return err
 }

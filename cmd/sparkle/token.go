@@ -13,7 +13,7 @@ import (
 )
 
 func (c *cli) tokenCommand() *cobra.Command {
-	return group("token", "Manage the tokens that open the API over HTTPS", c.tokenAdd(), list(c, "List tokens", "/v1/tokens", printTokens), c.tokenRevoke())
+	return commands("token", "Manage the tokens that open the API over HTTPS", c.tokenAdd(), list(c, "List tokens", "/v1/tokens", printTokens), c.tokenRevoke())
 }
 
 func (c *cli) tokenAdd() *cobra.Command {

@@ -16,7 +16,7 @@ import (
 )
 
 func (c *cli) trunkCommand() *cobra.Command {
-	return group("trunk", "Manage trunks: ways to carriers", list(c, "List trunks and the state of their gateways", "/v1/trunks", printTrunks),
+	return commands("trunk", "Manage trunks: ways to carriers", list(c, "List trunks and the state of their gateways", "/v1/trunks", printTrunks),
 		c.trunkShow(), c.trunkAdd(), c.trunkChange(), c.trunkRemove(),
 		c.trunkGateway("out", "Take a gateway out of service until the next start; calls in progress go on"),
 		c.trunkGateway("in", "Put a gateway back into service"))

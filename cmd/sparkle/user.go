@@ -16,7 +16,7 @@ import (
 )
 
 func (c *cli) userCommand() *cobra.Command {
-	return group("user", "Manage users",
+	return commands("user", "Manage users",
 		c.userAdd(), c.userImport(), c.userList(), c.userPassword(),
 		c.userSwitch("disable", "Disable a user: the user's devices are disconnected", true),
 		c.userSwitch("enable", "Enable a disabled user", false),

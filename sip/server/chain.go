@@ -96,8 +96,11 @@ func (s *Server) unmatched(r *Request) verdict {
 	case sip.CANCEL:
 		return s.turnAway(r, &Error{Status: 481})
 	case sip.ACK:
-		if s.inDialog(r) {
+		switch {
+		case s.inDialog(r):
 			s.cfg.Proxy.ServeSIP(r)
+		case s.toFocus(r):
+			s.cfg.Focus.ServeSIP(r)
 		}
 		return done // RFC 3261 §17: nobody answers an ACK
 	}

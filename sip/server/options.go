@@ -48,10 +48,13 @@ func (s *Server) extensions(r *Request) verdict {
 
 // extensionsOf lists what we are as a user agent server of the method.
 func extensionsOf(method sip.RequestMethod) []string {
-	if method == sip.REGISTER {
+	switch method {
+	case sip.REGISTER:
 		return []string{"path", "outbound", "gruu"}
+	case sip.SUBSCRIBE:
+		return []string{"recipient-list-subscribe", "eventlist"} // RFC 5367 §4, RFC 4662 §4.5
 	}
-	return nil
+	return []string{"recipient-list-invite"} // RFC 5366 §5; clients keep it in every request of the dialog
 }
 
 // self answers what is asked of the server and not of a user.

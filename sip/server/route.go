@@ -19,7 +19,12 @@ func (s *Server) isUAS(r *Request) bool {
 	case sip.MESSAGE, sip.SUBSCRIBE, sip.PUBLISH:
 		return s.isOurs(&r.Recipient)
 	}
-	return false
+	return s.toFocus(r)
+}
+
+// toFocus tells whether r is for a conference.
+func (s *Server) toFocus(r *Request) bool {
+	return s.cfg.Focus != nil && s.isOurs(&r.Recipient) && s.cfg.Focus.Claims(&r.Recipient)
 }
 
 // relay turns away what comes from outside for outside, and routes that the
@@ -68,9 +73,13 @@ func (s *Server) route(r *Request) verdict {
 		return s.turnAway(r, &Error{Status: 403, Warning: "not our domain"})
 	case r.Method == sip.MESSAGE && ours:
 		r.handTo(s.cfg.Chat)
+	case r.Method == sip.SUBSCRIBE && ours && s.cfg.Events != nil:
+		r.handTo(s.cfg.Events)
 	case (r.Method == sip.SUBSCRIBE || r.Method == sip.PUBLISH) && ours:
-		// RFC 6665 §7.2: there is no event package yet.
+		// RFC 6665 §7.2, RFC 3903 §6 step 2: nobody serves it.
 		return s.turnAway(r, &Error{Status: 489, Headers: []sip.Header{wire.H("Allow-Events", "")}})
+	case s.toFocus(r):
+		r.handTo(s.cfg.Focus)
 	case (r.Method == sip.INVITE || r.Method == sip.REFER) && r.ToTag == "" && ours && s.cfg.Calls != nil:
 		r.handTo(s.cfg.Calls)
 	case ours || r.ToTag != "":

@@ -34,6 +34,13 @@ type Border interface {
 	Claims(r *Request) bool
 }
 
+// Focus serves conferences: groups, and the factory where they are made.
+type Focus interface {
+	Handler
+	// Claims tells whether an address of ours is a conference. It must not block.
+	Claims(u *sip.Uri) bool
+}
+
 // Authenticator is what the chain needs of [auth.Authenticator].
 type Authenticator interface {
 	Check(f *transport.Flow, req *sip.Request, core *wire.Core, proxy bool, resume func(auth.Result)) (auth.Result, bool)
@@ -51,6 +58,8 @@ type Config struct {
 	Proxy     Handler
 	InDialog  Door    // nil: nothing is inside a dialog of ours
 	Calls     Handler // INVITE and REFER outside of dialogs, of our users and trusted agents; nil: the proxy
+	Focus     Focus   // what is sent to conferences, but MESSAGE and SUBSCRIBE; nil: there are none
+	Events    Handler // SUBSCRIBE; nil: nobody can subscribe to anything
 	Border    Border  // what comes from carriers; nil: nothing does
 
 	// Trusted tells whether a flow is that of an agent of ours inside this

@@ -1,4 +1,4 @@
-package chat
+package payload
 
 import (
 	"bytes"
@@ -14,24 +14,26 @@ const (
 	smallInflate = 8 << 10 // below this the growth does not matter
 )
 
+// What may be wrong with a compressed body.
 var (
-	errDeflate      = errors.New("body is not deflate data (RFC 1950)")
-	errInflatedSize = errors.New("body inflates to more than is allowed")
+	ErrDeflate      = errors.New("body is not deflate data (RFC 1950)")
+	ErrInflatedSize = errors.New("body inflates to more than is allowed")
 )
 
-// inflate undoes Content-Encoding: deflate, which is zlib (RFC 1950).
-func inflate(b []byte) ([]byte, error) {
+// Inflate undoes Content-Encoding: deflate, which is zlib (RFC 1950). The error is
+// ErrDeflate or ErrInflatedSize.
+func Inflate(b []byte) ([]byte, error) {
 	r, err := zlib.NewReader(bytes.NewReader(b))
 	if err != nil {
-		return nil, errDeflate
+		return nil, ErrDeflate
 	}
 	limit := min(maxInflated, max(smallInflate, maxGrowth*len(b)))
 	out, err := io.ReadAll(io.LimitReader(r, int64(limit)+1))
 	if len(out) > limit {
-		return nil, errInflatedSize
+		return nil, ErrInflatedSize
 	}
 	if err != nil {
-		return nil, errDeflate
+		return nil, ErrDeflate
 	}
 	return out, nil
 }
