@@ -10,10 +10,13 @@ import (
 type words struct {
 	picture, video, voice, file string
 	unknown                     string // %s: media type, %s: size
-	forwarded                   string // %s: who wrote it first
-	reply                       string
+	forwarded, reply            string
+	forwardedFrom, replyTo      string // %s: who wrote what is forwarded or answered
 	reaction, reactionRemoved   string
-	me                          string // before a copy of one's own message
+	reacts                      string // %s: somebody, %s: emoji
+	tookBack                    string // %s: somebody
+	private                     string // after the name of who writes to one member alone
+	me, i                       string // before a copy of one's own message; in a sentence
 }
 
 // wordsOf returns the words of a language: "zh" (also for "") or "en".
@@ -22,40 +25,42 @@ func wordsOf(language string) *words {
 		return &words{
 			picture: "[Picture]", video: "[Video]", voice: "[Voice]", file: "[File]",
 			unknown:   "[This device cannot show %s, %s]",
-			forwarded: "[Forwarded from %s] ", reply: "[Reply] ",
+			forwarded: "[Forwarded] ", reply: "[Reply] ",
+			forwardedFrom: "[Forwarded from %s] ", replyTo: "[Reply to %s] ",
 			reaction: "[Reaction] ", reactionRemoved: "[Reaction removed]",
-			me: "Me: ",
+			reacts: "%s reacted with %s", tookBack: "%s took a reaction back",
+			private: " (private)",
+			me:      "Me: ", i: "I",
 		}
 	}
 	return &words{
 		picture: "[图片]", video: "[视频]", voice: "[语音]", file: "[文件]",
 		unknown:   "[此设备无法显示 %s，%s]",
-		forwarded: "[转发自 %s] ", reply: "[回复] ",
+		forwarded: "[转发] ", reply: "[回复] ",
+		forwardedFrom: "[转发自 %s] ", replyTo: "[回复 %s] ",
 		reaction: "[表情回应] ", reactionRemoved: "[撤销表情回应]",
-		me: "我: ",
+		reacts: "%s 回应了 %s", tookBack: "%s 撤销了表情回应",
+		private: "（私聊）",
+		me:      "我: ", i: "我",
 	}
 }
 
 // text renders a content as text for people: what a text phone shows, and
-// without links what search finds and lists show.
+// without links what search finds and lists show. For these a reaction is no text:
+// it would hide the message that it is put to, and be unread beside it.
 func (w *words) text(c *content, links bool) string {
 	body := w.part(c, links, 0)
-	if c.cpim == nil {
-		return body
-	}
 	switch {
-	case c.disposition == "reaction" && body == "":
+	case c.reaction() && !links:
+		return ""
+	case c.reaction() && body == "":
 		return w.reactionRemoved
-	case c.disposition == "reaction":
+	case c.reaction():
 		return w.reaction + body
+	case body == "":
+		return ""
 	}
-	if who := c.cpim.imdn("Forward-Info"); who != "" {
-		return fmt.Sprintf(w.forwarded, strings.TrimPrefix(who, "sip:")) + body
-	}
-	if _, ok := c.cpim.extension(nsLinphone, "linphone", "Replying-To-Message-ID"); ok {
-		return w.reply + body
-	}
-	return body
+	return w.mark(c) + body
 }
 
 // part renders one part, and those inside it.
