@@ -197,6 +197,7 @@ type Subscription struct {
 	RemoteTag  string
 	LocalCSeq  uint32
 	RemoteCSeq uint32
+	Subscriber string // the URI of its From
 	Event      string // the Event header, with its id
 	Expires    time.Time
 	Version    int64 // told last

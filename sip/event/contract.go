@@ -14,16 +14,24 @@ import (
 	"github.com/sparkleim/sparkle/store"
 )
 
-// Package is an event package. Its functions must not block.
+// Package is an event package. Its functions must not block. They may be called
+// for several subscriptions at once, never for one.
 type Package interface {
 	Name() string // "conference"
-	// Subscribe judges a new subscription or a refresh; resources is the
-	// Request-URI, or the list in the body. An error is answered as it is.
+	// Subscribe judges a new subscription (LocalCSeq is 0) or a refresh; an error
+	// is answered as it is, and ends what was to be refreshed unless it is a 5xx.
+	//
+	// List is nil for a subscription to Resource alone. Of a list subscription
+	// Resource is where it was sent, and List has the addresses asked for:
+	// Subscribe takes away those that are nothing to the subscriber. Told has what
+	// their parameter Last-Notify says; for Resource alone the package puts there
+	// what it reads from r. A refresh cannot change what Told says already.
 	Subscribe(s *Subscription, r *server.Request) error
-	// Current is what a subscriber gets after SUBSCRIBE and when he is back: the
-	// documents that lead from what he was told (s.Told) to the present. None: an
-	// empty NOTIFY.
-	Current(s *Subscription) []Document
+	// Current is what brings a subscriber up to date with one resource, after
+	// SUBSCRIBE and when he is back: the documents that lead from what he was told
+	// (s.Told[resource]; absent: nothing) to the present, each the body of a
+	// NOTIFY. None when he knows everything.
+	Current(s *Subscription, resource string) []Document
 }
 
 // Document is the body of a NOTIFY.
@@ -35,8 +43,8 @@ type Document struct {
 	Version  int64
 }
 
-// Subscription is one subscriber's wish. Its methods are for the package only
-// from within its functions and from Notifier.Each.
+// Subscription is one subscriber's wish. It is for the package only from within
+// its functions and from the form of [Notifier.Publish].
 type Subscription struct {
 	store.Subscription
 	// Told is the version of each resource that the subscriber has confirmed.
@@ -80,8 +88,10 @@ func (n *Notifier) Restore(ctx context.Context, all func(ctx context.Context, fn
 }
 func (n *Notifier) ServeSIP(r *server.Request) { panic("contract") }
 
-// Publish gives a document to everybody who is subscribed to a resource; form
-// makes the one for a subscription, and ok false leaves him out.
+// Publish gives a document to everybody who is subscribed to a resource. It returns
+// at once: form is called later, from any goroutine, never twice at once for one
+// subscription, and perhaps not at all when Current tells him more. It makes the
+// document for a subscription; ok false leaves him out.
 func (n *Notifier) Publish(pkg, resource string, form func(s *Subscription) (d Document, ok bool)) {
 	panic("contract")
 }

@@ -55,7 +55,9 @@ func (s *Service) ServeSIP(r *server.Request) { panic("contract") }
 // Name, Subscribe and Current are the conference event package.
 func (s *Service) Name() string                                               { return "conference" }
 func (s *Service) Subscribe(sub *event.Subscription, r *server.Request) error { panic("contract") }
-func (s *Service) Current(sub *event.Subscription) []event.Document           { panic("contract") }
+func (s *Service) Current(sub *event.Subscription, resource string) []event.Document {
+	panic("contract")
+}
 
 // Changed is a committed change of a group (group.Service.Observe).
 func (s *Service) Changed(e group.Event) { panic("contract") }

@@ -35,6 +35,18 @@ func TestInflate(t *testing.T) {
 	}
 }
 
+func TestDecode(t *testing.T) {
+	text := strings.Repeat("the quick brown fox ", 100)
+	for encoding, in := range map[string][]byte{"": []byte(text), "identity": []byte(text), " Deflate": deflated(text)} {
+		if out, err := Decode(encoding, in); err != nil || string(out) != text {
+			t.Errorf("%q: %d bytes, %v", encoding, len(out), err)
+		}
+	}
+	if _, err := Decode("gzip", nil); err != ErrEncoding {
+		t.Error(err)
+	}
+}
+
 func TestXMLIsBounded(t *testing.T) {
 	for name, s := range map[string]string{
 		"DTD":           `<!DOCTYPE x [<!ENTITY a "b">]><x>&a;</x>`,
