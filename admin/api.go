@@ -40,6 +40,7 @@ type Messages interface {
 	Message(ctx context.Context, gid int64) (store.Message, error)
 	Deliveries(ctx context.Context, gid int64) ([]store.Delivery, error)
 	Page(ctx context.Context, a, b store.UserID, before int64, limit int) ([]store.Message, error)
+	ConversationPage(ctx context.Context, c store.ConversationID, before int64, limit int) ([]store.Message, error)
 	Search(ctx context.Context, q store.SearchQuery) (store.SearchResult, error)
 	Export(ctx context.Context, q store.SearchQuery, fn func(*store.Message) error) error
 }
@@ -53,15 +54,17 @@ type Tracer interface {
 
 // Config is what the API administers.
 type Config struct {
-	Accounts Accounts
-	Messages Messages
-	Tokens   store.Tokens
-	Audit    store.Audit
-	Tracer   Tracer
-	// Without these three, what needs them is answered 501.
-	Calls       Calls
-	CallRecords CallRecords
-	Trunks      Trunks
+	Accounts     Accounts
+	Messages     Messages
+	Tokens       store.Tokens
+	Audit        store.Audit
+	Tracer       Tracer
+	Calls        Calls
+	CallRecords  CallRecords
+	Trunks       Trunks
+	Groups       Groups
+	GroupRecords GroupRecords
+	Units        Units
 	// Backup writes a backup of the whole server as a tar archive.
 	Backup func(ctx context.Context, w io.Writer) error
 	// Verify checks the store and writes what it finds.
@@ -101,6 +104,7 @@ func New(c Config) *API {
 	a.registerCalls(api)
 	a.registerCallSetup(api)
 	a.registerTrunks(api)
+	a.registerGroups(api)
 	a.registerTrace(api)
 	a.registerMaintenance(api)
 	a.registerTokens(api)

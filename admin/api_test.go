@@ -63,6 +63,10 @@ var routes = []struct {
 	{"DELETE", "/v1/trunks/telco", "", 204, "trunk.remove telco"},
 	{"POST", "/v1/trunks/telco/gateways/a/out", "", 204, "gateway.out telco/a"},
 	{"POST", "/v1/trunks/telco/gateways/a/in", "", 204, "gateway.in telco/a"},
+	{"GET", "/v1/groups?match=TECH&kind=manual&member=alice", "", 200, ""},
+	{"POST", "/v1/groups", `{"name":"sales","subject":"销售","members":["alice","1001"],"policy":{"invite":"nobody"}}`, 201, "group.add sales@example.com"},
+	{"GET", "/v1/groups/tech@example.com", "", 200, ""},
+	{"GET", "/v1/groups/1/members", "", 200, ""},
 	{"GET", "/v1/trace?user=alice&seconds=1", "", 200, "trace alice"},
 	{"GET", "/v1/status", "", 200, ""},
 	{"POST", "/v1/backup", "", 200, "backup "},
@@ -126,9 +130,9 @@ func TestEveryRouteByToken(t *testing.T) {
 }
 
 func TestEveryRouteIsClosedWithoutToken(t *testing.T) {
+	f := newFixture(t)
+	f.tokens.all = []store.Token{{ID: 1, Name: "gone", Hash: hashToken("sparkle_gone"), Revoked: &noon}}
 	for _, route := range routes {
-		f := newFixture(t)
-		f.tokens.all = []store.Token{{ID: 1, Name: "gone", Hash: hashToken("sparkle_gone"), Revoked: &noon}}
 		for _, token := range []string{"", "sparkle_wrong", "sparkle_gone"} {
 			w := f.do(t, f.Remote(), "", token, route.method, route.path, route.body)
 			if w.Code != http.StatusUnauthorized || !strings.HasPrefix(w.Header().Get("WWW-Authenticate"), "Bearer") {

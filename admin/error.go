@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/sparkleim/sparkle/group"
 	"github.com/sparkleim/sparkle/sip/server"
 	"github.com/sparkleim/sparkle/store"
 )
@@ -35,6 +36,9 @@ var verdicts = []struct {
 func explain(err error) (status int, text string) {
 	if e, ok := errors.AsType[*server.Error](err); ok {
 		return explainSIP(e)
+	}
+	if e, ok := errors.AsType[*group.Denied](err); ok {
+		return http.StatusForbidden, e.Text
 	}
 	for _, v := range verdicts {
 		if !errors.Is(err, v.err) {

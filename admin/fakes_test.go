@@ -155,6 +155,16 @@ func (f *archive) Page(_ context.Context, a, b store.UserID, before int64, limit
 	return page, nil
 }
 
+func (f *archive) ConversationPage(_ context.Context, c store.ConversationID, before int64, limit int) ([]store.Message, error) {
+	var page []store.Message
+	for _, m := range slices.Backward(f.messages) {
+		if m.Conversation == c && m.Kind == store.KindText && (before == 0 || m.Seq < before) && len(page) < limit {
+			page = append(page, m)
+		}
+	}
+	return page, nil
+}
+
 func wanted(q store.SearchQuery, m *store.Message) bool {
 	return (q.Kind == 0 || m.Kind == q.Kind) && (q.CallID == "" || m.CallID == q.CallID)
 }
@@ -232,14 +242,15 @@ func (tracer) Trace(_ context.Context, f TraceFilter) iter.Seq[TraceEvent] {
 // fixture is an API over fakes.
 type fixture struct {
 	*API
-	accounts *accounts
-	archive  *archive
-	tokens   *tokens
-	audit    *auditLog
-	calls    *calls
-	records  *callRecords
-	border   *border
-	ready    error
+	accounts     *accounts
+	archive      *archive
+	tokens       *tokens
+	audit        *auditLog
+	calls        *calls
+	records      *callRecords
+	border       *border
+	organisation organisation
+	ready        error
 }
 
 func newFixture(t *testing.T) *fixture {
@@ -262,8 +273,10 @@ func newFixture(t *testing.T) *fixture {
 		audit:  &auditLog{},
 	}
 	f.calls, f.records, f.border = newCalls()
+	f.organisation = newOrganisation(t, f.accounts.users)
 	f.API = New(Config{
 		Calls: f.calls, CallRecords: f.records, Trunks: f.border,
+		Groups: f.organisation, GroupRecords: f.organisation, Units: f.organisation,
 		Accounts: f.accounts, Messages: f.archive, Tokens: f.tokens, Audit: f.audit, Tracer: tracer{},
 		Backup: func(_ context.Context, w io.Writer) error { _, err := io.WriteString(w, "tar"); return err },
 		Verify: func(_ context.Context, w io.Writer) (int, error) { io.WriteString(w, "ok\n"); return 0, nil },

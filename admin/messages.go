@@ -203,31 +203,48 @@ func (a *API) devicesOf(ctx context.Context, users ...store.UserID) (map[store.D
 	return all, nil
 }
 
-// names remembers the addresses of users while one answer is made.
+// names remembers who users and groups are while one answer is made.
 type names struct {
-	accounts Accounts
-	known    map[store.UserID]string
+	*API
+	users  map[store.UserID]store.User
+	groups map[store.GroupID]string
 }
 
 func (a *API) newNames() *names {
-	return &names{a.Accounts, map[store.UserID]string{}}
+	return &names{a, map[store.UserID]store.User{}, map[store.GroupID]string{}}
 }
 
-// of is the address of a user; the number of one who was removed.
+// of is the address of a user; the number of one who was removed, "" for nobody.
 func (n *names) of(ctx context.Context, id store.UserID) string {
-	if name, ok := n.known[id]; ok {
-		return name
+	if id == 0 {
+		return ""
 	}
-	name := fmt.Sprintf("user %d (removed)", id)
-	u, err := n.accounts.ByID(ctx, id)
+	u, err := n.user(ctx, id)
 	switch {
-	case err == nil:
-		name = u.AOR()
-	case !errors.Is(err, store.ErrNotFound):
+	case err != nil:
 		return fmt.Sprintf("user %d", id)
+	case u.ID == 0:
+		return fmt.Sprintf("user %d (removed)", id)
 	}
-	n.known[id] = name
-	return name
+	return u.AOR()
+}
+
+func (n *names) displayName(ctx context.Context, id store.UserID) string {
+	u, _ := n.user(ctx, id)
+	return u.DisplayName
+}
+
+// user is the zero user for one who was removed.
+func (n *names) user(ctx context.Context, id store.UserID) (store.User, error) {
+	if u, ok := n.users[id]; ok {
+		return u, nil
+	}
+	u, err := n.Accounts.ByID(ctx, id)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return u, err
+	}
+	n.users[id] = u
+	return u, nil
 }
 
 func (n *names) message(ctx context.Context, m *store.Message) Message {

@@ -97,7 +97,7 @@ func (s *Service) placed(ctx context.Context, g *Snapshot, users []store.UserID,
 		return nil, err
 	}
 	users = slices.DeleteFunc(users, func(u store.UserID) bool { return !there[u] })
-	room := max(0, mostMembers(s.Policy(g), s.cfg.MaxMembers)-stay)
+	room := max(0, mostMembers(inForce(g.Policy, s.cfg.Defaults), s.cfg.MaxMembers)-stay)
 	if left := len(users) - room; left > 0 {
 		s.metrics.left.Add(float64(left))
 		s.log.Warn("a fixed group is full: raise the limit of members or follow a smaller unit",

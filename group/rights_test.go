@@ -141,3 +141,26 @@ func TestRefusalsInWords(t *testing.T) {
 		}
 	}
 }
+
+// TestPolicyTellsWhatHolds asks what an administrator is shown: an answer for each rule.
+func TestPolicyTellsWhatHolds(t *testing.T) {
+	s := &Service{cfg: Config{MaxMembers: 100, Defaults: store.GroupPolicy{Speak: store.RoleAdministrator, History: 20}}}
+	own := store.GroupPolicy{Invite: store.RoleNobody, MaxMembers: 7}
+	for _, test := range []struct {
+		kind store.GroupKind
+		want store.GroupPolicy
+	}{
+		{store.GroupManual, store.GroupPolicy{
+			Invite: store.RoleNobody, Rename: store.RoleAdministrator, Pin: store.RoleAdministrator, MentionAll: store.RoleAdministrator,
+			Speak: store.RoleAdministrator, Private: store.RoleMember, Promote: store.RoleAdministrator, AllDaily: 3, MaxMembers: 7, History: 20,
+		}},
+		{store.GroupPair, store.GroupPolicy{
+			Invite: store.RoleNobody, Rename: store.RoleNobody, Pin: store.RoleMember, MentionAll: store.RoleMember,
+			Speak: store.RoleMember, Private: store.RoleNobody, Promote: store.RoleNobody, AllDaily: 3, MaxMembers: 7, History: 20,
+		}},
+	} {
+		if got := s.Policy(&Snapshot{Group: store.Group{Kind: test.kind, Policy: own}}); got != test.want {
+			t.Errorf("%s:\ngot  %+v\nwant %+v", test.kind, got, test.want)
+		}
+	}
+}

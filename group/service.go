@@ -154,9 +154,23 @@ func sorted(groups []*Snapshot) []*Snapshot {
 	return groups
 }
 
-// Policy is what holds in a group: its own rules, and the server's where it has
-// none.
-func (s *Service) Policy(g *Snapshot) store.GroupPolicy { return inForce(g.Policy, s.cfg.Defaults) }
+// Policy is what holds in a group: its own rules, the server's where it has none,
+// and what has always been so where nobody has decided.
+func (s *Service) Policy(g *Snapshot) store.GroupPolicy {
+	p := inForce(g.Policy, s.cfg.Defaults)
+	decided := p
+	for _, rule := range []struct {
+		action
+		field *store.Role
+	}{
+		{actInvite, &p.Invite}, {actRename, &p.Rename}, {actPin, &p.Pin}, {actMentionAll, &p.MentionAll},
+		{actSpeak, &p.Speak}, {actPrivate, &p.Private}, {actPromote, &p.Promote},
+	} {
+		*rule.field = needed(rule.action, g.Kind, &decided)
+	}
+	p.MaxMembers = mostMembers(decided, s.cfg.MaxMembers)
+	return p
+}
 
 // Observe adds a function that is told of each event after its commit, in the
 // order of versions of each group. It must not block, and change no group: its

@@ -27,7 +27,7 @@ func (s *Service) MaySpeak(g *Snapshot, u store.UserID, mentionsAll bool) error 
 	if err := s.allowed(g, m.Role, actMentionAll); err != nil {
 		return err
 	}
-	most := s.Policy(g).AllDaily
+	most := inForce(g.Policy, s.cfg.Defaults).AllDaily
 	if m.Role < store.RoleAdministrator && g.Kind != store.GroupPair && !s.quota.take(g.ID, u, most, now) {
 		return denyf(s.words.quota, most)
 	}
@@ -48,7 +48,7 @@ func (s *Service) MaySpeakTo(g *Snapshot, u, to store.UserID) error {
 
 // allowed judges by the table of rights.
 func (s *Service) allowed(g *Snapshot, role store.Role, a action) error {
-	p := s.Policy(g)
+	p := inForce(g.Policy, s.cfg.Defaults)
 	if least := needed(a, g.Kind, &p); role < least {
 		return s.words.forbidden(a, least, g.Kind)
 	}

@@ -274,6 +274,7 @@ func (s *Server) buildAdmin() error {
 	s.api = admin.New(admin.Config{
 		Accounts: s.accounts, Messages: s.store, Tokens: s.store, Audit: s.store, Tracer: tracer{s.stack, s.stopping},
 		Calls: s.calls, CallRecords: s.store, Trunks: s.border,
+		Groups: s.groups, GroupRecords: s.store, Units: s.store,
 		Backup: s.backup, Verify: s.store.Verify, Status: s.status, Ready: s.ready,
 		Gatherer: s.metrics, Version: programVersion(), Log: s.part("admin"),
 	})
