@@ -39,9 +39,10 @@ type ConversationRow struct {
 	Left         bool // he is no longer in the group; HeadSeq is where he left
 	State        ConversationState
 	HeadSeq      int64
-	Last         *Message // newest that the user may see, nil for none
-	// UnreadCount is how many messages of kind text others have written after the
-	// read position and after the user's own last message, among the last MaxUnread.
+	Last         *Message // newest with a Text that the user may see, nil for none
+	// UnreadCount is how many messages of kind text, with a Text, others have written
+	// after the read position and after the user's own last message, among the last
+	// MaxUnread.
 	UnreadCount int64
 	Mentions    int64 // of them addressing him, or all
 	Newest      int64 // GID of the newest message, or the stamp of his coming or going: the order of the list

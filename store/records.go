@@ -101,7 +101,7 @@ type NewMessage struct {
 	Encoding    string // Content-Encoding as received
 	Headers     string // header lines kept for delivery ("Subject: …\r\n")
 	Body        []byte // as received
-	Text        string // what search indexes and lists show; "" for none
+	Text        string // what search indexes and lists show and count; "" for none (a reaction)
 	TraceID     string
 	Source      string // transport and address it came from, and the User-Agent, for the trace
 }

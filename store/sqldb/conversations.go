@@ -238,9 +238,15 @@ func (db *DB) row(ctx context.Context, u store.UserID, c store.ConversationID) (
 	return row, nil
 }
 
+// hasText tells what a list shows and counts from what it does not: a reaction is
+// kept with an empty text. NULL is the text that is the body.
+const hasText = `(m.text IS NULL OR m.text <> '')`
+
 func (db *DB) lastShown(ctx context.Context, u store.UserID, v *view) (*store.Message, error) {
 	for _, p := range slices.Backward(v.between(v.state.cleared, seqMask+1)) {
-		last, err := db.shown(ctx, u, v.conv, p, `DESC`, 1)
+		last, err := db.messages(ctx, `SELECT `+messageColumns+` FROM message m WHERE pos > $1 AND pos <= $2 AND `+hasText+`
+			AND NOT EXISTS (SELECT 1 FROM message_hidden h WHERE h.user_id = $3 AND h.pos = m.pos) ORDER BY pos DESC LIMIT 1`,
+			position(v.conv, p.after), position(v.conv, p.to), int64(u))
 		if err != nil {
 			return nil, err
 		}
@@ -264,9 +270,9 @@ func (db *DB) countUnread(ctx context.Context, u store.UserID, c store.Conversat
 	}
 	var unread, hidden, mentions int64
 	err = db.reader.QueryRowContext(ctx, `SELECT
-		(SELECT count(*) FROM message WHERE pos > $1 AND pos <= $2 AND from_user <> $3 AND kind = $4),
+		(SELECT count(*) FROM message m WHERE pos > $1 AND pos <= $2 AND from_user <> $3 AND kind = $4 AND `+hasText+`),
 		(SELECT count(*) FROM message_hidden h JOIN message m ON m.pos = h.pos
-			WHERE h.user_id = $3 AND h.pos > $1 AND h.pos <= $2 AND m.from_user <> $3 AND m.kind = $4),
+			WHERE h.user_id = $3 AND h.pos > $1 AND h.pos <= $2 AND m.from_user <> $3 AND m.kind = $4 AND `+hasText+`),
 		(SELECT count(*) FROM mention x JOIN message m ON m.pos = x.pos
 			WHERE x.user_id IN (0, $3) AND x.pos > $1 AND x.pos <= $2 AND m.from_user <> $3
 			AND (x.user_id <> 0 OR NOT EXISTS (SELECT 1 FROM mention y WHERE y.user_id = $3 AND y.pos = x.pos))

@@ -179,6 +179,10 @@ func testUnread(t *testing.T, f *fixture) {
 	expect("more than is counted", "end", "end (1000/0)", "end (1000/0)")
 	speak(bob, "answer")
 	expect("who answers has read", "answer (1/0)", "answer", "answer (1000/0)")
+	reaction := say(carol.ID, g, "👍")
+	reaction.Text = ""
+	f.append(reaction)
+	expect("a reaction is not listed and not unread, and who reacts has read", "answer (1/0)", "answer", "answer")
 }
 
 // testSync lets devices sync now and then, in pages of some size, while things
