@@ -39,6 +39,8 @@ type accounts struct {
 	domain string
 	md5    bool // passwords may be used with MD5
 
+	assistant store.UserID // the account of the assistant, 0: there is none
+
 	mu      sync.RWMutex
 	numbers map[string]store.UserID   // who may call himself by which number or username
 	owned   map[store.UserID][]string // never changed in place
@@ -164,6 +166,9 @@ func (a *accounts) Update(ctx context.Context, u store.User) (store.User, error)
 }
 
 func (a *accounts) SetPassword(ctx context.Context, u store.User, password string) error {
+	if err := a.checkPerson(u); err != nil {
+		return err
+	}
 	if err := a.store.SetCredential(ctx, auth.HashPassword(u.ID, u.Username, a.domain, password, a.md5)); err != nil {
 		return err
 	}
@@ -171,7 +176,19 @@ func (a *accounts) SetPassword(ctx context.Context, u store.User, password strin
 	return nil
 }
 
+// checkPerson refuses what makes no sense for the account of the assistant.
+func (a *accounts) checkPerson(u store.User) error {
+	if a.assistant != 0 && u.ID == a.assistant {
+		return fmt.Errorf("%w: %s answers text commands: nobody logs in to it, and it cannot be removed; disable it and start the server again to go without",
+			store.ErrInvalid, u.Username)
+	}
+	return nil
+}
+
 func (a *accounts) Remove(ctx context.Context, u store.User) error {
+	if err := a.checkPerson(u); err != nil {
+		return err
+	}
 	if err := a.store.RemoveUser(ctx, u.ID); err != nil {
 		return err
 	}
@@ -224,6 +241,11 @@ func (a *accounts) keepSettings(ctx context.Context, users []store.User, passwor
 		case err == nil:
 			u.Admin, u.Disabled = known.Admin, known.Disabled
 			u.DisplayName = cmp.Or(u.DisplayName, known.DisplayName)
+			if passwords[i] != "" {
+				if err := a.checkPerson(known); err != nil {
+					return err
+				}
+			}
 		case passwords[i] == "":
 			return fmt.Errorf("%w: %s is new and has no password", store.ErrInvalid, u.Username)
 		}

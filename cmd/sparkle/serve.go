@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/sparkleim/sparkle/admin"
+	"github.com/sparkleim/sparkle/assistant"
 	"github.com/sparkleim/sparkle/call"
 	"github.com/sparkleim/sparkle/chat"
 	"github.com/sparkleim/sparkle/configs"
@@ -62,6 +63,8 @@ type Server struct {
 	auth         *auth.Authenticator
 	registrar    *registrar.Registrar
 	groups       *group.Service
+	assistant    *assistant.Service // nil: there is none
+	assistantID  store.UserID
 	proxy        *proxy.Proxy
 	chat         *chat.Service
 	media        *media.Engine
@@ -84,7 +87,7 @@ func newServer(cfg *configs.Config, log *slog.Logger) (*Server, error) {
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, build := range []func() error{
 		s.checkHost, s.buildStore, s.buildTransport, s.buildAuth, s.buildRegistrar,
-		s.buildGroups, s.buildProxy, s.buildChat, s.buildAccounts, s.buildBorder, s.buildCalls, s.buildChain, s.buildAdmin,
+		s.buildGroups, s.buildAssistant, s.buildProxy, s.buildChat, s.buildAccounts, s.buildBorder, s.buildCalls, s.buildChain, s.buildAdmin,
 	} {
 		if err := build(); err != nil {
 			s.closeStore()
@@ -267,6 +270,9 @@ func (s *Server) buildChain() error {
 
 func (s *Server) buildAccounts() (err error) {
 	s.accounts, err = newAccounts(context.Background(), s.store, s.auth, s.registrar, s.domain(), s.cfg.Auth.Algorithms)
+	if err == nil {
+		s.accounts.assistant = s.assistantID
+	}
 	return err
 }
 
