@@ -76,6 +76,13 @@ type SyncPage struct {
 	More bool  // there is more behind Next already
 }
 
+// Changed names whose lists a commit has changed: those of users, and those of
+// the members of groups. Somebody may be named although nothing is new for him.
+type Changed struct {
+	Users  []UserID
+	Groups []GroupID
+}
+
 // Conversations are the lists of users: of what is between two and of groups,
 // never of receipts. Whoever is not in a conversation gets ErrNotFound.
 //
@@ -106,6 +113,9 @@ type Conversations interface {
 	// first.
 	MessagesBefore(ctx context.Context, u UserID, c ConversationID, seq int64, limit int) ([]Message, error)
 	MessagesAfter(ctx context.Context, u UserID, c ConversationID, seq int64, limit int) ([]Message, error)
+	// MessageOf returns one message, ErrNotFound when the user does not see it or has
+	// cleared or hidden it.
+	MessageOf(ctx context.Context, u UserID, gid int64) (Message, error)
 	// HideMessage hides one message from one user; the archive keeps it.
 	HideMessage(ctx context.Context, u UserID, gid int64) error
 	SetStar(ctx context.Context, u UserID, s Star, on bool) error
@@ -113,4 +123,8 @@ type Conversations interface {
 	Stars(ctx context.Context, u UserID, before int64, limit int) ([]Star, error)
 	// ReadBy tells how far users have read a conversation.
 	ReadBy(ctx context.Context, c ConversationID) (map[UserID]int64, error)
+	// Watch adds a function that is told after each commit what it changed, when
+	// SyncConversations has it already. It must not block: the store waits for it,
+	// and uses the slices again.
+	Watch(fn func(Changed))
 }

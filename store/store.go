@@ -28,6 +28,10 @@ type Users interface {
 	// AddressOf returns the address-of-record of a user, also of one who was
 	// removed: the archive names them.
 	AddressOf(ctx context.Context, id UserID) (string, error)
+	// People returns users by their numbers in one reading, for lists that name
+	// many; also those who were removed (without numbers to dial). Who never was is
+	// left out.
+	People(ctx context.Context, ids []UserID) (map[UserID]User, error)
 	// UserByAddress finds by username or number.
 	UserByAddress(ctx context.Context, user, domain string) (User, error)
 	// ListUsers returns up to limit users with ID > after whose name, number or
@@ -105,6 +109,10 @@ const NamedWithin = 4096
 
 // SearchQuery selects messages. The zero value selects all.
 type SearchQuery struct {
+	// Viewer narrows everything to what this user sees: his conversations with
+	// others and those of groups while he is in them, without what he has cleared
+	// or hidden, and no receipts. 0 is an administrator, who sees all.
+	Viewer       UserID
 	Text         string  // Chinese or Latin, 1 character and more; all words must occur
 	User         UserID  // sender or recipient
 	Peer         UserID  // and the other one
@@ -118,7 +126,7 @@ type SearchQuery struct {
 }
 
 // SearchResult is a page of messages. Partial tells that a bounded scan was cut
-// short (without the full-text index).
+// short (without the full-text index, or of what a Viewer does not see).
 type SearchResult struct {
 	Messages []Message
 	Partial  bool
@@ -130,10 +138,12 @@ type Audit interface {
 	ListAudit(ctx context.Context, before int64, limit int) ([]AuditEntry, error)
 }
 
-// Tokens open the API over HTTPS.
+// Tokens open the API over HTTPS: the administration, or what is one user's own.
 type Tokens interface {
 	AddToken(ctx context.Context, t Token) (Token, error)
-	TokenByHash(ctx context.Context, hash []byte) (Token, error) // ErrNotFound when revoked or expired
+	// TokenByHash returns ErrNotFound when the token is revoked or expired, or its
+	// user disabled or removed.
+	TokenByHash(ctx context.Context, hash []byte) (Token, error)
 	ListTokens(ctx context.Context) ([]Token, error)
 	RevokeToken(ctx context.Context, id int64) error
 }
@@ -144,6 +154,11 @@ type Settings interface {
 	// encrypted at its first use.
 	Secret(ctx context.Context, name string, n int) ([]byte, error)
 }
+
+// SyncSecret is the name of the one secret that a backup does not hold: a store
+// that was restored makes another, so that what was signed with it for the store
+// before does not pass in the one that has lost what came after the backup.
+const SyncSecret = "sync"
 
 // Maintenance is what administrators do with the whole.
 type Maintenance interface {

@@ -35,6 +35,7 @@ type replay struct {
 // messages.
 type changes struct {
 	members []store.UserID // who came into a group or left one
+	users   []store.UserID // who has decided something about a conversation; for watchers
 	replays []replay
 }
 

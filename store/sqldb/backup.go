@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/sparkleim/sparkle/store"
 )
 
 // Backup implements store.Maintenance: a compact copy of main.db, checked
@@ -49,8 +51,20 @@ func (db *DB) copyTo(ctx context.Context, path string) error {
 		return err
 	}
 	defer source.Close()
-	_, err = source.ExecContext(ctx, `VACUUM INTO $1`, path)
-	return err
+	if _, err := source.ExecContext(ctx, `VACUUM INTO $1`, path); err != nil {
+		return err
+	}
+	return leaveOut(ctx, db.dialect, path, store.SyncSecret)
+}
+
+// leaveOut deletes a secret from a copy.
+func leaveOut(ctx context.Context, d dialect, path, secret string) error {
+	c, err := sql.Open(d.driver, sqliteURI(path, nil))
+	if err != nil {
+		return err
+	}
+	_, err = c.ExecContext(ctx, `DELETE FROM setting WHERE name = $1`, secret)
+	return errors.Join(err, c.Close())
 }
 
 func checkCopy(ctx context.Context, d dialect, path string) error {

@@ -94,7 +94,7 @@ func (db *DB) ChangeConversation(ctx context.Context, u store.UserID, c store.Co
 		if s.changed, err = db.takeStamp(t); err != nil {
 			return err
 		}
-		return saveState(t, u, c, &s)
+		return db.saveState(t, u, c, &s)
 	})
 	if err != nil {
 		return store.ConversationRow{}, fmt.Errorf("change conversation %d: %w", c, err)
@@ -118,7 +118,8 @@ func checkStateChange(c *store.StateChange) error {
 	return nil
 }
 
-func saveState(t tx, u store.UserID, c store.ConversationID, s *savedState) error {
+func (db *DB) saveState(t tx, u store.UserID, c store.ConversationID, s *savedState) error {
+	db.writer.heads.decided(u)
 	_, err := t.exec(`INSERT INTO conv_state (conv_id, user_id, read_seq, cleared_seq, hidden_seq, pinned, mute, mute_until, unread, labels, changed)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (conv_id, user_id) DO UPDATE SET
 		read_seq = excluded.read_seq, cleared_seq = excluded.cleared_seq, hidden_seq = excluded.hidden_seq, pinned = excluded.pinned,
@@ -152,6 +153,7 @@ func (w *writer) applyReads(reads map[readKey]int64) error {
 		if err := w.hot.read.exec(int64(k.conv), int64(k.user), seq, stamp, position(k.conv, seq)); err != nil {
 			return err
 		}
+		w.heads.decided(k.user)
 	}
 	return nil
 }
@@ -174,7 +176,7 @@ func (db *DB) HideMessage(ctx context.Context, u store.UserID, gid int64) error 
 		if s.changed, err = db.takeStamp(t); err != nil {
 			return err
 		}
-		return saveState(t, u, conv, &s)
+		return db.saveState(t, u, conv, &s)
 	})
 	if err != nil {
 		return fmt.Errorf("hide message %s: %w", store.GIDString(gid), err)

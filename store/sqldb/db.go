@@ -54,6 +54,7 @@ type DB struct {
 	writer   *writer
 	relaxed  *relaxed
 	activity *activity
+	watchers watchers
 	index    *index
 	callIDs  *callIDs
 

@@ -79,6 +79,7 @@ type head struct {
 // writer uses them.
 type heads struct {
 	activity *activity
+	watchers *watchers
 	byKey    map[convKey]*head
 	fresh    []convKey // loaded or made in this batch
 	touched  []*head   // moved in this batch
@@ -90,8 +91,8 @@ type heads struct {
 	newest   int64 // gid of the last message
 }
 
-func newHeads(a *activity, now time.Time) *heads {
-	return &heads{activity: a, byKey: make(map[convKey]*head), savedAt: now, newest: a.newestGID()}
+func newHeads(a *activity, w *watchers, now time.Time) *heads {
+	return &heads{activity: a, watchers: w, byKey: make(map[convKey]*head), savedAt: now, newest: a.newestGID()}
 }
 
 // of returns the head of a conversation, made when it is new.
@@ -231,6 +232,7 @@ func (hs *heads) committed(stamp int64) {
 		hs.newest = max(hs.newest, h.gid)
 	}
 	hs.activity.publish(hs.touched, hs.changed, hs.newest, stamp)
+	hs.watchers.tell(hs.touched, &hs.changed)
 	hs.endBatch()
 	if !hs.saved {
 		return

@@ -15,6 +15,7 @@ const (
 	maxFound     = 1000
 	maxScan      = 200_000         // messages that one search looks at beside the index
 	scanTime     = 2 * time.Second // and how long it does
+	maxLookedUp  = 20_000          // messages of the index that one search for a viewer compares
 	exportPage   = 500
 )
 
@@ -22,6 +23,7 @@ const (
 type filter struct {
 	store.SearchQuery
 	words         []queryWord
+	lens          *lens // nil without a viewer
 	after, before int64 // gids between which to look, both excluded
 }
 
@@ -70,6 +72,15 @@ func (f *filter) between(from, to store.UserID) bool {
 	return fits(f.User, from) && fits(f.Peer, to) || fits(f.User, to) && fits(f.Peer, from)
 }
 
+// cutShort makes a partial result of a search that took too long.
+func (f *filter) cutShort(ctx context.Context, err error, r *store.SearchResult) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		r.Partial = true
+		return nil
+	}
+	return err
+}
+
 // all tells that every message matches.
 func (f *filter) all() bool {
 	return len(f.words) == 0 && f.User == 0 && f.Peer == 0 && f.Group == 0 && f.CallID == "" && f.MessageID == "" && f.Kind == 0
@@ -112,7 +123,12 @@ func (db *DB) Search(ctx context.Context, q store.SearchQuery) (store.SearchResu
 	if useIndex {
 		tail = max(tail, db.index.indexed.Load())
 	}
-	if err := db.scan(ctx, f, tail, &r); err != nil {
+	scan := db.scan
+	if f.Viewer != 0 {
+		f.lens = db.lensOf(f.Viewer)
+		scan = f.lens.scan
+	}
+	if err := scan(ctx, f, tail, &r); err != nil {
 		return store.SearchResult{}, fmt.Errorf("search: %w", err)
 	}
 	if useIndex && !r.Partial {
@@ -124,13 +140,16 @@ func (db *DB) Search(ctx context.Context, q store.SearchQuery) (store.SearchResu
 }
 
 // searchTerms narrows a search in a group or between two users to their
-// conversation.
+// conversation, and any other of a viewer to what may be his.
 func (db *DB) searchTerms(ctx context.Context, f *filter) ([]string, error) {
 	terms := f.terms()
 	var key convKey
 	switch {
 	case f.Group != 0:
 		key = keyOfGroup(f.Group)
+	case (f.User == 0 || f.Peer == 0) && f.Viewer != 0:
+		own, err := db.lensOf(f.Viewer).term(ctx)
+		return append(terms, own), err
 	case f.User == 0 || f.Peer == 0:
 		return terms, nil
 	case f.Kind == store.KindText:
@@ -169,39 +188,51 @@ func (db *DB) scan(ctx context.Context, f *filter, tail int64, r *store.SearchRe
 			r.Messages = append(r.Messages, m)
 		}
 	}
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		r.Partial = true
-		return nil
-	}
-	return rows.Err()
+	return f.cutShort(ctx, rows.Err(), r)
 }
 
 // lookUp asks the index for messages below before and compares each with the
-// query: a text can have all pairs of a word without the word.
+// query: a text can have all pairs of a word without the word. For a viewer it
+// gives up after a while, for he may have cleared a million of them.
 func (db *DB) lookUp(ctx context.Context, f *filter, terms []string, before int64, r *store.SearchResult) error {
-	for len(r.Messages) < f.Limit {
+	for seen := 0; len(r.Messages) < f.Limit; {
 		chunk := max(64, f.Limit-len(r.Messages))
 		gids, err := db.index.find(ctx, terms, f.after, before, chunk)
 		if err != nil {
 			return err
 		}
 		for _, gid := range gids {
-			m, err := db.Message(ctx, gid)
-			if errors.Is(err, store.ErrNotFound) {
-				continue
-			}
-			if err != nil {
+			if err := db.compare(ctx, f, gid, r); err != nil {
 				return err
-			}
-			if f.match(&m) && len(r.Messages) < f.Limit {
-				r.Messages = append(r.Messages, m)
 			}
 		}
 		if len(gids) < chunk {
 			return nil
 		}
 		before = gids[len(gids)-1]
+		if seen += len(gids); f.lens != nil && seen >= maxLookedUp {
+			r.Partial = true
+			return nil
+		}
 	}
+	return nil
+}
+
+// compare adds a message of the index to the result if it matches.
+func (db *DB) compare(ctx context.Context, f *filter, gid int64, r *store.SearchResult) error {
+	m, err := db.Message(ctx, gid)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil || !f.match(&m) || len(r.Messages) == f.Limit {
+		return err
+	}
+	if f.lens != nil {
+		if shown, err := f.lens.shows(ctx, &m); err != nil || !shown {
+			return err
+		}
+	}
+	r.Messages = append(r.Messages, m)
 	return nil
 }
 

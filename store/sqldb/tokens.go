@@ -8,13 +8,13 @@ import (
 	"github.com/sparkleim/sparkle/store"
 )
 
-const tokenColumns = `id, name, hash, created, expires, last_used, revoked`
+const tokenColumns = `id, name, user_id, hash, created, expires, last_used, revoked`
 
 func scanToken(row scanner) (store.Token, error) {
 	var t store.Token
 	var created int64
 	var expires, used, revoked sql.NullInt64
-	err := row.Scan(&t.ID, &t.Name, &t.Hash, &created, &expires, &used, &revoked)
+	err := row.Scan(&t.ID, &t.Name, &t.User, &t.Hash, &created, &expires, &used, &revoked)
 	t.Created = timeOf(created)
 	t.Expires, t.LastUsed, t.Revoked = timeOrNil(expires), timeOrNil(used), timeOrNil(revoked)
 	return t, err
@@ -27,8 +27,13 @@ func (db *DB) AddToken(ctx context.Context, token store.Token) (store.Token, err
 	}
 	var added store.Token
 	err := db.write(ctx, func(t tx) (err error) {
-		added, err = scanToken(t.queryRow(`INSERT INTO token (name, hash, created, expires) VALUES ($1, $2, $3, $4) RETURNING `+tokenColumns,
-			token.Name, token.Hash, db.cfg.Now().UnixMilli(), millis(token.Expires)))
+		if token.User != 0 {
+			if err := userExists(t, token.User); err != nil {
+				return err
+			}
+		}
+		added, err = scanToken(t.queryRow(`INSERT INTO token (name, user_id, hash, created, expires) VALUES ($1, $2, $3, $4, $5) RETURNING `+tokenColumns,
+			token.Name, int64(token.User), token.Hash, db.cfg.Now().UnixMilli(), millis(token.Expires)))
 		if err != nil && db.dialect.unique(err) {
 			return store.ErrConflict
 		}
@@ -44,7 +49,8 @@ func (db *DB) AddToken(ctx context.Context, token store.Token) (store.Token, err
 func (db *DB) TokenByHash(ctx context.Context, hash []byte) (store.Token, error) {
 	now := db.cfg.Now()
 	t, err := scanToken(db.reader.QueryRowContext(ctx, `SELECT `+tokenColumns+` FROM token
-		WHERE hash = $1 AND revoked IS NULL AND (expires IS NULL OR expires > $2)`, hash, now.UnixMilli()))
+		WHERE hash = $1 AND revoked IS NULL AND (expires IS NULL OR expires > $2)
+		AND (user_id = 0 OR EXISTS (SELECT 1 FROM users u WHERE u.id = user_id AND u.disabled = 0 AND u.removed = 0))`, hash, now.UnixMilli()))
 	if err != nil {
 		return store.Token{}, notFound(err, "token")
 	}

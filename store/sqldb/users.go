@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sparkleim/sparkle/store"
@@ -12,6 +13,12 @@ import (
 
 const userColumns = `u.id, u.username, u.domain, u.display_name, u.disabled, u.admin, u.created, u.version,
 	coalesce((SELECT group_concat(a.name, char(10) ORDER BY a.ordinal) FROM address a WHERE a.user_id = u.id AND a.ordinal > 0), '')`
+
+const selectPeople = `SELECT ` + userColumns + ` FROM users u WHERE u.id IN (
+	$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+	$17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32,
+	$33, $34, $35, $36, $37, $38, $39, $40, $41, $42, $43, $44, $45, $46, $47, $48,
+	$49, $50, $51, $52, $53, $54, $55, $56, $57, $58, $59, $60, $61, $62, $63, $64)`
 
 func scanUser(row scanner) (store.User, error) {
 	var u store.User
@@ -166,6 +173,7 @@ func (db *DB) RemoveUser(ctx context.Context, id store.UserID) error {
 			`DELETE FROM credential WHERE user_id = $1`,
 			`DELETE FROM binding WHERE user_id = $1`,
 			`DELETE FROM call_setting WHERE user_id = $1`,
+			`DELETE FROM token WHERE user_id = $1`,
 			`DELETE FROM device_cursor WHERE device_id IN (SELECT id FROM device WHERE user_id = $1)`,
 			`DELETE FROM device_start WHERE device_id IN (SELECT id FROM device WHERE user_id = $1)`,
 			`DELETE FROM device_replay WHERE device_id IN (SELECT id FROM device WHERE user_id = $1)`,
@@ -219,6 +227,48 @@ func (db *DB) AddressOf(ctx context.Context, id store.UserID) (string, error) {
 		return "", notFound(err, "user %d", id)
 	}
 	return u.AOR(), nil
+}
+
+// peopleChunk is how many users one statement reads; a shorter list is filled up
+// with nobody, so that there is one statement to prepare.
+const peopleChunk = 64
+
+// People implements store.Users.
+func (db *DB) People(ctx context.Context, ids []store.UserID) (map[store.UserID]store.User, error) {
+	ctx, err := pointRead(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[store.UserID]store.User, len(ids))
+	for chunk := range slices.Chunk(ids, peopleChunk) {
+		if err := db.people(ctx, chunk, out); err != nil {
+			return nil, fmt.Errorf("people: %w", err)
+		}
+	}
+	return out, nil
+}
+
+func (db *DB) people(ctx context.Context, ids []store.UserID, out map[store.UserID]store.User) error {
+	args := make([]any, peopleChunk)
+	for i := range args {
+		args[i] = int64(0)
+		if i < len(ids) {
+			args[i] = int64(ids[i])
+		}
+	}
+	rows, err := db.reader.QueryContext(ctx, selectPeople, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		u, err := scanUser(rows)
+		if err != nil {
+			return err
+		}
+		out[u.ID] = u
+	}
+	return rows.Err()
 }
 
 // UserByAddress implements store.Users.

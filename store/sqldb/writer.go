@@ -76,7 +76,7 @@ func newWriter(db *DB, conn *sql.Conn) (*writer, error) {
 	}
 	return &writer{
 		db: db, conn: conn, tx: tx{conn}, hot: hot,
-		heads:   newHeads(db.activity, db.cfg.Now()),
+		heads:   newHeads(db.activity, &db.watchers, db.cfg.Now()),
 		dedup:   newDedup(young),
 		gids:    gidSource{node: int64(db.cfg.Node), last: db.activity.stamp},
 		queue:   queue{limit: db.cfg.Queue},

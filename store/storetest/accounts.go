@@ -164,6 +164,28 @@ func testRemoveUser(t *testing.T, f *fixture) {
 	}
 }
 
+func testPeople(t *testing.T, f *fixture) {
+	var ids []store.UserID
+	for i := range 150 { // more than any store reads at once
+		ids = append(ids, f.user(fmt.Sprint("u", i), fmt.Sprint("1", i)).ID)
+	}
+	f.must(f.RemoveUser(t.Context(), ids[3]))
+	people, err := f.People(t.Context(), append(ids, ids[0], 0, 9999))
+	f.must(err)
+	if len(people) != len(ids) {
+		t.Errorf("%d people, want %d", len(people), len(ids))
+	}
+	if u := people[ids[149]]; u.AOR() != "u149@example.com" || u.DisplayName != "The u149" || fmt.Sprint(u.Numbers) != "[1149]" {
+		t.Errorf("the last one: %+v", u)
+	}
+	if u := people[ids[3]]; u.Username != "u3" || len(u.Numbers) != 0 {
+		t.Errorf("who was removed: %+v", u)
+	}
+	if people, err = f.People(t.Context(), nil); err != nil || len(people) != 0 {
+		t.Errorf("nobody: %v, %v", people, err)
+	}
+}
+
 func testCredentials(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	md5, sha := bytes.Repeat([]byte{1}, 16), bytes.Repeat([]byte{2}, 32)

@@ -152,6 +152,37 @@ func testTokens(t *testing.T, f *fixture) {
 	}
 }
 
+// testUserTokens: a token of a user works as long as he does.
+func testUserTokens(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	hash := bytes.Repeat([]byte{7}, 32)
+	alice := f.user("alice")
+	added, err := f.AddToken(ctx, store.Token{Name: "web", User: alice.ID, Hash: hash})
+	f.must(err)
+	if got, err := f.TokenByHash(ctx, hash); err != nil || got.User != alice.ID || added.User != alice.ID {
+		t.Errorf("got %+v, %v, of %+v", got, err, added)
+	}
+	alice.Disabled = true
+	alice, err = f.UpdateUser(ctx, alice)
+	f.must(err)
+	if _, err := f.TokenByHash(ctx, hash); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("of a disabled user: %v", err)
+	}
+	alice.Disabled = false
+	_, err = f.UpdateUser(ctx, alice)
+	f.must(err)
+	if _, err := f.TokenByHash(ctx, hash); err != nil {
+		t.Errorf("enabled again: %v", err)
+	}
+	f.must(f.RemoveUser(ctx, alice.ID))
+	if _, err := f.TokenByHash(ctx, hash); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("of a removed user: %v", err)
+	}
+	if _, err := f.AddToken(ctx, store.Token{Name: "late", User: alice.ID, Hash: hash}); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("for a removed user: %v", err)
+	}
+}
+
 func testSecrets(t *testing.T, f *fixture) {
 	a, err := f.Secret(t.Context(), "nonce", 32)
 	f.must(err)

@@ -392,6 +392,7 @@ CREATE TABLE audit (
 CREATE TABLE token (
   id INTEGER PRIMARY KEY,
   name TEXT NOT NULL,
+  user_id INTEGER NOT NULL, -- 0: of an administrator
   hash BLOB NOT NULL UNIQUE,
   created INTEGER NOT NULL,
   expires INTEGER,
