@@ -370,6 +370,14 @@ func wantRefused(t *testing.T, dir, reason string) {
 func TestBackup(t *testing.T) {
 	db := openTest(t, Config{})
 	sendAll(t, db, make([]string, 500))
+	secret := func(db *DB, name string) string {
+		b, err := db.Secret(t.Context(), name, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	nonce, sync := secret(db, "nonce"), secret(db, store.SyncSecret)
 	dir := t.TempDir()
 	path := filepath.Join(dir, "main.db")
 	if err := db.Backup(t.Context(), path); err != nil {
@@ -388,6 +396,9 @@ func TestBackup(t *testing.T) {
 	stats, err := restored.Stats(t.Context())
 	if err != nil || stats.Messages != 500 {
 		t.Errorf("restored %+v, %v", stats, err)
+	}
+	if secret(restored, "nonce") != nonce || secret(restored, store.SyncSecret) == sync || secret(db, store.SyncSecret) != sync {
+		t.Error("of the secrets, the restored store must have all but that of sync")
 	}
 	wantSound(t, restored)
 }

@@ -170,6 +170,59 @@ func TestIndexedFilters(t *testing.T) {
 	}
 }
 
+// TestViewerSearchByIndex: who is in many groups finds what is his, whether it is
+// in the index or not, and nothing of others.
+func TestViewerSearchByIndex(t *testing.T) {
+	db := openTest(t, Config{})
+	groups := manyGroups(t, db, 600) // of user 1
+	var all sync.WaitGroup
+	send := func(m *store.NewMessage) {
+		all.Add(1)
+		db.Append(m, func(_ store.Accepted, err error) {
+			if err != nil {
+				t.Error(err)
+			}
+			all.Done()
+		})
+	}
+	round := func(n int) {
+		for i, g := range groups {
+			m := chat(2, 0, fmt.Sprint("needle ", n, " of group ", i))
+			m.Group = g
+			send(m)
+			send(chat(2, 3, "needle of others"))
+		}
+		send(chat(2, 1, fmt.Sprint("needle ", n, " for him")))
+		all.Wait()
+	}
+	round(1)
+	indexAll(t, db)
+	round(2)
+	// The second one wrote it all, and is in no group.
+	for viewer, want := range map[store.UserID]int{1: 1202, 2: 1202, 3: 1200, 4: 0} {
+		found := 0
+		for before := int64(0); ; {
+			r, err := db.Search(t.Context(), store.SearchQuery{Viewer: viewer, Text: "needle", Before: before, Limit: 500})
+			if err != nil || r.Partial {
+				t.Fatalf("viewer %d: %v, cut short: %v", viewer, err, r.Partial)
+			}
+			for _, m := range r.Messages {
+				before = m.GID
+			}
+			if found += len(r.Messages); len(r.Messages) < 500 {
+				break
+			}
+		}
+		if found != want {
+			t.Errorf("viewer %d found %d messages, want %d", viewer, found, want)
+		}
+	}
+	limited := store.SearchQuery{Viewer: 1, Text: "needle", Group: groups[7]}
+	if r, err := db.Search(t.Context(), limited); err != nil || len(r.Messages) != 2 {
+		t.Errorf("in one group: %d found, %v", len(r.Messages), err)
+	}
+}
+
 // TestIndexIsMadeAgain damages, deletes and mistakes search.db.
 func TestIndexIsMadeAgain(t *testing.T) {
 	dir := t.TempDir()
