@@ -10,6 +10,7 @@
 //	sipload -server 127.0.0.1:5061 -transport tls -op message -users 200 -n 6000 -c 20 -pid PID
 //	sipload compare -sparkle bin/sparkle     beside Kamailio, ratios
 //	sipload relay -sparkle bin/sparkle       media beside rtpengine
+//	sipload groups -sparkle bin/sparkle      order and cost of messages to many
 //	sipload memory -sparkle bin/sparkle      connections, bindings, strangers
 //
 // Users are u000000, u000001, …; the password of user U is "pw-U".
@@ -35,6 +36,8 @@ func main() {
 		err = compareCommand(ctx, args[1:])
 	case len(args) > 0 && args[0] == "relay":
 		err = relayCommand(ctx, args[1:])
+	case len(args) > 0 && args[0] == "groups":
+		err = groupsCommand(ctx, args[1:])
 	case len(args) > 0 && args[0] == "memory":
 		err = memoryCommand(ctx, args[1:])
 	default:

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -48,70 +49,110 @@ connections_per_address = 100000
 transactions = 1000000
 `
 
-const sparkleUDP, sparkleTLS, sparkleMetrics = 5080, 5081, 5082
+// sparklePort is the port of UDP and TCP; those of TLS and metrics follow.
+const sparklePort = 5080
 
-// startSparkle runs the program with users u000000 … and an empty archive.
-func startSparkle(bin string, users int) (*subject, error) {
+// sparkle is the program on a directory of its own.
+type sparkle struct {
+	bin, dir string
+	port     int
+	cmd      *exec.Cmd
+}
+
+// newSparkle prepares a server that listens on port and the two behind it.
+func newSparkle(bin string, port int) (*sparkle, error) {
 	dir, err := os.MkdirTemp("", "sipload-sparkle")
 	if err != nil {
 		return nil, err
 	}
-	bin, err = filepath.Abs(bin)
+	s := &sparkle{dir: dir, port: port}
+	if s.bin, err = filepath.Abs(bin); err == nil {
+		err = errors.Join(writeCertificate(dir), os.WriteFile(s.config(), fmt.Appendf(nil, sparkleConfig, port, port+1, port+2), 0o600))
+	}
 	if err != nil {
+		os.RemoveAll(dir)
 		return nil, err
 	}
-	if err := writeCertificate(dir); err != nil {
-		return nil, err
-	}
-	config := filepath.Join(dir, "sparkle.toml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, sparkleConfig, sparkleUDP, sparkleTLS, sparkleMetrics), 0o600); err != nil {
-		return nil, err
-	}
-	log, err := os.Create(filepath.Join(dir, "log"))
+	return s, nil
+}
+
+func (s *sparkle) config() string { return filepath.Join(s.dir, "sparkle.toml") }
+
+func (s *sparkle) addr() map[string]string {
+	plain := fmt.Sprintf("127.0.0.1:%d", s.port)
+	return map[string]string{"udp": plain, "tcp": plain, "tls": fmt.Sprintf("127.0.0.1:%d", s.port+1)}
+}
+
+// start runs the program until it listens. What it says is added to its log.
+func (s *sparkle) start() error {
+	log, err := os.OpenFile(filepath.Join(s.dir, "log"), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(bin, "serve", "--config", config)
+	cmd := exec.Command(s.bin, "serve", "--config", s.config())
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
+		return err
+	}
+	s.cmd = cmd
+	if err := awaitListener(s.addr()["tls"]); err != nil {
+		text, _ := os.ReadFile(log.Name())
+		return fmt.Errorf("sparkle: %w\n%s", err, text)
+	}
+	return nil
+}
+
+func (s *sparkle) pid() int { return s.cmd.Process.Pid }
+
+// kill ends the program as a crash does; start runs it again on what is there.
+func (s *sparkle) kill() {
+	s.cmd.Process.Kill()
+	s.cmd.Wait()
+}
+
+// stop ends the program, if it runs, and removes what it left.
+func (s *sparkle) stop() {
+	if s.cmd != nil {
+		s.cmd.Process.Signal(syscall.SIGTERM)
+		s.cmd.Wait()
+	}
+	os.RemoveAll(s.dir)
+}
+
+// startSparkle runs the program with users u000000 … and an empty archive.
+func startSparkle(bin string, users int) (*subject, error) {
+	s, err := newSparkle(bin, sparklePort)
+	if err != nil {
 		return nil, err
 	}
-	s := &subject{name: "sparkle", pid: cmd.Process.Pid, addr: map[string]string{
-		"udp": fmt.Sprintf("127.0.0.1:%d", sparkleUDP), "tcp": fmt.Sprintf("127.0.0.1:%d", sparkleUDP), "tls": fmt.Sprintf("127.0.0.1:%d", sparkleTLS)}}
-	s.stop = func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		cmd.Wait()
-		os.RemoveAll(dir)
+	if err = s.start(); err == nil {
+		err = s.importUsers(users)
 	}
-	if err := awaitListener(s.addr["tls"]); err != nil {
-		text, _ := os.ReadFile(log.Name())
-		s.stop()
-		return nil, fmt.Errorf("sparkle: %w\n%s", err, text)
-	}
-	if err := importUsers(bin, config, users); err != nil {
+	if err != nil {
 		s.stop()
 		return nil, err
 	}
 	time.Sleep(300 * time.Millisecond) // let what the import left behind settle
-	return s, nil
+	return &subject{name: "sparkle", pid: s.pid(), addr: s.addr(), stop: s.stop}, nil
 }
 
-func importUsers(bin, config string, users int) error {
+// importUsers makes users u000000 …
+func (s *sparkle) importUsers(users int) error {
 	var csv strings.Builder
 	csv.WriteString("user,password,display name,numbers\n")
 	for i := range users {
 		fmt.Fprintf(&csv, "u%06d,pw-u%06d,,\n", i, i)
 	}
-	path := filepath.Join(filepath.Dir(config), "users.csv")
+	path := filepath.Join(s.dir, "users.csv")
 	if err := os.WriteFile(path, []byte(csv.String()), 0o600); err != nil {
 		return err
 	}
-	if out, err := exec.Command(bin, "user", "import", path, "--config", config).CombinedOutput(); err != nil {
+	if out, err := exec.Command(s.bin, "user", "import", path, "--config", s.config()).CombinedOutput(); err != nil {
 		return fmt.Errorf("sparkle user import: %w\n%s", err, out)
 	}
 	return nil
 }
 
 // metricsAddr is where the server tells of itself.
-var metricsAddr = net.JoinHostPort("127.0.0.1", fmt.Sprint(sparkleMetrics))
+var metricsAddr = net.JoinHostPort("127.0.0.1", fmt.Sprint(sparklePort+2))

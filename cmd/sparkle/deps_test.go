@@ -50,7 +50,8 @@ var tiers = map[string]struct {
 	"configs":           {9, "settings: only the command reads them, parts get their own Config"},
 	"cmd/sparkle":       {10, "the composition root sees everything"},
 	"cmd/sipload/agent": {10, "user agents for load: messages only, nothing of the server"},
-	"cmd/sipload":       {11, "load generator beside the program"},
+	"cmd/sipload/crowd": {11, "many phones made of agents"},
+	"cmd/sipload":       {12, "load generator beside the program"},
 	"cmd/sparkle/e2e":   {11, "drives the built program from outside"},
 }
 

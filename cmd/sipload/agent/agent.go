@@ -2,6 +2,7 @@ package agent
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -23,6 +24,7 @@ type Config struct {
 	User      string
 	Password  string
 	Instance  string      // urn:uuid:…; "" registers without +sip.instance
+	Specs     string      // +org.linphone.specs, "" for none
 	Accept    string      // media types told in REGISTER, "" for none
 	TLS       *tls.Config // nil accepts any certificate
 }
@@ -70,15 +72,32 @@ func Dial(c Config) (*Agent, error) {
 // New starts to read from a connection that somebody else has made: from an
 // address that the system would not choose, or a WebSocket (Transport "wss").
 func New(c Config, conn net.Conn) *Agent {
+	a := Attach(c, conn)
+	go a.read()
+	return a
+}
+
+// Attach is New for a connection that somebody else reads: he gives what comes
+// to Feed, and says by Lost that nothing comes any more.
+func Attach(c Config, conn net.Conn) *Agent {
 	a := &Agent{Config: c, conn: conn, closed: make(chan struct{}), waiting: map[string]chan *Message{}}
 	transport := c.Transport
 	if transport == "wss" {
 		transport = "ws" // RFC 7118 §5.2: the same parameter for both
 	}
 	a.contact = fmt.Sprintf("<sip:%s@%s;transport=%s>", c.User, conn.LocalAddr(), transport)
-	go a.read()
 	return a
 }
+
+// Feed takes one message, complete and without what follows it.
+func (a *Agent) Feed(b []byte) {
+	if m, err := ParseDatagram(b); err == nil {
+		a.handle(m)
+	}
+}
+
+// Lost ends what waits for an answer. It is called once.
+func (a *Agent) Lost() { close(a.closed) }
 
 func connect(c Config) (net.Conn, error) {
 	switch c.Transport {
@@ -152,9 +171,7 @@ func (a *Agent) readDatagrams() {
 			}
 			return
 		}
-		if m, err := ParseDatagram(buf[:n]); err == nil {
-			a.handle(m)
-		}
+		a.Feed(buf[:n])
 	}
 }
 
@@ -219,13 +236,16 @@ func (a *Agent) Response(m *Message, status, body string) []byte {
 // Request is one request to be sent; empty fields are filled in by Do.
 type Request struct {
 	Method, URI string
+	From        string // URI, "" for the address-of-record
 	To          string // header value, "" for <URI>
+	Contact     string // header value, "" for that of the agent
 	CallID      string
 	FromTag     string
 	Headers     []string // further header lines without CRLF
 	ContentType string
 	Body        string
 	CSeq        uint32 // of the last try
+	Pinned      bool   // every try has the same CSeq: it is the same request, however often
 	branch      string
 }
 
@@ -245,9 +265,9 @@ func (a *Agent) fill(r *Request) {
 func (a *Agent) Text(r *Request, authorization string) []byte {
 	var b strings.Builder
 	b.WriteString(r.Method + " " + r.URI + " SIP/2.0\r\nVia: SIP/2.0/" + strings.ToUpper(a.Transport) + " " + a.conn.LocalAddr().String() + ";branch=" + r.branch + ";rport\r\n")
-	b.WriteString("Max-Forwards: 70\r\nFrom: <" + a.AOR() + ">;tag=" + r.FromTag + "\r\nTo: " + r.To + "\r\nCall-ID: " + r.CallID + "\r\nCSeq: " + strconv.FormatUint(uint64(r.CSeq), 10) + " " + r.Method + "\r\n")
+	b.WriteString("Max-Forwards: 70\r\nFrom: <" + cmp.Or(r.From, a.AOR()) + ">;tag=" + r.FromTag + "\r\nTo: " + r.To + "\r\nCall-ID: " + r.CallID + "\r\nCSeq: " + strconv.FormatUint(uint64(r.CSeq), 10) + " " + r.Method + "\r\n")
 	if r.Method != "MESSAGE" && r.Method != "REGISTER" {
-		b.WriteString("Contact: " + a.contact + "\r\n")
+		b.WriteString("Contact: " + cmp.Or(r.Contact, a.contact) + "\r\n")
 	}
 	b.WriteString("User-Agent: sipload\r\n")
 	for _, h := range r.Headers {
@@ -293,9 +313,10 @@ func (a *Agent) Do(ctx context.Context, r *Request) (*Message, error) {
 // try sends the request once (and again over UDP while nothing is heard,
 // RFC 3261 §17.1) and waits for the final response.
 func (a *Agent) try(ctx context.Context, r *Request, authorization string) (*Message, error) {
-	if r.CSeq == 0 {
+	switch {
+	case r.CSeq == 0:
 		r.CSeq = a.cseq.Add(1)
-	} else {
+	case !r.Pinned:
 		r.CSeq++
 	}
 	r.branch = "z9hG4bK" + NewID()

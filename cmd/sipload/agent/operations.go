@@ -15,6 +15,9 @@ func (a *Agent) Register(ctx context.Context, expires int) (*Message, error) {
 		contact += `;+sip.instance="<` + a.Instance + `>"`
 		headers = append(headers, "Supported: gruu, path")
 	}
+	if a.Specs != "" {
+		contact += `;+org.linphone.specs="` + a.Specs + `"`
+	}
 	if a.Accept != "" {
 		headers = append(headers, "Accept: "+a.Accept)
 	}
