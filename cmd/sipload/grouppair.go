@@ -16,10 +16,10 @@ import (
 
 // How the comparison with messages of one to one is made.
 const (
-	pairCount   = 5000 // messages of each kind
-	pairWarm    = 500  // before they are measured
-	pairAtOnce  = 50   // under way
-	pairPosts   = 4 * (pairCount + pairWarm)
+	pairCount   = 20000 // messages of each kind
+	pairWarm    = 2000  // before they are measured
+	pairAtOnce  = 50    // under way
+	pairPosts   = 3 * (pairCount + pairWarm)
 	pairSize    = 60
 	idleGroup   = 9 // number in the name of the group in which nobody is there
 	mostFanOut  = 1.5

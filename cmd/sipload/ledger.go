@@ -43,9 +43,9 @@ type inbox struct {
 
 	mu       sync.Mutex
 	got      []received // in the order of the first arrivals
-	seen     []uint64  // bits by number
-	repeated int       // arrivals with the same identity as the first
-	doubled  int       // with another
+	seen     []uint64   // bits by number
+	repeated int        // arrivals with the same identity as the first
+	doubled  int        // with another
 }
 
 // received is a post as it came.

@@ -68,7 +68,8 @@ func (h *head) line(line []byte) {
 	case "sparkle-id":
 		h.id = value
 	case "content-length", "l":
-		h.length, _ = strconv.Atoi(string(value))
+		n, _ := strconv.ParseUint(string(value), 10, 24)
+		h.length = int(n)
 	}
 }
 
