@@ -72,6 +72,8 @@ func (s *Service) check(sub *submission) error {
 		return &server.Error{Status: 413, Warning: err.Error()}
 	case err != nil:
 		return &server.Error{Status: 400, Warning: err.Error()}
+	case c.typ == cpimType && c.cpim == nil: // another parser may read an author in it
+		return &server.Error{Status: 400, Warning: "message/cpim is malformed (RFC 3862)"}
 	}
 	if c.class == classComposing {
 		if _, err := parseComposing(c.body); err != nil {
@@ -132,7 +134,7 @@ func (s *Service) accept(sub *submission) {
 		s.refuse(sub, &server.Error{Status: 404})
 		return
 	}
-	if c := sub.content.cpim; c != nil && !writtenBy(c.header("From"), &sub.from.User) {
+	if c := sub.content.cpim; c != nil && !writtenBy(c, &sub.from.User) {
 		s.refuse(sub, &server.Error{Status: 403, Warning: "From inside the message is not the sender"})
 		return
 	}

@@ -5,6 +5,8 @@ import (
 	"compress/zlib"
 	"strings"
 	"testing"
+
+	"github.com/sparkleim/sparkle/store"
 )
 
 // What Linphone puts on the wire.
@@ -67,6 +69,30 @@ func TestCPIMPrefixIsTheSenders(t *testing.T) {
 	c, err := parseCPIM([]byte("From: <sip:a@b>\r\nNS: i <urn:ietf:params:imdn>\r\nNS: imdn <urn:other>\r\ni.Message-ID: right\r\nimdn.Message-ID: wrong\r\n\r\nContent-Type: text/plain\r\n\r\nx"))
 	if err != nil || c.imdn("Message-ID") != "right" {
 		t.Errorf("%v %q", err, c.imdn("Message-ID"))
+	}
+}
+
+func TestCPIMIsOfItsSender(t *testing.T) {
+	u := &store.User{Username: "bob", Domain: "example.com", Numbers: []string{"1004"}}
+	for from, want := range map[string]bool{
+		"":                                  true,
+		"From: <sip:bob@example.com>\n":     true,
+		"From: Bob <im:1004@example.com>\n": true,
+		"From: <sip:bob@example.com;gr=urn:uuid:1>\n":                    true,
+		"From: <sip:alice@example.com>\n":                                false,
+		"from: <sip:alice@example.com>\n":                                false,
+		"From: <sip:bob@example.org>\n":                                  false,
+		"From: <sip:bob@example.com>, <sip:alice@example.com>\n":         false,
+		"From: <sip:bob@example.com>\nFrom: <sip:alice@example.com>\n":   false,
+		"From: \\u003csip:alice@example.com>\n":                          false,
+		"From: \"<sip:bob@example.com>\" <sip:alice@example.com>\n":      false,
+		"From: <sip:bob@example.com>\nFrom: Bob <sip:bob@example.com>\n": true,
+		"From: bob\n": false,
+	} {
+		c, err := parseCPIM([]byte(from + "To: <sip:x@example.com>\n\nContent-Type: text/plain\n\nx"))
+		if err != nil || writtenBy(c, u) != want {
+			t.Errorf("%q: %v, %v", from, !want, err)
+		}
 	}
 }
 

@@ -185,15 +185,22 @@ func (s *Service) answersCopy(c *content) bool {
 	return len(rs) > 0
 }
 
-// writtenBy tells whether a CPIM From, which may be absent, names the user:
+// writtenBy tells whether the From of a CPIM, which may be absent, names the user:
 // devices show it as the author, so it is worth as much as the From of the
-// request (RFC 3862 §5.2).
-func writtenBy(from string, u *store.User) bool {
-	if from == "" {
-		return true
+// request (RFC 3862 §5.2). Of several they may show any.
+func writtenBy(c *cpim, u *store.User) bool {
+	for _, f := range c.headers {
+		if strings.EqualFold(f.name, "From") && !names(unescapeCPIM(f.value), u) {
+			return false
+		}
 	}
-	from = strings.Replace(from, "<im:", "<sip:", 1) // RFC 3860 §3: the same user at the same domain
-	addr, err := wire.ParseNameAddr(from)
+	return true
+}
+
+// names tells whether an address is one of the user's.
+func names(address string, u *store.User) bool {
+	address = strings.Replace(address, "<im:", "<sip:", 1) // RFC 3860 §3: the same user at the same domain
+	addr, err := wire.ParseNameAddr(address)
 	if err != nil {
 		return false
 	}
