@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// demoUsers are those that a baresip can write to, in the order of its
+// demoUsers are those that any baresip can write to, in the order of its
 // contact list.
 var demoUsers = []string{"zhangsan", "lisi", "alice", "bob", "echo", "486", "offline"}
 
@@ -32,7 +32,8 @@ type baresip struct {
 	// received are the packets of each kind of stream, by the last report.
 	received map[string]int  // guarded by events.mu
 	calls    []callOfBaresip // all he had, the oldest first; guarded by events.mu
-	current  int             // contact that `message` writes to, an index of demoUsers
+	contacts []string        // those that it can write to
+	current  int             // the one that `message` writes to
 	ended    chan struct{}
 	write    sync.Mutex
 }
@@ -58,13 +59,14 @@ module_app ctrl_tcp.so
 ctrl_tcp_listen %[1]s:%[6]d
 `
 
-// newBaresip starts a baresip of a user and waits for its registration.
-func (s *server) newBaresip(t *testing.T, user, transport string) *baresip {
+// newBaresip starts a baresip of a user, who can write to more contacts, and waits
+// for its registration.
+func (s *server) newBaresip(t *testing.T, user, transport string, contacts ...string) *baresip {
 	t.Helper()
-	return s.startBaresip(t, user, transport, voice{})
+	return s.startBaresip(t, user, transport, voice{}, contacts...)
 }
 
-func (s *server) startBaresip(t *testing.T, user, transport string, v voice) *baresip {
+func (s *server) startBaresip(t *testing.T, user, transport string, v voice, contacts ...string) *baresip {
 	t.Helper()
 	bin := need(t, "baresip", "baresip")
 	dir, control := t.TempDir(), freePort(t)
@@ -74,7 +76,8 @@ func (s *server) startBaresip(t *testing.T, user, transport string, v voice) *ba
 		"accounts":        fmt.Sprintf("<sip:%s@%s;transport=%s>;auth_user=%s;auth_pass=%s;outbound=\"sip:%s;transport=%s\";regint=600;answermode=manual;audio_codecs=PCMU/8000/1%s\n", user, s.Ready.Domain, transport, user, s.Ready.Password, s.addr(transport), transport, account),
 		"current_contact": fmt.Sprintf("sip:%s@%s", demoUsers[0], s.Ready.Domain),
 	}
-	for _, u := range demoUsers {
+	contacts = slices.Concat(demoUsers, contacts)
+	for _, u := range contacts {
 		files["contacts"] += fmt.Sprintf("\"%s\" <sip:%s@%s>\n", u, u, s.Ready.Domain)
 	}
 	for name, text := range files {
@@ -82,7 +85,7 @@ func (s *server) startBaresip(t *testing.T, user, transport string, v voice) *ba
 			t.Fatal(err)
 		}
 	}
-	p := &baresip{user: user, dir: dir, cmd: v.at.command(bin, "-f", dir, "-s"), received: map[string]int{}, ended: make(chan struct{})}
+	p := &baresip{user: user, dir: dir, contacts: contacts, cmd: v.at.command(bin, "-f", dir, "-s"), received: map[string]int{}, ended: make(chan struct{})}
 	out, w := io.Pipe()
 	p.cmd.Stdout, p.cmd.Stderr = w, w
 	if err := p.cmd.Start(); err != nil {
@@ -196,9 +199,9 @@ func (p *baresip) User() string { return p.user }
 func (p *baresip) Send(t *testing.T, to, text string) {
 	t.Helper()
 	name, _, _ := strings.Cut(to, "@")
-	want := slices.Index(demoUsers, name)
+	want := slices.Index(p.contacts, name)
 	if want < 0 {
-		t.Fatalf("baresip can write to %v, not to %q", demoUsers, to)
+		t.Fatalf("baresip can write to %v, not to %q", p.contacts, to)
 	}
 	for ; p.current < want; p.current++ {
 		p.tell(t, "contact_next", "")

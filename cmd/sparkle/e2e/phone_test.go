@@ -149,11 +149,11 @@ func need(t *testing.T, program, pkg string) string {
 
 // linphone is a client on liblinphone.
 type linphone struct {
-	user, dir string
-	cmd       *exec.Cmd
-	in        io.WriteCloser
-	out       lines
-	ended     chan struct{}
+	user, domain, dir string
+	cmd               *exec.Cmd
+	in                io.WriteCloser
+	out               lines
+	ended             chan struct{}
 }
 
 // driver builds linphone/driver.c once.
@@ -183,7 +183,7 @@ func (s *server) startLinphone(t *testing.T, user, transport, dir string, v voic
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &linphone{user: user, dir: dir, ended: make(chan struct{})}
+	p := &linphone{user: user, domain: s.Ready.Domain, dir: dir, ended: make(chan struct{})}
 	p.configure(t, s, transport, v)
 	p.cmd = v.at.command(bin, filepath.Join(dir, "rc"), filepath.Join(dir, "log"))
 	p.cmd.Env = append(os.Environ(), "HOME="+dir)

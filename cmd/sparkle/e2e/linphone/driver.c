@@ -71,6 +71,7 @@ static void on_message(LinphoneCore *lc, LinphoneChatRoom *room, LinphoneChatMes
 	const char *text = linphone_chat_message_get_utf8_text(message);
 	event("message\t%s\t%s\t%s", from, type ? type : "", text ? text : "");
 	ms_free(from);
+	on_room_message(room, message);
 }
 
 static void on_composing(LinphoneCore *lc, LinphoneChatRoom *room) {

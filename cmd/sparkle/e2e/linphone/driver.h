@@ -11,5 +11,6 @@ void event(const char *format, ...);
 void send_message(LinphoneChatMessage *message);
 
 /* rooms.c */
+void on_room_message(LinphoneChatRoom *room, LinphoneChatMessage *message);
 void on_room(LinphoneCore *lc, LinphoneChatRoom *room, LinphoneChatRoomState state);
 int obey_room(const char *command, char *rest);

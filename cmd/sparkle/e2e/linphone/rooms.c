@@ -4,9 +4,10 @@
  * commands                            events
  *   create SUBJECT ADDRESS…             room ROOM STATE SUBJECT      (of any room that changes its state)
  *   pair ADDRESS                        change ROOM WHAT ADDRESS SUBJECT
- *   say ROOM TEXT…                      roster ROOM SUBJECT me=0|1 ADDRESS=0|1…   (1: administrator)
- *   reply ROOM TEXT…  (to the newest)   history ROOM TIME FROM out|in STATE TEXT
- *   forward ROOM ROOM (the newest)      unread ROOM COUNT
+ *   say ROOM TEXT…                      said ROOM FROM MARK TEXT     (reply, forward or -)
+ *   reply ROOM TEXT…  (to the newest)   roster ROOM SUBJECT me=0|1 ADDRESS=0|1…   (1: administrator)
+ *   forward ROOM ROOM (the newest)      history ROOM TIME FROM out|in STATE MARK TEXT, history ROOM end
+ *                                       unread ROOM COUNT
  *   subject ROOM TEXT…
  *   add|remove|promote|demote ROOM ADDRESS
  *   leave ROOM
@@ -76,6 +77,21 @@ static void on_change(LinphoneChatRoom *room, const LinphoneEventLog *log) {
 	const char *subject = linphone_event_log_get_subject(log);
 	event("change\t%s\t%s\t%s\t%s", address, what(linphone_event_log_get_type(log)), who ? who : "", subject ? subject : "");
 	if (who) ms_free(who);
+	free(address);
+}
+
+static const char *mark_of(LinphoneChatMessage *message) {
+	if (linphone_chat_message_is_forward(message)) return "forward";
+	return linphone_chat_message_is_reply(message) ? "reply" : "-";
+}
+
+void on_room_message(LinphoneChatRoom *room, LinphoneChatMessage *message) {
+	if (!(linphone_chat_room_get_capabilities(room) & LinphoneChatRoomCapabilitiesConference)) return;
+	char *address = address_of(room);
+	char *from = linphone_address_as_string_uri_only(linphone_chat_message_get_from_address(message));
+	const char *text = linphone_chat_message_get_utf8_text(message);
+	event("said\t%s\t%s\t%s\t%s", address, from, mark_of(message), text ? text : "");
+	ms_free(from);
 	free(address);
 }
 
@@ -184,8 +200,8 @@ static void history(LinphoneChatRoom *room, const char *address) {
 		strftime(when, sizeof when, "%FT%TZ", gmtime(&at));
 		char *from = linphone_address_as_string_uri_only(linphone_chat_message_get_from_address(message));
 		const char *text = linphone_chat_message_get_utf8_text(message);
-		event("history\t%s\t%s\t%s\t%s\t%s\t%s", address, when, from, linphone_chat_message_is_outgoing(message) ? "out" : "in",
-		      linphone_chat_message_state_to_string(linphone_chat_message_get_state(message)), text ? text : "");
+		event("history\t%s\t%s\t%s\t%s\t%s\t%s\t%s", address, when, from, linphone_chat_message_is_outgoing(message) ? "out" : "in",
+		      linphone_chat_message_state_to_string(linphone_chat_message_get_state(message)), mark_of(message), text ? text : "");
 		ms_free(from);
 	}
 	bctbx_list_free_with_data(messages, (bctbx_list_free_func)linphone_chat_message_unref);
