@@ -105,6 +105,7 @@ func New(c Config) *API {
 	a.registerCallSetup(api)
 	a.registerTrunks(api)
 	a.registerGroups(api)
+	a.registerUnits(api)
 	a.registerTrace(api)
 	a.registerMaintenance(api)
 	a.registerTokens(api)

@@ -19,7 +19,7 @@ import (
 )
 
 // routes is every route with a request that succeeds. Changes name the audit
-// entry that they must leave.
+// entry that they must leave. MESSAGE is the message of the group tech.
 var routes = []struct {
 	method, path, body string
 	status             int
@@ -66,7 +66,26 @@ var routes = []struct {
 	{"GET", "/v1/groups?match=TECH&kind=manual&member=alice", "", 200, ""},
 	{"POST", "/v1/groups", `{"name":"sales","subject":"销售","members":["alice","1001"],"policy":{"invite":"nobody"}}`, 201, "group.add sales@example.com"},
 	{"GET", "/v1/groups/tech@example.com", "", 200, ""},
+	{"PATCH", "/v1/groups/tech", `{"subject":"技术部","announcement":"周五例会","policy":{"speak":"administrator"},"muted_all":true,"owner":"zhangsan"}`, 200, "group.change tech@example.com"},
+	{"DELETE", "/v1/groups/tech", "", 204, "group.dissolve tech@example.com"},
 	{"GET", "/v1/groups/1/members", "", 200, ""},
+	{"POST", "/v1/groups/tech/members", `{"users":["1001"],"role":"administrator"}`, 200, "group.member.add tech@example.com"},
+	{"PATCH", "/v1/groups/tech/members/1001", `{"role":"administrator","nickname":"老张","muted":true}`, 200, "group.member.change tech@example.com"},
+	{"DELETE", "/v1/groups/tech/members/zhangsan", "", 204, "group.member.remove tech@example.com"},
+	{"PUT", "/v1/groups/tech/pins/MESSAGE", "", 200, "group.pin tech@example.com"},
+	{"DELETE", "/v1/groups/tech/pins/MESSAGE", "", 204, "group.unpin tech@example.com"},
+	{"GET", "/v1/groups/tech/events", "", 200, ""},
+	{"GET", "/v1/groups/tech/messages", "", 200, "message.history tech@example.com"},
+	{"GET", "/v1/units?user=alice", "", 200, ""},
+	{"POST", "/v1/units", `{"name":"后端","parent":"公司/研发部"}`, 201, "unit.add 公司/研发部/后端"},
+	{"GET", "/v1/units/%E5%85%AC%E5%8F%B8%2F%E7%A0%94%E5%8F%91%E9%83%A8", "", 200, ""},
+	{"PATCH", "/v1/units/3", `{"name":"市场部","parent":"研发部"}`, 200, "unit.change 公司/研发部/市场部"},
+	{"DELETE", "/v1/units/3", "", 200, "unit.remove 公司/销售部"},
+	{"GET", "/v1/units/1/members?sub_units=true", "", 200, ""},
+	{"PUT", "/v1/units/2/members", `{"members":[{"user":"zhangsan","title":"组长"}]}`, 200, "unit.members.set 公司/研发部"},
+	{"PUT", "/v1/units/2/members/1001", `{"title":"组长","hidden":true}`, 200, "unit.member.set 公司/研发部"},
+	{"DELETE", "/v1/units/2/members/alice", "", 200, "unit.member.remove 公司/研发部"},
+	{"POST", "/v1/units/import?replace=true", "公司/研发部/前端,alice,工程师,no\n", 200, "unit.import "},
 	{"GET", "/v1/trace?user=alice&seconds=1", "", 200, "trace alice"},
 	{"GET", "/v1/status", "", 200, ""},
 	{"POST", "/v1/backup", "", 200, "backup "},
@@ -81,6 +100,7 @@ var routes = []struct {
 // do sends a request through a door as who.
 func (f *fixture) do(t *testing.T, door http.Handler, who, token, method, path, body string) *httptest.ResponseRecorder {
 	t.Helper()
+	path = strings.ReplaceAll(path, "MESSAGE", store.GIDString(f.organisation.message))
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	if strings.HasSuffix(r.URL.Path, "/import") {
 		r.Header.Set("Content-Type", "text/csv")

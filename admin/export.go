@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/csv"
 	"io"
@@ -22,7 +23,7 @@ func (a *API) exportMessages(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	if err := a.audit(ctx, "message.export", in.User, in.MessageQuery); err != nil {
+	if err := a.audit(ctx, "message.export", cmp.Or(in.User, in.Group), in.MessageQuery); err != nil {
 		return nil, err
 	}
 	return streamExport(a, in.Format, messageHeading, messageRow, func(ctx context.Context, fn func(*Message) error) error {
@@ -36,14 +37,14 @@ func (a *API) exportMessages(ctx context.Context, in *struct {
 
 // messageHeading names the columns of messageRow.
 var messageHeading = []string{
-	"id", "at", "kind", "from", "to", "text", "content_type", "size", "conversation", "seq", "call_id", "message_id", "trace_id", "source",
+	"id", "at", "kind", "from", "to", "text", "content_type", "size", "conversation", "seq", "call_id", "message_id", "trace_id", "source", "group",
 }
 
 func messageRow(v *Message) []string {
 	return []string{
 		v.ID, v.At.Format(time.RFC3339), v.Kind, cell(v.From), cell(v.To), cell(v.Text), cell(v.ContentType),
 		strconv.Itoa(v.Size), strconv.FormatInt(v.Conversation, 10), strconv.FormatInt(v.Seq, 10),
-		cell(v.CallID), cell(v.MessageID), cell(v.TraceID), cell(v.Source),
+		cell(v.CallID), cell(v.MessageID), cell(v.TraceID), cell(v.Source), cell(v.Group),
 	}
 }
 

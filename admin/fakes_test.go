@@ -249,7 +249,7 @@ type fixture struct {
 	calls        *calls
 	records      *callRecords
 	border       *border
-	organisation organisation
+	organisation *organisation
 	ready        error
 }
 

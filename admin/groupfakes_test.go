@@ -21,9 +21,10 @@ import (
 type organisation struct {
 	*sqldb.DB
 	*group.Service
+	message int64 // in tech
 }
 
-func newOrganisation(t *testing.T, users []store.User) organisation {
+func newOrganisation(t *testing.T, users []store.User) *organisation {
 	t.Helper()
 	db, err := sqldb.Open(sqldb.Config{Dir: t.TempDir()})
 	if err != nil {
@@ -34,7 +35,7 @@ func newOrganisation(t *testing.T, users []store.User) organisation {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := organisation{db, service}
+	o := &organisation{DB: db, Service: service}
 	for _, fill := range []func(context.Context) error{
 		func(ctx context.Context) error { return o.addUsers(ctx, users) }, o.addUnits, o.addGroups,
 	} {
@@ -45,7 +46,7 @@ func newOrganisation(t *testing.T, users []store.User) organisation {
 	return o
 }
 
-func (o organisation) addUsers(ctx context.Context, users []store.User) error {
+func (o *organisation) addUsers(ctx context.Context, users []store.User) error {
 	for _, u := range users {
 		if _, err := o.AddUser(ctx, u, nil); err != nil {
 			return err
@@ -54,7 +55,7 @@ func (o organisation) addUsers(ctx context.Context, users []store.User) error {
 	return nil
 }
 
-func (o organisation) addUnits(ctx context.Context) error {
+func (o *organisation) addUnits(ctx context.Context) error {
 	for _, u := range []store.Unit{{Name: "公司"}, {Parent: 1, Name: "研发部", Order: 1}, {Parent: 1, Name: "销售部", Order: 2}} {
 		if _, err := o.SetUnit(ctx, u); err != nil {
 			return err
@@ -66,7 +67,7 @@ func (o organisation) addUnits(ctx context.Context) error {
 	return o.SetUnitMember(ctx, store.UnitMember{Unit: 3, User: 2, Title: "经理"})
 }
 
-func (o organisation) addGroups(ctx context.Context) error {
+func (o *organisation) addGroups(ctx context.Context) error {
 	tech, err := o.Create(ctx, administrator(), store.Group{Name: "tech", Subject: "技术组"}, []store.UserID{1, 2})
 	if err != nil {
 		return err
@@ -78,6 +79,6 @@ func (o organisation) addGroups(ctx context.Context) error {
 	stored := make(chan error, 1)
 	o.Append(&store.NewMessage{
 		Kind: store.KindText, From: 1, Group: tech.ID, ContentType: "text/plain", Body: []byte("晚上见"), Text: "晚上见", CallID: "g1", TraceID: "t9",
-	}, func(_ store.Accepted, err error) { stored <- err })
+	}, func(a store.Accepted, err error) { o.message = a.GID; stored <- err })
 	return <-stored
 }

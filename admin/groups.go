@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -102,7 +101,9 @@ func (a *API) registerGroups(api huma.API) {
 	add.DefaultStatus = http.StatusCreated
 	huma.Register(api, add, a.addGroup)
 	huma.Register(api, operation(http.MethodGet, "/v1/groups/{group}", "get-group", "Show a group; by its number also one that is dissolved"), a.getGroup)
-	huma.Register(api, operation(http.MethodGet, "/v1/groups/{group}/members", "list-members", "List the members of a group"), a.listMembers)
+	a.registerGroupChanges(api)
+	a.registerMembers(api)
+	a.registerGroupHistory(api)
 }
 
 func (a *API) listGroups(ctx context.Context, in *struct {
@@ -219,7 +220,7 @@ func (a *API) getGroup(ctx context.Context, in *GroupPath) (*reply[Group], error
 	if g, ok := a.liveGroup(in.Group); ok {
 		return a.showGroup(ctx, g)
 	}
-	g, members, err := a.recordedGroup(ctx, in.Group)
+	g, members, err := a.dissolvedGroup(ctx, in.Group)
 	if err != nil {
 		return nil, a.problem(err)
 	}
@@ -265,25 +266,23 @@ func (a *API) liveGroup(ref string) (*group.Snapshot, bool) {
 	return g, ok && (domain == "" || domain == g.Domain)
 }
 
-// recordedGroup reads a group, dissolved or not. Of those that are dissolved only
-// the number leads to the record.
-func (a *API) recordedGroup(ctx context.Context, ref string) (store.Group, []store.Member, error) {
+// groupRecord reads the record of a group, dissolved or not.
+func (a *API) groupRecord(ctx context.Context, ref string) (store.Group, error) {
 	if g, ok := a.liveGroup(ref); ok {
-		return g.Group, membersOf(g), nil
+		return g.Group, nil
 	}
+	g, _, err := a.dissolvedGroup(ctx, ref)
+	return g, err
+}
+
+// dissolvedGroup reads a group that the service does not know any more. Only its
+// number leads to it.
+func (a *API) dissolvedGroup(ctx context.Context, ref string) (store.Group, []store.Member, error) {
 	id, err := strconv.ParseInt(ref, 10, 64)
 	if err != nil {
 		return store.Group{}, nil, fmt.Errorf("group %q: %w", ref, store.ErrNotFound)
 	}
 	return a.GroupRecords.Group(ctx, store.GroupID(id))
-}
-
-func membersOf(g *group.Snapshot) []store.Member {
-	members := make([]store.Member, 0, g.Size())
-	for _, m := range g.Members() {
-		members = append(members, m)
-	}
-	return members
 }
 
 // groupView turns groups into what is shown of them, while one answer is made.
@@ -331,47 +330,4 @@ func (v *groupView) group(ctx context.Context, g store.Group) (Group, error) {
 	}
 	shown.Follows = &GroupFollows{Unit: v.tree.path(f.Unit), SubUnits: f.SubUnits, Title: f.Title, Orphan: f.Orphan}
 	return shown, nil
-}
-
-// Member is somebody in a group.
-type Member struct {
-	User       string     `json:"user"`
-	Name       string     `json:"name,omitempty" doc:"Display name of the account."`
-	Nickname   string     `json:"nickname,omitempty" doc:"Name in this group."`
-	Role       string     `json:"role" enum:"member,administrator,owner"`
-	Joined     time.Time  `json:"joined"`
-	MutedUntil *time.Time `json:"muted_until,omitempty" doc:"May not write before; absent when he may."`
-}
-
-func (a *API) listMembers(ctx context.Context, in *struct {
-	GroupPath
-	Cursor int64 `query:"cursor"`
-	Limit  int   `query:"limit" minimum:"1" maximum:"1000" default:"100"`
-}) (*reply[Page[Member]], error) {
-	_, members, err := a.recordedGroup(ctx, in.Group)
-	if err != nil {
-		return nil, a.problem(err)
-	}
-	slices.SortFunc(members, func(x, y store.Member) int { return cmp.Compare(x.User, y.User) })
-	first, _ := slices.BinarySearchFunc(members, store.UserID(in.Cursor)+1, func(m store.Member, u store.UserID) int { return cmp.Compare(m.User, u) })
-	members = members[first:]
-	page := Page[Member]{Items: []Member{}}
-	names := a.newNames()
-	for _, m := range members[:min(in.Limit, len(members))] {
-		page.Items = append(page.Items, a.member(ctx, names, m))
-	}
-	if len(members) > in.Limit {
-		page.Next = strconv.FormatInt(int64(members[in.Limit-1].User), 10)
-	}
-	return &reply[Page[Member]]{page}, nil
-}
-
-func (a *API) member(ctx context.Context, names *names, m store.Member) Member {
-	shown := Member{
-		User: names.of(ctx, m.User), Name: names.displayName(ctx, m.User), Nickname: m.Nickname, Role: m.Role.String(), Joined: m.Joined,
-	}
-	if m.MutedUntil.After(a.Now()) {
-		shown.MutedUntil = &m.MutedUntil
-	}
-	return shown
 }

@@ -52,7 +52,7 @@ func (a *API) importUsers(ctx context.Context, in *struct {
 	}
 	report.Problems = append(report.Problems, a.withoutPassword(ctx, rows)...)
 	if len(report.Problems) > 0 {
-		return nil, importProblem(report)
+		return nil, importProblem(report.Problems)
 	}
 	users, passwords := make([]store.User, len(rows)), make([]string, len(rows))
 	for i, row := range rows {
@@ -84,9 +84,9 @@ func (a *API) withoutPassword(ctx context.Context, rows []importRow) []ImportRow
 }
 
 // importProblem is the answer to a file with bad rows: each is one detail.
-func importProblem(r ImportReport) error {
-	details := make([]error, len(r.Problems))
-	for i, row := range r.Problems {
+func importProblem(rows []ImportRow) error {
+	details := make([]error, len(rows))
+	for i, row := range rows {
 		details[i] = &huma.ErrorDetail{Location: fmt.Sprintf("line %d", row.Line), Message: row.Problem, Value: row.Username}
 	}
 	return huma.Error422UnprocessableEntity("nothing was imported: correct these rows and try again", details...)
@@ -96,56 +96,64 @@ func importProblem(r ImportReport) error {
 // separated by spaces or semicolons). A first row that begins with "user" is a
 // heading. Rows that break a rule are in the report.
 func parseImport(file []byte) (rows []importRow, report ImportReport, err error) {
-	text, encoding, err := decodeText(file)
-	if err != nil {
-		return nil, report, err
-	}
-	report.Encoding = encoding
-	r := csv.NewReader(strings.NewReader(text))
-	r.FieldsPerRecord = -1
-	r.TrimLeadingSpace = true
 	taken := map[string]int{} // user part → line
-	for {
-		row, err := r.Read()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		var syntax *csv.ParseError
-		if errors.As(err, &syntax) {
-			return nil, report, invalid("line %d: %v: put texts with commas or quotes in double quotes", syntax.Line, syntax.Err)
-		}
-		line, _ := r.FieldPos(0)
-		if line == 1 && isHeading(row[0]) {
-			continue
-		}
+	headings := []string{"user", "username", "用户", "用户名", "账号", "帐号"}
+	report.Encoding, err = eachRow(file, headings, func(line int, row []string) {
 		u, password := readRow(row)
 		if err := errors.Join(checkRow(row, u, password), claim(taken, u, line)); err != nil {
 			report.Problems = append(report.Problems, ImportRow{line, u.Username, rowText(err)})
-			continue
+			return
 		}
 		rows = append(rows, importRow{line, u, password})
+	})
+	if err == nil && len(rows) == 0 && len(report.Problems) == 0 {
+		err = invalid("the file has no rows: each is user,password,display name,numbers")
 	}
-	if len(rows) == 0 && len(report.Problems) == 0 {
-		return nil, report, invalid("the file has no rows: each is user,password,display name,numbers")
+	if err != nil {
+		return nil, report, err
 	}
 	return rows, report, nil
 }
 
-func isHeading(first string) bool {
-	first = strings.ToLower(strings.TrimSpace(first))
-	return slices.Contains([]string{"user", "username", "用户", "用户名", "账号", "帐号"}, first)
+// eachRow calls fn for each row of a CSV file in whatever encoding. A first row that
+// begins with one of the headings, in whatever case, is none.
+func eachRow(file []byte, headings []string, fn func(line int, row []string)) (encoding string, err error) {
+	text, encoding, err := decodeText(file)
+	if err != nil {
+		return "", err
+	}
+	r := csv.NewReader(strings.NewReader(text))
+	r.FieldsPerRecord = -1
+	r.TrimLeadingSpace = true
+	for {
+		row, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			return encoding, nil
+		}
+		var syntax *csv.ParseError
+		if errors.As(err, &syntax) {
+			return encoding, invalid("line %d: %v: put texts with commas or quotes in double quotes", syntax.Line, syntax.Err)
+		}
+		line, _ := r.FieldPos(0)
+		if line == 1 && slices.Contains(headings, strings.ToLower(strings.TrimSpace(row[0]))) {
+			continue
+		}
+		fn(line, row)
+	}
+}
+
+// field is a column of a row, "" where the row ends before.
+func field(row []string, i int) string {
+	if i < len(row) {
+		return strings.TrimSpace(row[i])
+	}
+	return ""
 }
 
 func readRow(row []string) (u store.User, password string) {
-	field := func(i int) string {
-		if i < len(row) {
-			return strings.TrimSpace(row[i])
-		}
-		return ""
-	}
-	u = store.User{Username: strings.ToLower(field(0)), DisplayName: field(2)}
-	u.Numbers = strings.FieldsFunc(field(3), func(r rune) bool { return r == ' ' || r == ';' || r == '；' || r == '、' })
-	return u, field(1)
+	u = store.User{Username: strings.ToLower(field(row, 0)), DisplayName: field(row, 2)}
+	u.Numbers = strings.FieldsFunc(field(row, 3), func(r rune) bool { return r == ' ' || r == ';' || r == '；' || r == '、' })
+	return u, field(row, 1)
 }
 
 func checkRow(row []string, u store.User, password string) error {

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -17,9 +18,10 @@ import (
 type Message struct {
 	ID           string    `json:"id"`
 	At           time.Time `json:"at"`
-	Kind         string    `json:"kind" enum:"text,receipt"`
-	From         string    `json:"from"`
-	To           string    `json:"to"`
+	Kind         string    `json:"kind" enum:"text,receipt,notice" doc:"A notice is what the server says in a group."`
+	From         string    `json:"from" doc:"Empty when nobody but the server speaks."`
+	To           string    `json:"to" doc:"A user, or the group that it was written to."`
+	Group        string    `json:"group,omitempty" doc:"The group that it was written to; of a receipt, that of the message."`
 	Text         string    `json:"text,omitempty"`
 	ContentType  string    `json:"content_type"`
 	Size         int       `json:"size" doc:"Bytes of the body as received."`
@@ -58,6 +60,7 @@ type MessageQuery struct {
 	Text      string    `json:"text,omitempty" query:"text" doc:"Words that must occur; Chinese from one character."`
 	User      string    `json:"user,omitempty" query:"user" doc:"Sender or recipient."`
 	Peer      string    `json:"peer,omitempty" query:"peer" doc:"The other one."`
+	Group     string    `json:"group,omitempty" query:"group" doc:"Only what was written to this group: name, or number."`
 	Since     time.Time `json:"since,omitzero" query:"since"`
 	Until     time.Time `json:"until,omitzero" query:"until"`
 	CallID    string    `json:"call_id,omitempty" query:"call_id"`
@@ -83,6 +86,13 @@ func (a *API) resolve(ctx context.Context, in MessageQuery) (store.SearchQuery, 
 			return q, err
 		}
 		*name.id = u.ID
+	}
+	if in.Group != "" {
+		g, err := a.groupRecord(ctx, in.Group)
+		if err != nil {
+			return q, err
+		}
+		q.Group = g.ID
 	}
 	return q, nil
 }
@@ -111,7 +121,7 @@ func (a *API) searchMessages(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	if err := a.audit(ctx, "message.search", in.User, in.MessageQuery); err != nil {
+	if err := a.audit(ctx, "message.search", cmp.Or(in.User, in.Group), in.MessageQuery); err != nil {
 		return nil, err
 	}
 	page := MessagePage{Partial: found.Partial, Page: Page[Message]{Items: make([]Message, len(found.Messages))}}
@@ -144,15 +154,20 @@ func (a *API) messageHistory(ctx context.Context, in *struct {
 	if err := a.audit(ctx, "message.history", in.User, map[string]string{"peer": in.Peer}); err != nil {
 		return nil, err
 	}
+	return &reply[Page[Message]]{a.historyPage(ctx, found, in.Limit)}, nil
+}
+
+// historyPage shows a page of a conversation.
+func (a *API) historyPage(ctx context.Context, found []store.Message, limit int) Page[Message] {
 	page := Page[Message]{Items: make([]Message, len(found))}
 	names := a.newNames()
 	for i := range found {
 		page.Items[i] = names.message(ctx, &found[i])
 	}
-	if len(found) == in.Limit {
-		page.Next = strconv.FormatInt(found[in.Limit-1].Seq, 10)
+	if len(found) == limit {
+		page.Next = strconv.FormatInt(found[limit-1].Seq, 10)
 	}
-	return &reply[Page[Message]]{page}, nil
+	return page
 }
 
 func (a *API) traceMessage(ctx context.Context, in *struct {
@@ -172,7 +187,11 @@ func (a *API) traceMessage(ctx context.Context, in *struct {
 	}
 	names := a.newNames()
 	trace := MessageTrace{Message: names.message(ctx, &m)}
-	devices, err := a.devicesOf(ctx, m.From, m.To)
+	concerned := []store.UserID{m.From, m.To}
+	if m.Group != 0 {
+		concerned = []store.UserID{0} // who was in the group then may have left
+	}
+	devices, err := a.devicesOf(ctx, concerned...)
 	if err != nil {
 		return nil, a.problem(err)
 	}
@@ -247,14 +266,33 @@ func (n *names) user(ctx context.Context, id store.UserID) (store.User, error) {
 	return u, nil
 }
 
+// group is the address of a group, dissolved or not, "" for none.
+func (n *names) group(ctx context.Context, id store.GroupID) string {
+	if id == 0 {
+		return ""
+	}
+	if _, ok := n.groups[id]; !ok {
+		g, err := n.groupRecord(ctx, strconv.FormatInt(int64(id), 10))
+		if err != nil {
+			return fmt.Sprintf("group %d", id)
+		}
+		n.groups[id] = g.AOR()
+	}
+	return n.groups[id]
+}
+
 func (n *names) message(ctx context.Context, m *store.Message) Message {
 	kind := "text"
-	if m.Kind == store.KindReceipt {
+	switch m.Kind {
+	case store.KindReceipt:
 		kind = "receipt"
+	case store.KindNotice:
+		kind = "notice"
 	}
+	group := n.group(ctx, m.Group)
 	return Message{
 		ID: store.GIDString(m.GID), At: m.At, Kind: kind,
-		From: n.of(ctx, m.From), To: n.of(ctx, m.To),
+		From: n.of(ctx, m.From), To: cmp.Or(n.of(ctx, m.To), group), Group: group,
 		Text: m.Text, ContentType: m.ContentType, Size: len(m.Body),
 		Conversation: int64(m.Conversation), Seq: m.Seq,
 		CallID: m.CallID, MessageID: m.MessageID, TraceID: m.TraceID, Source: m.Source,

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -77,4 +78,40 @@ func (t *unitTree) find(ref string) (store.Unit, error) {
 		}
 	}
 	return store.Unit{}, fmt.Errorf("unit %q: %w", ref, store.ErrNotFound)
+}
+
+// parent finds what a unit shall be a part of: 0 for "".
+func (t *unitTree) parent(ref string) (store.UnitID, error) {
+	if ref == "" {
+		return 0, nil
+	}
+	u, err := t.find(ref)
+	if errors.Is(err, store.ErrNotFound) {
+		err = invalid("there is no unit %q", ref)
+	}
+	return u.ID, err
+}
+
+// last is the place of the last part of a unit, 0 when it has none.
+func (t *unitTree) last(parent store.UnitID) int {
+	last := 0
+	for _, u := range t.units {
+		if u.Parent == parent {
+			last = max(last, u.Order)
+		}
+	}
+	return last
+}
+
+// below are the units below a unit, in the order of the tree.
+func (t *unitTree) below(top store.UnitID) []store.UnitID {
+	inside := map[store.UnitID]bool{top: true}
+	var below []store.UnitID
+	for _, u := range t.units { // parents come first
+		if inside[u.Parent] {
+			inside[u.ID] = true
+			below = append(below, u.ID)
+		}
+	}
+	return below
 }

@@ -37,8 +37,9 @@
 //
 // A fixed group has the members that its unit has (tree.go): [Service.Follow]
 // is called after each change of the tree and commits the difference. Nobody can
-// add to it or leave it by hand; hidden people are not joined. When the unit goes,
-// the group is dissolved or becomes a manual one, as it was told.
+// add to it or leave it by hand; hidden people are not joined. While it is called
+// like its unit it is renamed with it. When the unit goes, the group is dissolved
+// or becomes a manual one, as it was told.
 //
 // # Bounds
 //

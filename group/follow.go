@@ -37,6 +37,7 @@ func (s *Service) Follow(ctx context.Context) error {
 			failed = append(failed, err)
 		}
 	}
+	s.unitNames = t.names()
 	return errors.Join(failed...)
 }
 
@@ -86,7 +87,19 @@ func (s *Service) follow(ctx context.Context, g *Snapshot, t *tree) error {
 			return err
 		}
 	}
-	return nil
+	return s.followName(ctx, g, t.units[g.Follows.Unit])
+}
+
+// followName renames a group that was called like its unit and whose unit has
+// another name since the tree was followed last. What was called how is forgotten
+// with the process; a group that missed it keeps its name until somebody renames it.
+func (s *Service) followName(ctx context.Context, g *Snapshot, unit store.Unit) error {
+	was, known := s.unitNames[unit.ID]
+	if !known || was == unit.Name || g.Subject != shorten(was, maxSubject) {
+		return nil
+	}
+	_, err := s.Change(ctx, Actor{System: true}, g.ID, Rename{shorten(unit.Name, maxSubject)})
+	return err
 }
 
 // placed are those of the newcomers who have an account, and no more than there

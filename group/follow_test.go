@@ -194,6 +194,45 @@ func TestFixedGroupsFollowTheTree(t *testing.T) {
 	}
 }
 
+// TestGroupsAreRenamedWithTheirUnits, but not those that have a name of their own.
+func TestGroupsAreRenamedWithTheirUnits(t *testing.T) {
+	w := newWorld(t, 9, nil)
+	w.unit(1, 0, wang)
+	w.unit(2, 1, li)
+	w.moved(func(*memory) {})
+	fixed := func(subject string, unit store.UnitID) *Snapshot {
+		return w.make(organisation, store.Group{Kind: store.GroupFixed, Subject: subject, Follows: &store.Follows{Unit: unit}})
+	}
+	called := func(g *Snapshot, want string) {
+		t.Helper()
+		if now, _ := w.ByID(g.ID); now.Subject != want {
+			t.Errorf("group %d is called %q, want %q", g.ID, now.Subject, want)
+		}
+	}
+	rename := func(id store.UnitID, name string) {
+		w.moved(func(m *memory) { u := m.units[id]; u.Name = name; m.units[id] = u })
+	}
+	same, own, other := fixed("", 1), fixed("同事们", 1), fixed("", 2)
+	rename(1, "研发中心")
+	called(same, "研发中心")
+	called(own, "同事们")
+	called(other, "部门2")
+	events := len(w.events)
+	w.moved(func(*memory) {})
+	if len(w.events) != events {
+		t.Error("groups were renamed when no unit was")
+	}
+
+	// Who calls the group otherwise ends that; who calls it like the unit begins it.
+	w.do(organisation, same, Rename{"研发"})
+	w.do(organisation, own, Rename{"研发中心"})
+	rename(1, strings.Repeat("长", maxSubject+1))
+	called(same, "研发")
+	called(own, strings.Repeat("长", maxSubject))
+	rename(1, "研发部")
+	called(own, "研发部")
+}
+
 // TestConvertedGroupGetsAnOwner: without one the eldest member.
 func TestConvertedGroupGetsAnOwner(t *testing.T) {
 	w := newWorld(t, 9, nil)

@@ -64,8 +64,9 @@ type Service struct {
 	people  people
 	quota   quota
 
-	making    sync.Map      // key of pairs and discussions → chan struct{}, closed when made
-	following chan struct{} // holds a token for whoever follows the tree
+	making    sync.Map                // key of pairs and discussions → chan struct{}, closed when made
+	following chan struct{}           // holds a token for whoever follows the tree
+	unitNames map[store.UnitID]string // as of the last Follow, which alone uses it
 
 	mu        sync.RWMutex
 	observers []func(Event)

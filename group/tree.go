@@ -30,6 +30,15 @@ func newTree(units []store.Unit, people []store.UnitMember) *tree {
 	return t
 }
 
+// names are those of the units.
+func (t *tree) names() map[store.UnitID]string {
+	names := make(map[store.UnitID]string, len(t.units))
+	for id, u := range t.units {
+		names[id] = u.Name
+	}
+	return names
+}
+
 // wanted are the users that belong to a fixed group, sorted, each once. Who is
 // hidden in one unit may come by another one.
 func (t *tree) wanted(f store.Follows) []store.UserID {

@@ -36,5 +36,8 @@ type Units interface {
 	// RemoveUnit takes its people out of it; ErrInvalid while it has sub-units.
 	RemoveUnit(ctx context.Context, id UnitID) error
 	SetUnitMember(ctx context.Context, m UnitMember) error
+	// SetUnitMembers is SetUnitMember for many: all, or none. In the units of whole
+	// nobody else stays. It tells how many came, are told of otherwise, and went.
+	SetUnitMembers(ctx context.Context, members []UnitMember, whole []UnitID) (added, updated, removed int, err error)
 	RemoveUnitMember(ctx context.Context, unit UnitID, user UserID) error
 }

@@ -3,6 +3,8 @@ package sqldb
 import (
 	"cmp"
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -148,18 +150,108 @@ func (db *DB) RemoveUnit(ctx context.Context, id store.UnitID) error {
 
 // SetUnitMember implements store.Units.
 func (db *DB) SetUnitMember(ctx context.Context, m store.UnitMember) error {
-	return db.write(ctx, func(t tx) error {
-		if err := userExists(t, m.User); err != nil {
-			return err
+	_, _, _, err := db.SetUnitMembers(ctx, []store.UnitMember{m}, nil)
+	return err
+}
+
+// SetUnitMembers implements store.Units.
+func (db *DB) SetUnitMembers(ctx context.Context, members []store.UnitMember, whole []store.UnitID) (added, updated, removed int, err error) {
+	err = db.write(ctx, func(t tx) error {
+		added, updated, removed = 0, 0, 0
+		for _, unit := range append(unitsOf(members), whole...) {
+			var exists store.UnitID
+			if err := t.queryRow(`SELECT id FROM unit WHERE id = $1`, int64(unit)).Scan(&exists); err != nil {
+				return notFound(err, "unit %d", unit)
+			}
 		}
-		n, err := t.exec(`INSERT INTO unit_member (unit_id, user_id, title, hidden) SELECT id, $1, $2, $3 FROM unit WHERE id = $4
-			ON CONFLICT (unit_id, user_id) DO UPDATE SET title = excluded.title, hidden = excluded.hidden`,
-			int64(m.User), m.Title, m.Hidden, int64(m.Unit))
-		if err == nil && n == 0 {
-			err = fmt.Errorf("unit %d: %w", m.Unit, store.ErrNotFound)
+		stay := make(map[store.UnitMember]bool, len(members)) // by Unit and User alone
+		for _, m := range members {
+			isNew, changed, err := setUnitMember(t, m)
+			if err != nil {
+				return err
+			}
+			switch {
+			case isNew:
+				added++
+			case changed:
+				updated++
+			}
+			stay[store.UnitMember{Unit: m.Unit, User: m.User}] = true
 		}
+		removed, err = removeOthers(t, stay, whole)
 		return err
 	})
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	return added, updated, removed, nil
+}
+
+func unitsOf(members []store.UnitMember) []store.UnitID {
+	units := make([]store.UnitID, 0, len(members))
+	for _, m := range members {
+		units = append(units, m.Unit)
+	}
+	slices.Sort(units)
+	return slices.Compact(units)
+}
+
+// setUnitMember writes only what is not so already.
+func setUnitMember(t tx, m store.UnitMember) (isNew, changed bool, err error) {
+	was := store.UnitMember{Unit: m.Unit, User: m.User}
+	err = t.queryRow(`SELECT title, hidden FROM unit_member WHERE unit_id = $1 AND user_id = $2`, int64(m.Unit), int64(m.User)).Scan(&was.Title, &was.Hidden)
+	isNew = errors.Is(err, sql.ErrNoRows)
+	switch {
+	case isNew:
+		err = userExists(t, m.User)
+	case err == nil && was == m:
+		return false, false, nil
+	}
+	if err != nil {
+		return false, false, err
+	}
+	_, err = t.exec(`INSERT INTO unit_member (unit_id, user_id, title, hidden) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (unit_id, user_id) DO UPDATE SET title = excluded.title, hidden = excluded.hidden`,
+		int64(m.Unit), int64(m.User), m.Title, m.Hidden)
+	return isNew, !isNew, err
+}
+
+// removeOthers takes everybody out of units who is not to stay.
+func removeOthers(t tx, stay map[store.UnitMember]bool, units []store.UnitID) (removed int, err error) {
+	for _, unit := range units {
+		people, err := peopleIn(t, unit)
+		if err != nil {
+			return removed, err
+		}
+		for _, m := range people {
+			if stay[m] {
+				continue
+			}
+			if _, err := t.exec(`DELETE FROM unit_member WHERE unit_id = $1 AND user_id = $2`, int64(m.Unit), int64(m.User)); err != nil {
+				return removed, err
+			}
+			removed++
+		}
+	}
+	return removed, nil
+}
+
+// peopleIn returns who is in a unit, without what is told of them.
+func peopleIn(t tx, unit store.UnitID) ([]store.UnitMember, error) {
+	rows, err := t.query(`SELECT user_id FROM unit_member WHERE unit_id = $1`, int64(unit))
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []store.UnitMember
+	for rows.Next() {
+		m := store.UnitMember{Unit: unit}
+		if err := rows.Scan(&m.User); err != nil {
+			return nil, err
+		}
+		out = append(out, m)
+	}
+	return out, rows.Err()
 }
 
 // RemoveUnitMember implements store.Units.

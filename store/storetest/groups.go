@@ -256,6 +256,54 @@ func testRooms(t *testing.T, f *fixture) {
 	})
 }
 
+// testUnitPush sets the people of units as another system would, again and again.
+func testUnitPush(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	alice, bob, carol := f.user("alice"), f.user("bob"), f.user("carol")
+	var units []store.UnitID
+	for _, name := range []string{"a", "b"} {
+		u, err := f.SetUnit(ctx, store.Unit{Name: name})
+		f.must(err)
+		units = append(units, u.ID)
+	}
+	a, b := units[0], units[1]
+	in := func(unit store.UnitID, u store.User, title string) store.UnitMember {
+		return store.UnitMember{Unit: unit, User: u.ID, Title: title}
+	}
+	for _, step := range []struct {
+		name    string
+		members []store.UnitMember
+		whole   []store.UnitID
+		counts  [3]int
+		want    []store.UnitMember
+		err     error
+	}{
+		{"two units at once", []store.UnitMember{in(a, alice, ""), in(a, bob, "x"), in(b, carol, "")}, nil, [3]int{3, 0, 0},
+			[]store.UnitMember{in(a, alice, ""), in(a, bob, "x"), in(b, carol, "")}, nil},
+		{"the same again", []store.UnitMember{in(a, alice, ""), in(a, bob, "x")}, []store.UnitID{a}, [3]int{},
+			[]store.UnitMember{in(a, alice, ""), in(a, bob, "x"), in(b, carol, "")}, nil},
+		{"who is not named stays", []store.UnitMember{in(a, carol, "")}, nil, [3]int{1, 0, 0},
+			[]store.UnitMember{in(a, alice, ""), in(a, bob, "x"), in(a, carol, ""), in(b, carol, "")}, nil},
+		{"or goes, where all are named", []store.UnitMember{in(a, bob, "y"), in(b, alice, "")}, []store.UnitID{a}, [3]int{1, 1, 2},
+			[]store.UnitMember{in(a, bob, "y"), in(b, alice, ""), in(b, carol, "")}, nil},
+		{"one who does not exist spoils all", []store.UnitMember{in(a, alice, ""), {Unit: a, User: 99}}, []store.UnitID{a}, [3]int{},
+			[]store.UnitMember{in(a, bob, "y"), in(b, alice, ""), in(b, carol, "")}, store.ErrNotFound},
+		{"so does a unit that does not exist", nil, []store.UnitID{a, 99}, [3]int{},
+			[]store.UnitMember{in(a, bob, "y"), in(b, alice, ""), in(b, carol, "")}, store.ErrNotFound},
+		{"nobody", nil, []store.UnitID{a, b}, [3]int{0, 0, 3}, nil, nil},
+	} {
+		added, updated, removed, err := f.SetUnitMembers(ctx, step.members, step.whole)
+		if counts := [3]int{added, updated, removed}; counts != step.counts || !errors.Is(err, step.err) {
+			t.Errorf("%s: %v %v, want %v %v", step.name, counts, err, step.counts, step.err)
+		}
+		members, err := f.UnitMembers(ctx)
+		f.must(err)
+		if !slices.Equal(members, step.want) {
+			t.Errorf("%s: members are %+v, want %+v", step.name, members, step.want)
+		}
+	}
+}
+
 func testUnits(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	alice := f.user("alice")

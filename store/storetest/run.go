@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"groups, users and hunt groups share names", testGroupNames},
 		{"rooms and subscriptions", testRooms},
 		{"units", testUnits},
+		{"people of units from elsewhere", testUnitPush},
 		{"messages of a group", testGroupMessages},
 		{"what one sees of a group", testGroupWindows},
 		{"history for a new member", testGroupHistory},
