@@ -12,6 +12,23 @@
 // time, as messages do; a device that is away misses them, and is brought up to
 // date by the package when it registers again ([Notifier.Reachable]).
 //
-// Bounds: subscriptions a device and a resource, entries of a list, the queue of
-// one subscription (one document: a newer full state replaces an older one).
+// A list subscription is told of each resource in a NOTIFY of its own, in the one
+// dialog; there is no multipart (RFC 4662). What a device subscribes to by a list
+// it is not told of in older subscriptions any more.
+//
+// # How it works
+//
+// What happens to a subscription (a document is published, a device answers,
+// registers, time is up) is put into its inbox, which has a small lock of its own;
+// then the subscription waits for one of a few workers. A worker owns it for a
+// moment, looks at everything in the inbox and decides on at most one request,
+// which it sends when it owns the subscription no more. So whoever publishes to
+// thousands does nothing but fill their inboxes, and no function of a package is
+// called while a lock is held that a function of the notifier takes.
+//
+// # Bounds
+//
+// Subscriptions a device ([MaxSubscriptions]), entries of a list ([MaxEntries]),
+// documents that wait for a subscription (16: with one more they are forgotten, and
+// the package is asked for the present state in their place).
 package event

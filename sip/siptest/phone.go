@@ -231,7 +231,7 @@ func (p *Phone) Take() string {
 	case *sip.Response:
 		p.Last = m
 		_, method, _ := strings.Cut(wire.Header(m, "CSeq"), " ")
-		if method == "INVITE" {
+		if method == "INVITE" || method == "SUBSCRIBE" && m.StatusCode < 300 {
 			p.answered(m)
 		}
 		what = fmt.Sprint(m.StatusCode, " ", method)
@@ -245,7 +245,7 @@ func (p *Phone) Take() string {
 	return what
 }
 
-// answered takes a response to the phone's INVITE.
+// answered takes a response to the phone's INVITE, or a 2xx to its SUBSCRIBE.
 func (p *Phone) answered(res *sip.Response) {
 	switch {
 	case res.StatusCode >= 300:

@@ -156,6 +156,16 @@ func (w *World) Resolve(u *sip.Uri, resume func(registrar.Resolved)) (registrar.
 	return w.resolve(u), true
 }
 
+// Lookup returns the devices of a user.
+func (w *World) Lookup(u store.UserID) (targets []registrar.Target) {
+	for name, all := range w.Targets {
+		if userID(name) == u {
+			targets = append(targets, all...)
+		}
+	}
+	return targets
+}
+
 func (w *World) resolve(u *sip.Uri) registrar.Resolved {
 	targets, found := w.Targets[u.User]
 	if gr, ok := wire.URIParam(u, "gr"); ok {
