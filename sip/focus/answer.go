@@ -70,7 +70,11 @@ func (s *Service) agree(r *server.Request, g *group.Snapshot, tag string) {
 // route is our own address as the peer of a flow reaches it.
 func (s *Service) route(f *transport.Flow) string {
 	host, port := s.cfg.Flows.Local(f)
-	return "<sip:" + net.JoinHostPort(host, strconv.Itoa(port)) + ";transport=" + strings.ToLower(f.Transport) + ";lr>"
+	by := strings.ToLower(f.Transport)
+	if by == "wss" { // RFC 7118 §5.2.3: URIs know only ws, TLS below it or not
+		by = "ws"
+	}
+	return "<sip:" + net.JoinHostPort(host, strconv.Itoa(port)) + ";transport=" + by + ";lr>"
 }
 
 // The intervals at which a 2xx is repeated (RFC 3261 §13.3.1.4).

@@ -48,7 +48,8 @@ type device struct {
 	flow  uint64          // by which it was seen last
 	todo  []store.GroupID // may be owed something
 	dirty bool            // todo must be worked out anew
-	busy  bool            // it stands in the line, or a request is under way
+	lined bool            // it stands in the line
+	sent  bool            // a request is under way
 	tries int             // requests that were sent: an answer to any but the last comes too late
 	holds int             // INVITEs of its own that are being served: nothing is sent meanwhile
 	then  func()          // to be called when nothing is under way any more
@@ -61,7 +62,7 @@ func capable(d *store.Device) bool {
 
 // quiet tells whether nothing is owed to the device, as far as is known.
 func (d *device) quiet() bool {
-	return !d.dirty && !d.busy && d.holds == 0 && len(d.todo)+len(d.trouble) == 0
+	return !d.dirty && !d.lined && !d.sent && d.holds == 0 && len(d.todo)+len(d.trouble) == 0
 }
 
 // seen notes the flow by which the device is there now. A new one means that it

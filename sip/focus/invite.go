@@ -75,12 +75,11 @@ func (s *Service) inviteTo(d *device, t *registrar.Target, r *room, hs []sip.Hea
 func (s *Service) invited(d *device, try int, r *room, res *sip.Response, err error) {
 	sh := s.devices.of(d.user)
 	sh.mu.Lock()
-	if d.tries != try || !d.busy {
+	if d.tries != try || !d.sent {
 		sh.mu.Unlock() // it comes too late, or once more
 		return
 	}
-	d.busy = false
-	s.line.done()
+	s.over(d)
 	verdict := judge(res, err)
 	if verdict == accepted {
 		r.RemoteTag = tagOf(wire.Header(res, "To"))
@@ -113,11 +112,10 @@ func (s *Service) settle(d *device, r *room, v verdict) (decided bool) {
 		d.dirty = d.dirty || r.leaving
 		s.cfg.Rooms.SaveRooms([]store.RoomDevice{r.RoomDevice}, nil)
 		return member
-	case r.leaving && v == refused: // it will hear nothing more of that room
-		s.forget(d, r.Group)
-		return false
 	case r.leaving:
-		d.dirty = v == away
+		if v != away { // it will hear nothing more of that room
+			s.forget(d, r.Group)
+		}
 		return false
 	}
 	return d.failed(r.Group, v == refused).final
@@ -153,12 +151,11 @@ func (s *Service) bye(d *device, t *registrar.Target, r *room) (send func()) {
 func (s *Service) left(d *device, try int, r *room, res *sip.Response, err error) {
 	sh := s.devices.of(d.user)
 	sh.mu.Lock()
-	if d.tries != try || !d.busy {
+	if d.tries != try || !d.sent {
 		sh.mu.Unlock()
 		return
 	}
-	d.busy = false
-	s.line.done()
+	s.over(d)
 	switch current := d.rooms[r.Group] == r; {
 	case judge(res, err) == away:
 		s.rest(sh, d, true)

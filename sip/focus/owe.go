@@ -33,10 +33,9 @@ func (s *Service) sees(u store.UserID, id store.DeviceID, then func()) bool {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	d = sh.make(u, id)
-	if d.seen(t.Flow.ID) && d.busy {
-		d.tries++ // whatever is under way went to where the device is no more
-		s.line.done()
-		d.busy = false
+	if d.seen(t.Flow.ID) && d.sent {
+		s.over(d) // it went to where the device is no more
+		d.tries++
 	}
 	d.then = then
 	s.lineUp(d)
@@ -46,10 +45,16 @@ func (s *Service) sees(u store.UserID, id store.DeviceID, then func()) bool {
 // lineUp puts a device into the line unless it is in there, or has a request under
 // way after which it will be looked at. Its shard's lock is held.
 func (s *Service) lineUp(d *device) {
-	if !d.busy && d.holds == 0 {
-		d.busy = true
+	if !d.lined && !d.sent && d.holds == 0 {
+		d.lined = true
 		s.line.add(d)
 	}
+}
+
+// over is the end of the request that is under way. The shard's lock is held.
+func (s *Service) over(d *device) {
+	d.sent = false
+	s.line.done()
 }
 
 // work tells devices what they are owed, until the line is closed.
@@ -67,34 +72,38 @@ func (s *Service) tell(d *device) bool {
 	t := reachable(s.cfg.Locations.Lookup(d.user), d.id)
 	sh := s.devices.of(d.user)
 	sh.mu.Lock()
-	if d.holds > 0 { // looked at when they are over
-		d.busy = false
+	d.lined = false
+	switch {
+	case d.holds > 0: // looked at when they are over
 		sh.mu.Unlock()
 		return false
-	}
-	if t == nil || s.closing.Load() {
+	case t == nil || s.closing.Load():
 		s.rest(sh, d, true)
 		return false
 	}
-	bye, g := d.owed(s.cfg.Groups.Of, s.memberOf(d.user))
-	switch {
-	case g != nil:
-		send := s.invite(d, t, g)
-		sh.mu.Unlock()
-		send()
-	case bye != nil && bye.lost && !bye.renewed:
-		send := s.renew(d, t, bye)
-		sh.mu.Unlock()
-		send()
-	case bye != nil:
-		send := s.bye(d, t, bye)
-		sh.mu.Unlock()
-		send()
-	default:
+	send := s.next(d, t)
+	if send == nil {
 		s.rest(sh, d, false)
 		return false
 	}
+	d.sent = true
+	sh.mu.Unlock()
+	send()
 	return true
+}
+
+// next makes the next request that a device is owed; nil when there is none. The
+// shard's lock is held.
+func (s *Service) next(d *device, t *registrar.Target) (send func()) {
+	switch bye, g := d.owed(s.cfg.Groups.Of, s.memberOf(d.user)); {
+	case g != nil:
+		return s.invite(d, t, g)
+	case bye != nil && bye.lost && !bye.renewed:
+		return s.renew(d, t, bye)
+	case bye != nil:
+		return s.bye(d, t, bye)
+	}
+	return nil
 }
 
 // memberOf finds those groups that a user is in.
@@ -111,7 +120,6 @@ func (s *Service) memberOf(u store.UserID) func(store.GroupID) (*group.Snapshot,
 // rest ends the work for a device: everything is told, or it is away. It gives the
 // shard's lock back.
 func (s *Service) rest(sh *shard, d *device, away bool) {
-	d.busy = false
 	if away {
 		d.dirty, d.todo = true, nil
 	}

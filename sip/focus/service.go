@@ -171,6 +171,7 @@ func (s *Service) groupOf(u *sip.Uri) (*group.Snapshot, bool) {
 // What may have to wait for the store is done elsewhere: the requests of one user
 // in their order, those of different users side by side.
 func (s *Service) ServeSIP(r *server.Request) {
+	s.metrics.request(r.Method)
 	switch {
 	case r.Method == sip.ACK:
 		s.answers.acknowledged(r.CallID, r.ToTag)
@@ -199,9 +200,7 @@ func (s *Service) serve(r *server.Request) {
 	}()
 	if err := s.answer(r); err != nil {
 		s.refuse(r, err)
-		return
 	}
-	s.metrics.served(string(r.Method))
 }
 
 // answer gives a request to who knows what to do. An error is what it is to be
@@ -259,7 +258,7 @@ func (s *Service) groupFor(r *server.Request) (*group.Snapshot, error) {
 
 // refuse answers with an error.
 func (s *Service) refuse(r *server.Request, err error) {
-	s.metrics.refused.WithLabelValues(string(r.Method)).Inc()
+	s.metrics.refused.Inc()
 	s.log.Debug("request refused", "trace", r.TraceID, "method", string(r.Method), "user", r.Sender.User, "error", err)
 	r.ReplyError(inSIP(err))
 }
