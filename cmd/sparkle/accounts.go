@@ -29,13 +29,24 @@ type locations interface {
 	RemoveDevice(d store.DeviceID)
 }
 
+// memberships are the groups of users (group.Service).
+type memberships interface {
+	UserChanged(u store.User)
+	UserRemoved(ctx context.Context, u store.UserID) error
+}
+
+// rosters name users (focus.Service).
+type rosters interface{ UserChanged(u store.User) }
+
 // accounts changes users in the store and, after the commit, wherever they are
 // remembered. It is the admin.Accounts of the server.
 type accounts struct {
 	store  accountStore
 	auth   forgetter
 	phones locations
-	calls  forgetter // nil before there are any
+	calls  forgetter   // nil before there are any
+	groups memberships // nil: there are none
+	rooms  rosters     // nil: there are none
 	domain string
 	md5    bool // passwords may be used with MD5
 
@@ -115,6 +126,12 @@ func (a *accounts) changed(u store.User) {
 	a.learn(u)
 	a.auth.Forget(u.ID)
 	a.phones.ForgetUser(u.ID)
+	if a.groups != nil {
+		a.groups.UserChanged(u)
+	}
+	if a.rooms != nil {
+		a.rooms.UserChanged(u)
+	}
 	if u.Disabled {
 		a.phones.RemoveUser(u.ID)
 	}
@@ -189,7 +206,13 @@ func (a *accounts) Remove(ctx context.Context, u store.User) error {
 	if err := a.checkPerson(u); err != nil {
 		return err
 	}
+	if err := a.leaveGroups(ctx, u.ID); err != nil {
+		return err
+	}
 	if err := a.store.RemoveUser(ctx, u.ID); err != nil {
+		return err
+	}
+	if err := a.leaveGroups(ctx, u.ID); err != nil { // somebody has added him in the meantime
 		return err
 	}
 	a.mu.Lock()
@@ -202,6 +225,13 @@ func (a *accounts) Remove(ctx context.Context, u store.User) error {
 	a.phones.ForgetUser(u.ID)
 	a.phones.RemoveUser(u.ID)
 	return nil
+}
+
+func (a *accounts) leaveGroups(ctx context.Context, u store.UserID) error {
+	if a.groups == nil {
+		return nil
+	}
+	return a.groups.UserRemoved(ctx, u)
 }
 
 func (a *accounts) Import(ctx context.Context, users []store.User, passwords []string) (added, updated int, err error) {

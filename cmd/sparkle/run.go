@@ -75,6 +75,9 @@ func (s *Server) open(ctx context.Context) error {
 	if err := s.registrar.Restore(ctx); err != nil {
 		return fmt.Errorf("read bindings: %w", err)
 	}
+	if err := s.focus.Restore(ctx); err != nil {
+		return fmt.Errorf("read the rooms of groups: %w", err)
+	}
 	if err := s.groups.Follow(ctx); err != nil {
 		return fmt.Errorf("bring fixed groups in line with the units: %w", err)
 	}
@@ -165,6 +168,7 @@ func (s *Server) drain() error {
 	finish, cancel := context.WithTimeout(context.Background(), finishTime)
 	defer cancel()
 	drained := s.chat.Drain(finish)
+	s.focus.Close()
 	talk, cancel := context.WithTimeout(finish, callTime)
 	defer cancel()
 	s.calls.Drain(talk)

@@ -18,6 +18,7 @@ import (
 	"github.com/sparkleim/sparkle/media"
 	"github.com/sparkleim/sparkle/sip/auth"
 	"github.com/sparkleim/sparkle/sip/dialog"
+	"github.com/sparkleim/sparkle/sip/focus"
 	"github.com/sparkleim/sparkle/sip/proxy"
 	"github.com/sparkleim/sparkle/sip/registrar"
 	"github.com/sparkleim/sparkle/sip/server"
@@ -65,6 +66,7 @@ type Server struct {
 	groups       *group.Service
 	assistant    *assistant.Service // nil: there is none
 	assistantID  store.UserID
+	focus        *focus.Service
 	proxy        *proxy.Proxy
 	chat         *chat.Service
 	media        *media.Engine
@@ -87,7 +89,7 @@ func newServer(cfg *configs.Config, log *slog.Logger) (*Server, error) {
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, build := range []func() error{
 		s.checkHost, s.buildStore, s.buildTransport, s.buildAuth, s.buildRegistrar,
-		s.buildGroups, s.buildAssistant, s.buildProxy, s.buildChat, s.buildAccounts, s.buildBorder, s.buildCalls, s.buildChain, s.buildAdmin,
+		s.buildGroups, s.buildAssistant, s.buildFocus, s.buildProxy, s.buildChat, s.buildAccounts, s.buildBorder, s.buildCalls, s.buildChain, s.buildAdmin,
 	} {
 		if err := build(); err != nil {
 			s.closeStore()
@@ -181,6 +183,21 @@ func (s *Server) buildGroups() (err error) {
 	return err
 }
 
+// buildFocus makes groups what clients that know rooms can see. Before a device gets
+// its messages it is told of the groups that it is in.
+func (s *Server) buildFocus() error {
+	s.focus = focus.New(focus.Config{
+		Groups: s.groups, Rooms: s.store, Users: s.store, Locations: s.registrar, Transactions: s.transactions, Flows: s.stack,
+		Domain: s.domain(), Factory: factoryName, MaxMembers: s.cfg.Groups.MaxMembers,
+		Log: s.part("focus"), Registerer: s.metrics,
+	})
+	s.groups.Observe(s.focus.Changed)
+	s.registrar.OnReachable(func(u store.UserID, d store.DeviceID) {
+		s.focus.Reachable(u, d, func() { s.chat.Reachable(u, d) })
+	})
+	return nil
+}
+
 func (s *Server) buildProxy() error {
 	secret, err := s.secret("dialog")
 	if err != nil {
@@ -203,7 +220,6 @@ func (s *Server) buildChat() error {
 		Domain: s.domain(), MaxBody: s.cfg.Messages.MaxSize, Language: s.cfg.Language, OwnDevices: own,
 		Log: s.part("chat"), Registerer: s.metrics,
 	})
-	s.registrar.OnReachable(s.chat.Reachable)
 	return nil
 }
 
@@ -258,7 +274,7 @@ func (s *Server) buildChain() error {
 		rate = -1 // no limit
 	}
 	s.chain = server.New(server.Config{
-		Domains: s.names(), Auth: s.auth, Registrar: s.registrar, Chat: s.chat, Proxy: s.proxy, InDialog: s.proxy, Calls: s.calls, Border: s.border,
+		Domains: s.names(), Auth: s.auth, Registrar: s.registrar, Chat: s.chat, Proxy: s.proxy, InDialog: s.proxy, Calls: s.calls, Focus: s.focus, Border: s.border,
 		Trusted: func(f *transport.Flow) bool { return s.border.Trusted(f) || s.calls.Trusted(f) },
 		Owns:    s.owns, Load: s.load, Rate: rate, Unlimited: s.cfg.UnlimitedNetworks(),
 		Closed: []func(*transport.Flow){s.registrar.FlowClosed},
@@ -272,6 +288,7 @@ func (s *Server) buildAccounts() (err error) {
 	s.accounts, err = newAccounts(context.Background(), s.store, s.auth, s.registrar, s.domain(), s.cfg.Auth.Algorithms)
 	if err == nil {
 		s.accounts.assistant = s.assistantID
+		s.accounts.groups, s.accounts.rooms = s.groups, s.focus
 	}
 	return err
 }
