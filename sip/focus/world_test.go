@@ -468,4 +468,3 @@ func (m *memory) AllRooms(_ context.Context, fn func(store.RoomDevice) error) er
 
 // header of the last request of a method that a phone got.
 func header(p *siptest.Phone, method, name string) string { return wire.Header(p.Got[method], name) }
-
