@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"strconv"
@@ -32,6 +33,10 @@ type submission struct {
 	start   time.Time
 
 	to, from registrar.Resolved
+
+	// What one of them is answered by when the store has to be asked.
+	answer chan registrar.Resolved
+	resume func(registrar.Resolved)
 }
 
 // receive takes a message that was read.
@@ -84,60 +89,86 @@ func (s *Service) check(sub *submission) error {
 	return nil
 }
 
-// place finds out who recipient and sender are and hands the message on. While
-// the store is asked, a connection waits: what is pipelined behind stays in its
-// order and in its socket. A datagram goes on by itself: UDP promises no order.
+// place finds out who sender and recipient are and hands the message on.
 func (s *Service) place(sub *submission) {
+	if g := s.groupAt(sub); g != nil {
+		s.resolve(sub, &sub.sender, func(from registrar.Resolved) {
+			sub.from = from
+			s.acceptInto(g, sub)
+		})
+		return
+	}
 	if sub.origin.flow.Reliable() {
-		s.resolveNow(sub)
+		sub.to = s.ask(sub, &sub.uri)
+		sub.from = s.ask(sub, &sub.sender)
 		s.accept(sub)
 		return
 	}
-	s.resolve(&sub.uri, func(to registrar.Resolved) {
+	s.resolve(sub, &sub.uri, func(to registrar.Resolved) {
 		sub.to = to
-		s.resolve(&sub.sender, func(from registrar.Resolved) {
+		s.resolve(sub, &sub.sender, func(from registrar.Resolved) {
 			sub.from = from
 			s.accept(sub)
 		})
 	})
 }
 
-// resolve calls then at once, or when the store has answered.
-func (s *Service) resolve(u *sip.Uri, then func(registrar.Resolved)) {
-	if r, ok := s.cfg.Locations.Resolve(u, then); ok {
+// resolve calls then with who a URI means. While the store is asked, a connection
+// waits: what is pipelined behind stays in its order and in its socket. A
+// datagram goes on by itself: UDP promises no order.
+func (s *Service) resolve(sub *submission, u *sip.Uri, then func(registrar.Resolved)) {
+	if sub.origin.flow.Reliable() {
+		then(s.ask(sub, u))
+	} else if r, ok := s.cfg.Locations.Resolve(u, then); ok {
 		then(r)
 	}
 }
 
-// resolveNow waits for the store where it must be asked.
-func (s *Service) resolveNow(sub *submission) {
-	answer := make(chan registrar.Resolved, 1)
-	resume := func(r registrar.Resolved) { answer <- r }
-	var ok bool
-	if sub.to, ok = s.cfg.Locations.Resolve(&sub.uri, resume); !ok {
-		sub.to = <-answer
+// ask waits for the store where it must be asked.
+func (s *Service) ask(sub *submission, u *sip.Uri) registrar.Resolved {
+	if sub.resume == nil {
+		answer := make(chan registrar.Resolved, 1)
+		sub.answer, sub.resume = answer, func(r registrar.Resolved) { answer <- r }
 	}
-	if sub.from, ok = s.cfg.Locations.Resolve(&sub.sender, resume); !ok {
-		sub.from = <-answer
+	r, ok := s.cfg.Locations.Resolve(u, sub.resume)
+	if !ok {
+		r = <-sub.answer
 	}
+	return r
 }
 
-// accept decides what becomes of a message between two known people.
+// accept decides what becomes of a message between two people.
 func (s *Service) accept(sub *submission) {
+	if err := cmp.Or(s.known(sub, &sub.to), s.known(sub, &sub.from), sub.isOwn()); err != nil {
+		s.refuse(sub, err)
+		return
+	}
+	s.between(sub)
+}
+
+// known tells why somebody who was looked up can neither send nor receive.
+func (s *Service) known(sub *submission, who *registrar.Resolved) error {
+	switch {
+	case who.Err != nil:
+		s.log.Warn("cannot look up sender or recipient", "trace", sub.msg.TraceID, "err", who.Err)
+		return &server.Error{Status: 503, RetryAfter: 5, Warning: "the directory cannot be asked now; try again"}
+	case !who.Found || who.Disabled:
+		return &server.Error{Status: 404}
+	}
+	return nil
+}
+
+// isOwn tells why a message was not written by its sender.
+func (sub *submission) isOwn() error {
+	if c := sub.content.cpim; c != nil && sub.from.Found && !writtenBy(c, &sub.from.User) {
+		return &server.Error{Status: 403, Warning: "From inside the message is not the sender"}
+	}
+	return nil
+}
+
+// between takes a message of one user to another.
+func (s *Service) between(sub *submission) {
 	m := &sub.msg.NewMessage
-	switch err := errors.Join(sub.to.Err, sub.from.Err); {
-	case err != nil:
-		s.log.Warn("cannot look up sender or recipient", "trace", m.TraceID, "err", err)
-		s.refuse(sub, &server.Error{Status: 503, RetryAfter: 5, Warning: "the directory cannot be asked now; try again"})
-		return
-	case !sub.to.Found || sub.to.Disabled || !sub.from.Found || sub.from.Disabled:
-		s.refuse(sub, &server.Error{Status: 404})
-		return
-	}
-	if c := sub.content.cpim; c != nil && !writtenBy(c, &sub.from.User) {
-		s.refuse(sub, &server.Error{Status: 403, Warning: "From inside the message is not the sender"})
-		return
-	}
 	m.From, m.To = sub.from.User.ID, sub.to.User.ID
 	m.FromDevice = sub.origin.deviceOf(sub.from.Targets)
 	m.Kind, m.MessageID = store.KindText, sub.content.messageID()
@@ -157,48 +188,61 @@ func (s *Service) accept(sub *submission) {
 	m.Dedup = dedupOf(sub)
 	if m.Kind == store.KindText {
 		m.Text = s.words.text(&sub.content, false)
-	}
-	s.keep(sub.msg, &sub.from, &sub.to, sub.start, func(_ store.Accepted, err error) {
-		if err != nil {
-			s.refuse(sub, err)
+		if m.To == s.cfg.Assistant.ID && s.cfg.Commands != nil {
+			s.command(sub, nil)
 			return
 		}
-		sub.Reply(202, "") // RFC 3428 §7: taken, and not yet delivered
+	}
+	it := &item{msg: sub.msg, from: &sub.from.User, to: &sub.to.User}
+	s.keep(it, &sub.from, &sub.to, sub.start, func(_ store.Accepted, err error) {
+		s.answer(sub, err)
 	})
+}
+
+// answer tells the sender of a message what became of its commit.
+func (s *Service) answer(sub *submission, err error) {
+	if err != nil {
+		s.refuse(sub, err)
+		return
+	}
+	sub.Reply(202, "") // RFC 3428 §7: taken, and not yet delivered
 }
 
 // passOn gives is-composing to the devices that are there and keeps nothing.
 func (s *Service) passOn(sub *submission) {
 	s.metrics.composing.Inc()
-	it := item{
-		msg:  sub.msg,
-		from: &sub.from.User,
-		to:   &sub.to.User,
-	}
-	it.msg.At = sub.start
-	s.pass(it.to, sub.to.Targets, it)
+	sub.msg.At = sub.start
+	s.pass(&item{msg: sub.msg, from: &sub.from.User, to: &sub.to.User}, sub.to.Targets)
 }
 
 // keep commits a message, tells answer, and only then delivers. A repetition
 // was delivered the first time, or waits in the archive since a crash; so does
 // a message of which nobody knows whether it was committed: the devices that
 // are there look into the archive.
-func (s *Service) keep(m *store.Message, from, to *registrar.Resolved, start time.Time, answer func(store.Accepted, error)) {
+func (s *Service) keep(it *item, from, to *registrar.Resolved, start time.Time, answer func(store.Accepted, error)) {
+	s.commit(it.msg, start, func(a store.Accepted, err error) {
+		answer(a, err)
+		switch {
+		case err == nil && !a.Duplicate:
+			s.dispatch(it, from, to)
+		case err == nil || errors.Is(err, store.ErrUnknown):
+			s.Wake(to.User.ID)
+			s.Wake(from.User.ID)
+		}
+	})
+}
+
+// commit gives a message to the archive; done is called on a goroutine of the
+// store.
+func (s *Service) commit(m *store.Message, start time.Time, done func(store.Accepted, error)) {
 	s.unsaved.add()
 	s.cfg.Archive.Append(&m.NewMessage, func(a store.Accepted, err error) {
 		defer s.unsaved.done()
 		if err == nil {
 			s.metrics.accepted(m.Kind, a, start)
-		}
-		answer(a, err)
-		switch {
-		case err == nil && !a.Duplicate:
 			m.Accepted = a
-			s.dispatch(item{msg: m, from: &from.User, to: &to.User}, from, to)
-		case err == nil || errors.Is(err, store.ErrUnknown):
-			s.Wake(to.User.ID)
-			s.Wake(from.User.ID)
 		}
+		done(a, err)
 	})
 }
 

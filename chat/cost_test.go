@@ -100,7 +100,7 @@ func TestIdleDeviceIsSmall(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.registers(201, "")
 		w.says(101, "bob", "hello")
-		if d := w.devices.find(2, 201); d.attempt.msg != nil || d.queue.backlog != nil {
+		if d := w.devices.find(2, 201); d.attempt.item != nil || d.queue.backlog != nil {
 			t.Error("the last message is kept")
 		}
 	})

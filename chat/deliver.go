@@ -53,14 +53,17 @@ func (s *Service) try(d *device, targets []registrar.Target) (o outcome, underWa
 	case target == nil: // every flow failed
 		return later, false
 	}
-	own := a.msg.From == d.user && a.msg.To != d.user
+	own := a.copyFor(d.user)
 	a.how = s.form(d, target, own)
-	if a.how.skip {
+	switch {
+	case a.how == nil:
+		return held, false
+	case a.how.skip:
 		s.record(d, 0)
 		s.metrics.skipped.Inc()
 		return settled, false
 	}
-	req := s.outgoing(a, target, own)
+	req := s.outgoing(a.item, a.how, target, own)
 	n := d.sending(target.Flow.ID)
 	s.cfg.Transactions.Send(req, target.Flow, func(_ *transaction.Client, res *sip.Response, err error) {
 		if res == nil || res.StatusCode >= 200 {
@@ -82,14 +85,17 @@ func nextTarget(targets []registrar.Target, id store.DeviceID, tried []uint64) *
 	return nil
 }
 
-// form is how the device gets the message under way.
-func (s *Service) form(d *device, t *registrar.Target, own bool) rendering {
+// form is how the device gets the message under way; nil when it must wait for a
+// room.
+func (s *Service) form(d *device, t *registrar.Target, own bool) *rendering {
 	a := &d.attempt
 	switch {
-	case a.msg.From == d.user && (a.msg.FromDevice == d.id || own && s.cfg.OwnDevices != "thread"):
-		return rendering{name: skipOwn, skip: true}
+	case a.written(d.user, d.id), own && s.cfg.OwnDevices != "thread":
+		return &rendering{name: skipOwn, skip: true}
 	case expired(a.msg, time.Now()):
-		return rendering{name: skipExpired, skip: true}
+		return &rendering{name: skipExpired, skip: true}
+	case a.room != nil:
+		return s.roomForm(d, t, own)
 	}
 	can := abilityOf(&t.Device)
 	if d.learned != nil {
@@ -173,7 +179,7 @@ func (s *Service) tookIt(d *device, status int) {
 	s.metrics.delivered.Inc()
 	s.metrics.delivery.Observe(time.Since(a.msg.At).Seconds())
 	if a.how.name == asText && a.how.positive {
-		s.notify(a.item, d.id, "delivered")
+		s.notify(a.item, d, "delivered")
 	}
 }
 
@@ -186,11 +192,11 @@ func (s *Service) gaveUp(d *device, status int) {
 	s.log.Info("device refused a message", "gid", store.GIDString(a.msg.GID), "trace", a.msg.TraceID,
 		"device", d.id, "status", status, "rendering", a.how.name)
 	only := true
-	for _, t := range s.cfg.Locations.Lookup(a.msg.To) {
+	for _, t := range s.cfg.Locations.Lookup(d.user) {
 		only = only && t.Device.ID == d.id
 	}
 	if a.how.negative && a.msg.From != d.user && only {
-		s.notify(a.item, d.id, "failed")
+		s.notify(a.item, d, "failed")
 	}
 }
 
@@ -216,30 +222,50 @@ func (s *Service) learn(d *device, status int, res *sip.Response) {
 }
 
 // notify archives and delivers a receipt in the name of a device. Its dedup key
-// is the message's: one receipt, however many devices, however often.
-func (s *Service) notify(about item, by store.DeviceID, status string) {
+// is the message's, and in a group the member's too: one receipt, however many
+// devices, however often.
+func (s *Service) notify(about *item, d *device, status string) {
+	to := about.to
+	if about.room != nil {
+		if to = s.memberOf(d.user); to == nil || about.room.size > s.cfg.Receipts {
+			return
+		}
+	}
 	c, err := openContent(about.msg.ContentType, about.msg.Encoding, about.msg.Body)
 	if err != nil || c.messageID() == "" {
 		return
 	}
-	r := receipt{MessageID: c.messageID(), About: "delivery", Status: status, At: time.Now()}
+	r := receipt{MessageID: c.messageID(), About: aboutDelivery, Status: status, At: time.Now()}
 	id := newMessageID()
+	name := "receipt\x00" + strconv.FormatInt(about.msg.GID, 16) + "\x00" + status
 	m := &store.Message{NewMessage: store.NewMessage{
 		Kind:        store.KindReceipt,
-		From:        about.msg.To,
+		From:        to.ID,
 		To:          about.msg.From,
-		FromDevice:  by,
-		Dedup:       dedupKey([]byte("receipt\x00" + strconv.FormatInt(about.msg.GID, 16) + "\x00" + status)),
+		Group:       about.msg.Group,
+		FromDevice:  d.id,
+		Dedup:       dedupKey([]byte(name)), // a key counts for one sender
 		CallID:      id + "@" + s.cfg.Domain,
 		MessageID:   id,
 		ContentType: cpimType,
-		Body:        r.wrap("sip:"+about.to.AOR(), "sip:"+about.from.AOR(), id),
+		Body:        r.wrap("sip:"+to.AOR(), about.returnAddress(), id),
 		TraceID:     about.msg.TraceID,
 		Source:      "sparkle",
 	}}
-	s.keep(m, s.located(*about.to), s.located(*about.from), time.Now(), func(_ store.Accepted, err error) {
+	it := &item{msg: m, from: to, to: about.from, room: about.room}
+	s.keep(it, s.located(*to), s.located(*about.from), time.Now(), func(_ store.Accepted, err error) {
 		if err != nil {
 			s.log.Warn("receipt not kept", "gid", store.GIDString(about.msg.GID), "err", err)
 		}
 	})
+}
+
+// memberOf names a user by his registrations; nil when he has none any more.
+func (s *Service) memberOf(u store.UserID) *store.User {
+	for _, t := range s.cfg.Locations.Lookup(u) {
+		if name, domain, ok := strings.Cut(strings.TrimPrefix(t.AOR, "sip:"), "@"); ok {
+			return &store.User{ID: u, Username: name, Domain: domain}
+		}
+	}
+	return nil
 }

@@ -32,8 +32,8 @@ type device struct {
 
 // attempt is the delivery of the head of the queue, over one flow after another.
 type attempt struct {
-	item
-	how   rendering
+	*item
+	how   *rendering
 	tried []uint64 // flows that did not lead to the device
 	text  bool     // the device could not show the original
 }
@@ -66,11 +66,11 @@ func (p *poison) enough() bool { return p.times >= poisonEnough }
 
 // The events of queue, under the lock.
 
-func (d *device) arrive(it item, reachable bool) action {
+func (d *device) arrive(it *item, reachable bool) action {
 	return d.step(func(q *queue) action { return q.arrive(it, reachable) })
 }
 
-func (d *device) drained(page []item, err error) action {
+func (d *device) drained(page []*item, err error) action {
 	return d.step(func(q *queue) action { return q.drained(page, err) })
 }
 
@@ -80,6 +80,10 @@ func (d *device) settle(o outcome) action {
 
 func (d *device) recheck() action { return d.step((*queue).recheck) }
 func (d *device) retry() action   { return d.step((*queue).retry) }
+
+// joined tells that the device has come into a room that it was invited to, or
+// will not: what waits for that can go on.
+func (d *device) joined() action { return d.step((*queue).reachable) }
 
 // reachable is a REGISTER. What is under way by a flow that is no longer the
 // device's (a phone that changed its network leaves dead connections behind)

@@ -4,70 +4,29 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 
 	"github.com/sparkleim/sparkle/store"
 )
-
-// drains is the line of devices for which the archive must be read. A device
-// stands in it at most once, so it is bounded by the number of devices.
-type drains struct {
-	mu     sync.Mutex
-	wake   sync.Cond
-	line   []*device
-	closed bool
-}
-
-func (q *drains) init() { q.wake.L = &q.mu }
-
-func (q *drains) add(d *device) {
-	q.mu.Lock()
-	q.line = append(q.line, d)
-	q.mu.Unlock()
-	q.wake.Signal()
-}
-
-// serve gives the devices to read, one after the other, until close.
-func (q *drains) serve(read func(*device)) {
-	for {
-		q.mu.Lock()
-		for len(q.line) == 0 && !q.closed {
-			q.wake.Wait()
-		}
-		if q.closed {
-			q.mu.Unlock()
-			return
-		}
-		d := q.line[0]
-		q.line[0] = nil
-		q.line = q.line[1:]
-		q.mu.Unlock()
-		read(d)
-	}
-}
-
-func (q *drains) close() {
-	q.mu.Lock()
-	q.closed = true
-	q.mu.Unlock()
-	q.wake.Broadcast()
-}
 
 // drain reads the next page of what the archive holds for d.
 func (s *Service) drain(d *device) {
 	ctx, cancel := context.WithTimeout(s.ctx, drainTimeout)
 	defer cancel()
 	page, err := s.page(ctx, d)
-	if err != nil && s.ctx.Err() == nil {
+	if err != nil && !errors.Is(err, errGone) && s.ctx.Err() == nil {
 		s.log.Warn("cannot read waiting messages, will try again", "user", d.user, "device", d.id, "err", err)
 	}
 	s.act(d, d.drained(page, err))
 }
 
-func (s *Service) page(ctx context.Context, d *device) ([]item, error) {
+// errGone tells that a device is not there any more, so that it is not known
+// what it can show.
+var errGone = errors.New("the device is gone")
+
+func (s *Service) page(ctx context.Context, d *device) ([]*item, error) {
 	if !d.started {
-		if err := s.cfg.Archive.StartCursors(ctx, d.user, d.id, 0); err != nil {
-			return nil, fmt.Errorf("start cursors: %w", err)
+		if err := s.startCursors(ctx, d); err != nil {
+			return nil, err
 		}
 		d.started = true
 	}
@@ -75,27 +34,62 @@ func (s *Service) page(ctx context.Context, d *device) ([]item, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read pending messages: %w", err)
 	}
-	people := make(map[store.UserID]*store.User, 2)
-	page := make([]item, len(msgs))
+	known := acquaintances{people: make(map[store.UserID]*store.User, 2)}
+	page := make([]*item, len(msgs))
 	for i := range msgs {
-		m := &msgs[i]
-		from, err := s.person(ctx, people, m.From)
-		if err != nil {
+		if page[i], err = s.itemOf(ctx, &known, &msgs[i]); err != nil {
 			return nil, err
 		}
-		to, err := s.person(ctx, people, m.To)
-		if err != nil {
-			return nil, err
-		}
-		page[i] = item{msg: m, from: from, to: to}
 	}
 	return page, nil
 }
 
-// person looks up a user once a page. A user who was removed still has written
-// what he wrote.
-func (s *Service) person(ctx context.Context, known map[store.UserID]*store.User, id store.UserID) (*store.User, error) {
-	if u := known[id]; u != nil {
+// startCursors begins a device that may be new. History goes to programs that
+// show it under its own date.
+func (s *Service) startCursors(ctx context.Context, d *device) error {
+	t := targetOf(s.cfg.Locations.Lookup(d.user), d.id)
+	if t == nil {
+		return errGone
+	}
+	replay := 0
+	if isLinphone(&t.Device) {
+		replay = s.cfg.Replay
+	}
+	if err := s.cfg.Archive.StartCursors(ctx, d.user, d.id, replay); err != nil {
+		return fmt.Errorf("start cursors: %w", err)
+	}
+	return nil
+}
+
+// acquaintances are who and what the messages of a page name, looked up once.
+type acquaintances struct {
+	people map[store.UserID]*store.User
+	groups map[store.GroupID]*room
+}
+
+// itemOf makes of an archived message what a queue takes.
+func (s *Service) itemOf(ctx context.Context, known *acquaintances, m *store.Message) (*item, error) {
+	it := &item{msg: m}
+	var err error
+	if m.From != 0 { // a notice may be from nobody
+		if it.from, err = s.person(ctx, known, m.From); err != nil {
+			return nil, err
+		}
+	}
+	if m.To != 0 {
+		if it.to, err = s.person(ctx, known, m.To); err != nil {
+			return nil, err
+		}
+	}
+	if m.Group != 0 {
+		it.room, err = s.groupOf(ctx, known, m.Group)
+	}
+	return it, err
+}
+
+// person looks up a user. One who was removed still has written what he wrote.
+func (s *Service) person(ctx context.Context, known *acquaintances, id store.UserID) (*store.User, error) {
+	if u := known.people[id]; u != nil {
 		return u, nil
 	}
 	u, err := s.cfg.Users.User(ctx, id)
@@ -105,6 +99,22 @@ func (s *Service) person(ctx context.Context, known map[store.UserID]*store.User
 	case err != nil:
 		return nil, fmt.Errorf("look up user %d: %w", id, err)
 	}
-	known[id] = &u
+	known.people[id] = &u
 	return &u, nil
+}
+
+// groupOf looks up a group, also one that is no more.
+func (s *Service) groupOf(ctx context.Context, known *acquaintances, id store.GroupID) (*room, error) {
+	if r := known.groups[id]; r != nil {
+		return r, nil
+	}
+	r, err := s.findRoom(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("look up group %d: %w", id, err)
+	}
+	if known.groups == nil {
+		known.groups = make(map[store.GroupID]*room, 1)
+	}
+	known.groups[id] = r
+	return r, nil
 }

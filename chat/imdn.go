@@ -18,11 +18,19 @@ const (
 	negativeDelivery = "negative-delivery"
 )
 
+// What receipts tell of.
+const (
+	aboutDelivery = "delivery"
+	aboutDisplay  = "display"
+
+	statusDisplayed = "displayed"
+)
+
 // receipt is an IMDN (RFC 5438 §7): what became of one message.
 type receipt struct {
 	MessageID string // the imdn.Message-ID, or the Call-ID of a bare MESSAGE
-	About     string // "delivery", "display" or "processing"
-	Status    string // "delivered", "failed", "displayed" …
+	About     string // aboutDelivery, aboutDisplay or "processing"
+	Status    string // "delivered", "failed", statusDisplayed …
 	At        time.Time
 }
 

@@ -18,6 +18,8 @@ type metrics struct {
 	failed          prometheus.Counter
 	skipped         prometheus.Counter
 	retries         prometheus.Counter
+	merged          prometheus.Counter
+	commands        prometheus.Counter
 	accept          prometheus.Histogram
 	delivery        prometheus.Histogram
 }
@@ -46,12 +48,14 @@ func newMetrics(reg prometheus.Registerer, devices func() float64) *metrics {
 		failed:     counter("failed_total", "Messages that a device will never take."),
 		skipped:    counter("skipped_total", "Messages that a device cannot show or need not see."),
 		retries:    counter("retries_total", "Deliveries put off."),
+		merged:     counter("group_merged_total", "Messages of groups that were too many for memory and went to all devices by the archive."),
+		commands:   counter("commands_total", "Texts that were done instead of said."),
 		accept:     seconds("accept_seconds", "From a message's arrival to its 202."),
 		delivery:   seconds("delivery_seconds", "From the commit of a message to the 200 of a device."),
 	}
 	if reg != nil {
 		reg.MustRegister(accepted, m.duplicates, m.composing, m.refused, m.delivered, m.failed,
-			m.skipped, m.retries, m.accept, m.delivery,
+			m.skipped, m.retries, m.merged, m.commands, m.accept, m.delivery,
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 				Name: "sparkle_chat_device_queues", Help: "Device queues in memory.",
 			}, devices))

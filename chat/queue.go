@@ -1,10 +1,6 @@
 package chat
 
-import (
-	"time"
-
-	"github.com/sparkleim/sparkle/store"
-)
+import "time"
 
 // Bounds of a device's queue.
 const (
@@ -16,12 +12,6 @@ const (
 	maxBackoff = 10 * time.Minute
 	maxRefused = 10 // times one message is refused by 5xx before it is passed over
 )
-
-// item is a message on its way to a device, with the people it is between.
-type item struct {
-	msg      *store.Message
-	from, to *store.User
-}
 
 // action is what a queue wants to be done now.
 type action int8
@@ -40,6 +30,7 @@ const (
 	settled outcome = iota // delivered, or passed over for good
 	later                  // keep it and try again
 	away                   // the device cannot be reached now
+	held                   // keep it until the device has come into the group's room
 )
 
 // queue decides the order of things for one device. It is a pure state machine:
@@ -54,19 +45,22 @@ const (
 //	                                                         │
 //	                              (waiting) ←─────── later ──┴─ away ─→ (parked)
 type queue struct {
-	backlog  []item
-	one      [1]item // the memory of a backlog of one
-	bytes    int     // of the bodies in the backlog
-	more     bool    // the archive may hold messages that are not in the backlog
-	draining bool    // a page is being read
-	busy     bool    // the head is under way
-	waiting  bool    // a retry is due later
-	parked   bool    // until the device is reachable again
-	again    bool    // the device became reachable while the head was under way
-	failures int     // in a row
+	backlog  []*item
+	one      [1]*item // the memory of a backlog of one
+	bytes    int      // of the bodies in the backlog
+	more     bool     // the archive may hold messages that are not in the backlog
+	draining bool     // a page is being read
+	busy     bool     // the head is under way
+	waiting  bool     // a retry is due later, or a room is being joined
+	parked   bool     // until the device is reachable again
+	again    bool     // the device became reachable while the head was under way
+	failures int      // in a row
 	pause    time.Duration
 
-	seen int64 // highest GID that was in the backlog
+	// seen is the highest GID in a page of the archive: a message up to it that
+	// arrives was in that page or before. What came from memory says nothing of
+	// others, for messages of different conversations overtake one another.
+	seen int64
 }
 
 // next is the action that the state allows.
@@ -87,7 +81,7 @@ func (q *queue) next() action {
 // arrive is a message that was just committed. reachable tells whether the
 // device was there a moment ago: true ends parking, false proves nothing, for a
 // REGISTER may have come meanwhile. Whether it is there the attempt will show.
-func (q *queue) arrive(it item, reachable bool) action {
+func (q *queue) arrive(it *item, reachable bool) action {
 	if reachable {
 		q.parked = false
 	}
@@ -103,7 +97,7 @@ func (q *queue) arrive(it item, reachable bool) action {
 
 // drained is the answer to actDrain: the oldest messages after the cursors, at
 // most a page.
-func (q *queue) drained(page []item, err error) action {
+func (q *queue) drained(page []*item, err error) action {
 	q.draining = false
 	if err != nil {
 		return q.wait()
@@ -111,17 +105,17 @@ func (q *queue) drained(page []item, err error) action {
 	q.more = q.more || len(page) == pageSize
 	for _, it := range page {
 		q.push(it)
+		q.seen = max(q.seen, it.msg.GID)
 	}
 	return q.next()
 }
 
-func (q *queue) push(it item) {
+func (q *queue) push(it *item) {
 	if len(q.backlog) == 0 {
 		q.backlog = q.one[:0]
 	}
 	q.backlog = append(q.backlog, it)
 	q.bytes += len(it.msg.Body)
-	q.seen = max(q.seen, it.msg.GID)
 }
 
 func (q *queue) full() bool { return len(q.backlog) >= maxBacklog || q.bytes >= maxBacklogBytes }
@@ -140,6 +134,8 @@ func (q *queue) settle(o outcome) action {
 		return q.wait()
 	case o == away:
 		q.park()
+	case o == held:
+		q.waiting = true // for reachable
 	}
 	return q.next()
 }
@@ -147,7 +143,7 @@ func (q *queue) settle(o outcome) action {
 // pass takes the head off the backlog.
 func (q *queue) pass() {
 	q.bytes -= len(q.backlog[0].msg.Body)
-	q.backlog[0] = item{}
+	q.backlog[0] = nil
 	q.backlog = q.backlog[1:]
 	if len(q.backlog) == 0 {
 		q.backlog = nil
@@ -155,7 +151,7 @@ func (q *queue) pass() {
 	q.failures = 0
 }
 
-// reachable is a REGISTER of the device.
+// reachable is a REGISTER of the device, or that it has come into a room.
 func (q *queue) reachable() action {
 	q.again = q.busy
 	q.waiting, q.parked, q.failures = false, false, 0

@@ -16,10 +16,10 @@ func (a action) String() string {
 }
 
 // numbered makes messages with those GIDs.
-func numbered(gids ...int64) []item {
-	var items []item
+func numbered(gids ...int64) []*item {
+	var items []*item
 	for _, gid := range gids {
-		items = append(items, item{msg: &store.Message{Accepted: store.Accepted{GID: gid, Seq: gid, Conversation: 1}}})
+		items = append(items, &item{msg: &store.Message{Accepted: store.Accepted{GID: gid, Seq: gid, Conversation: 1}}})
 	}
 	return items
 }

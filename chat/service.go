@@ -3,7 +3,9 @@ package chat
 import (
 	"cmp"
 	"context"
+	"iter"
 	"log/slog"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -11,6 +13,8 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sparkleim/sparkle/group"
+	"github.com/sparkleim/sparkle/sip/focus"
 	"github.com/sparkleim/sparkle/sip/registrar"
 	"github.com/sparkleim/sparkle/sip/server"
 	"github.com/sparkleim/sparkle/sip/transaction"
@@ -24,6 +28,12 @@ type Archive interface {
 	Pending(ctx context.Context, u store.UserID, d store.DeviceID, limit int) ([]store.Message, error)
 	Delivered(c store.ConversationID, seq int64, d store.Delivery)
 	StartCursors(ctx context.Context, u store.UserID, d store.DeviceID, replay int) error
+
+	Message(ctx context.Context, gid int64) (store.Message, error)
+	Named(ctx context.Context, c store.ConversationID, messageID string) (store.Message, error)
+	ReadUpTo(u store.UserID, c store.ConversationID, seq int64)
+	// Group reads a group that is no more.
+	Group(ctx context.Context, id store.GroupID) (store.Group, []store.Member, error)
 }
 
 // Users names the people of archived messages.
@@ -48,12 +58,38 @@ type Flows interface {
 	Local(f *transport.Flow) (host string, port int)
 }
 
+// Groups knows the groups; *group.Service does.
+type Groups interface {
+	Find(name string) (*group.Snapshot, bool)
+	ByID(id store.GroupID) (*group.Snapshot, bool)
+	MaySpeak(g *group.Snapshot, u store.UserID, mentionsAll bool) error
+	MaySpeakTo(g *group.Snapshot, u, to store.UserID) error
+	Title(g *group.Snapshot, viewer store.UserID) string
+	Names(ctx context.Context, g *group.Snapshot) iter.Seq2[store.UserID, string]
+}
+
+// Rooms tells what a device is to a group; *focus.Service does.
+type Rooms interface {
+	Standing(g store.GroupID, d *store.Device) focus.Standing
+}
+
+// Commands answers what people write to be done instead of said.
+type Commands interface {
+	// Is tells whether a text in a group is one.
+	Is(text string) bool
+	// Do does it and returns the answer; in is the group it was written in, nil
+	// for what was written to the assistant.
+	Do(ctx context.Context, by store.User, in *group.Snapshot, text string) string
+}
+
 var (
-	_ Archive        = store.Archive(nil)
+	_ Archive        = store.Store(nil)
 	_ Users          = store.Users(nil)
 	_ Locations      = (*registrar.Registrar)(nil)
 	_ Transactions   = (*transaction.Layer)(nil)
 	_ Flows          = (*transport.Stack)(nil)
+	_ Groups         = (*group.Service)(nil)
+	_ Rooms          = (*focus.Service)(nil)
 	_ server.Handler = (*Service)(nil)
 )
 
@@ -64,6 +100,10 @@ type Config struct {
 	Locations    Locations
 	Transactions Transactions
 	Flows        Flows
+	Groups       Groups     // nil: there are none
+	Rooms        Rooms      // nil: no device shows rooms
+	Commands     Commands   // nil: there are none
+	Assistant    store.User // to whom commands are written, and who answers
 
 	Domain   string // the host of Call-IDs that we make
 	MaxBody  int    // bytes of a message's body as received; 0 means 60 KiB
@@ -73,6 +113,12 @@ type Config struct {
 	// recipient, "off" nothing.
 	OwnDevices string
 	Workers    int // goroutines that read the archive for devices that came back; 0 means 4
+	// Receipts is the size of a group up to which its members are told who has
+	// received and read what they wrote, and who is writing.
+	Receipts int
+	// Replay is how many messages of each conversation a new device gets that
+	// shows them under their own date.
+	Replay int
 
 	Log        *slog.Logger          // nil discards
 	Registerer prometheus.Registerer // nil registers nothing
@@ -82,7 +128,11 @@ const (
 	defaultMaxBody = 60 << 10
 	defaultWorkers = 4
 	drainTimeout   = 10 * time.Second // of one page of the archive
-	sweepEvery     = 5 * time.Second  // one shard of the device table
+
+	leastFanoutWorkers = 2 // goroutines that give messages to the members of groups
+	errandWorkers      = 4 // goroutines that do commands and look for what receipts are about
+	maxErrands         = 256
+	sweepEvery         = 5 * time.Second // one shard of the device table
 )
 
 // Service is the user agent for MESSAGE.
@@ -92,7 +142,9 @@ type Service struct {
 	log     *slog.Logger
 	metrics *metrics
 	devices devices
-	drains  drains
+	drains  line[*device]
+	fanouts fanouts
+	errands line[func()]
 
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
@@ -116,6 +168,14 @@ func New(cfg Config) *Service {
 	for range cfg.Workers {
 		s.workers.Go(func() { s.drains.serve(s.drain) })
 	}
+	s.fanouts.init()
+	for range max(leastFanoutWorkers, runtime.GOMAXPROCS(0)) {
+		s.workers.Go(func() { s.fanouts.ready.serve(s.fanOut) })
+	}
+	s.errands.init()
+	for range errandWorkers {
+		s.workers.Go(func() { s.errands.serve(func(do func()) { do() }) })
+	}
 	s.workers.Go(s.sweep)
 	return s
 }
@@ -133,6 +193,8 @@ func (s *Service) Close() {
 	s.closing.Store(true)
 	s.cancel()
 	s.drains.close()
+	s.fanouts.ready.close()
+	s.errands.close()
 	s.devices.stop()
 	s.workers.Wait()
 }
@@ -166,6 +228,29 @@ func (s *Service) sweep() {
 			})
 		}
 	}
+}
+
+// Joined is called when a device has come into the room of a group, or will not
+// come: messages that waited for that go out.
+func (s *Service) Joined(u store.UserID, id store.DeviceID) {
+	if s.closing.Load() {
+		return
+	}
+	for _, d := range s.devices.of(u) {
+		if d.id == id {
+			s.act(d, d.joined())
+		}
+	}
+}
+
+// targetOf returns a target of a device, reachable or not.
+func targetOf(targets []registrar.Target, id store.DeviceID) *registrar.Target {
+	for i := range targets {
+		if targets[i].Device.ID == id {
+			return &targets[i]
+		}
+	}
+	return nil
 }
 
 // reachableTarget returns the best target of a device that can be reached now.

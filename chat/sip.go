@@ -108,10 +108,13 @@ func keptHeaders(req *sip.Request) string {
 // outgoing builds the MESSAGE for one device. own marks a copy of what the user
 // sent from elsewhere: it comes from the other person, so that it lands in the
 // conversation with him, and asserts nothing.
-func (s *Service) outgoing(a *attempt, t *registrar.Target, own bool) *sip.Request {
-	from, to, callID := a.from, a.to, a.msg.CallID
+func (s *Service) outgoing(it *item, how *rendering, t *registrar.Target, own bool) *sip.Request {
+	if how.room != nil {
+		return s.outOfRoom(it, how, t)
+	}
+	from, to, callID := it.from, it.to, it.msg.CallID
 	if own {
-		from, to, callID = a.to, a.from, s.copyCallID(a.msg.GID)
+		from, to, callID = it.to, it.from, s.copyCallID(it.msg.GID)
 	}
 	hs := wire.NewHeaders(16, 384)
 	s.addVia(hs, t.Flow)
@@ -126,21 +129,27 @@ func (s *Service) outgoing(a *attempt, t *registrar.Target, own bool) *sip.Reque
 	if !own { // RFC 3325 §9.1
 		hs.Add("P-Asserted-Identity", "<sip:", wire.EscapeUser(from.Username), "@", from.Domain, ">")
 	}
-	hs.Add("Date", a.msg.At.UTC().Format(sipDate))
-	if a.msg.GID != 0 {
-		hs.Add(IDHeader, store.GIDString(a.msg.GID))
+	hs.Add("Date", it.msg.At.UTC().Format(sipDate))
+	if it.msg.GID != 0 {
+		hs.Add(IDHeader, store.GIDString(it.msg.GID))
 	}
-	for line := range strings.SplitSeq(a.msg.Headers, "\r\n") {
-		// What described the original body does not describe another one.
-		if name, value, ok := strings.Cut(line, ": "); ok && (a.how.original() || !strings.HasPrefix(name, "Content-")) {
+	addKept(hs, it.msg.Headers, how)
+	hs.Add("Content-Type", how.contentType)
+	if how.encoding != "" {
+		hs.Add("Content-Encoding", how.encoding)
+	}
+	return wire.NewRequest("MESSAGE", t.Contact, how.body, hs.List()...)
+}
+
+// addKept adds the headers kept with a message, but those in except. What
+// described the original body does not describe another one.
+func addKept(hs *wire.Headers, lines string, how *rendering, except ...string) {
+	for line := range strings.SplitSeq(lines, "\r\n") {
+		name, value, ok := strings.Cut(line, ": ")
+		if ok && (how.original() || !strings.HasPrefix(name, "Content-")) && !slices.Contains(except, name) {
 			hs.Add(name, value)
 		}
 	}
-	hs.Add("Content-Type", a.how.contentType)
-	if a.how.encoding != "" {
-		hs.Add("Content-Encoding", a.how.encoding)
-	}
-	return wire.NewRequest("MESSAGE", t.Contact, a.how.body, hs.List()...)
 }
 
 // sipDate is the form of Date (RFC 3261 §20.17).

@@ -252,7 +252,7 @@ func (w *world) registers(d store.DeviceID, specs string, accept ...string) {
 func (w *world) comes(d store.DeviceID, specs string, accept ...string) {
 	u := w.people.owner(d)
 	t := registrar.Target{
-		User: u.ID, Device: store.Device{ID: d, User: u.ID, Specs: specs, Accept: accept, UserAgent: fmt.Sprintf("phone %d", d)},
+		User: u.ID, AOR: "sip:" + u.AOR(), Device: store.Device{ID: d, User: u.ID, Specs: specs, Accept: accept, UserAgent: fmt.Sprintf("phone %d", d)},
 		Contact: sip.Uri{Scheme: "sip", User: u.Username, Host: "192.0.2.1", Port: 40000 + int(d)}, Flow: flowOf(d),
 	}
 	w.people.put(t)
@@ -354,17 +354,19 @@ type memory struct {
 	mu     sync.Mutex
 	fail   error
 	msgs   []store.Message
-	dedup  map[[16]byte]store.Accepted
+	dedup  map[string]store.Accepted
 	seqs   map[store.ConversationID]int64
 	passed map[store.DeviceID]map[store.ConversationID]int64
 	trace  []store.Delivery
+	groups groupMemory
+	reads  map[store.UserID]int64 // seq
 	queue  chan func()
 	done   chan struct{}
 }
 
 func newMemory(log *journal) *memory {
 	a := &memory{
-		log: log, dedup: map[[16]byte]store.Accepted{}, seqs: map[store.ConversationID]int64{},
+		log: log, dedup: map[string]store.Accepted{}, seqs: map[store.ConversationID]int64{},
 		passed: map[store.DeviceID]map[store.ConversationID]int64{},
 		queue:  make(chan func(), 10_000), done: make(chan struct{}),
 	}
@@ -394,6 +396,9 @@ func (a *memory) close() {
 }
 
 func conversation(m *store.NewMessage) store.ConversationID {
+	if m.Group != 0 && m.Kind != store.KindReceipt {
+		return groupConversation(m.Group)
+	}
 	return store.ConversationID(min(m.From, m.To)*1000+max(m.From, m.To))*10 + store.ConversationID(m.Kind)
 }
 
@@ -410,14 +415,15 @@ func (a *memory) commit(m *store.NewMessage) (store.Accepted, error) {
 	if a.fail != nil {
 		return store.Accepted{}, a.fail
 	}
-	if acc, ok := a.dedup[m.Dedup]; ok {
+	key := fmt.Sprint(m.From, m.Dedup)
+	if acc, ok := a.dedup[key]; ok && m.Dedup != ([16]byte{}) {
 		acc.Duplicate = true
 		return acc, nil
 	}
 	c := conversation(m)
 	a.seqs[c]++
 	acc := store.Accepted{GID: int64(len(a.msgs) + 1), Conversation: c, Seq: a.seqs[c], At: time.Now()}
-	a.dedup[m.Dedup] = acc
+	a.dedup[key] = acc
 	a.msgs = append(a.msgs, store.Message{NewMessage: *m, Accepted: acc})
 	a.log.add("commit %d", acc.GID)
 	return acc, nil
@@ -432,6 +438,9 @@ func (a *memory) Pending(_ context.Context, u store.UserID, d store.DeviceID, li
 	var out []store.Message
 	for _, m := range a.msgs {
 		mine := m.To == u || m.From == u && m.FromDevice != d && m.Kind == store.KindText
+		if m.Conversation == groupConversation(m.Group) {
+			mine = a.groups.sees(u, m.Conversation, m.Seq) && (m.FromDevice != d || d == 0)
+		}
 		if mine && m.Seq > a.passed[d][m.Conversation] && len(out) < limit {
 			out = append(out, m)
 		}

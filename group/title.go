@@ -3,6 +3,7 @@ package group
 import (
 	"cmp"
 	"context"
+	"iter"
 
 	"github.com/sparkleim/sparkle/store"
 )
@@ -38,6 +39,21 @@ func (s *Service) Title(g *Snapshot, viewer store.UserID) string {
 func (s *Service) CalledIn(g *Snapshot, u store.UserID) string {
 	m, _ := g.Member(u)
 	return cmp.Or(m.Nickname, s.people.known(u), s.words.someone)
+}
+
+// Names yields each member with his nickname, when he has one, and with his own
+// name. It asks the store for names that the service has not come across yet.
+func (s *Service) Names(ctx context.Context, g *Snapshot) iter.Seq2[store.UserID, string] {
+	return func(yield func(store.UserID, string) bool) {
+		for _, m := range g.Members() {
+			if m.Nickname != "" && !yield(m.User, m.Nickname) {
+				return
+			}
+			if name := s.people.name(ctx, m.User); name != "" && !yield(m.User, name) {
+				return
+			}
+		}
+	}
 }
 
 // learnTitle makes sure that Title knows the names it may need.

@@ -75,6 +75,7 @@ func (rec *record) changed() { rec.view = nil }
 // it may be changed.
 type Target struct {
 	User     store.UserID
+	AOR      string // address-of-record of the user as a URI: sip:bob@example.com
 	Device   store.Device
 	Contact  sip.Uri // becomes the Request-URI
 	Path     []string
@@ -86,15 +87,15 @@ type Target struct {
 	ICE      bool   // it said that it does ICE (RFC 5768)
 }
 
-// target makes the Target of b.
-func (g *Registrar) target(rec *record, b *binding) (Target, error) {
+// target makes the Target of b; aor is that of its user.
+func (g *Registrar) target(rec *record, b *binding, aor string) (Target, error) {
 	u, err := wire.ParseURI(b.contact)
 	if err != nil {
 		return Target{}, err
 	}
 	u.Headers = nil // RFC 3261 §19.1.5: headers of a Contact never become headers of a request
 	t := Target{
-		User: b.user, Device: *b.device, Contact: u, Path: b.path, Q: int(b.q),
+		User: b.user, AOR: aor, Device: *b.device, Contact: u, Path: b.path, Q: int(b.q),
 		Flow: b.flow, Instance: b.device.Instance, RegID: int(b.regID),
 		ICE: strings.Contains(b.params+";", ";+sip.ice;"),
 	}

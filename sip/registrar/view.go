@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sparkleim/sparkle/sip/transport"
+	"github.com/sparkleim/sparkle/sip/wire"
 )
 
 // view is what a user's record says to those who look for him, in the order of
@@ -41,8 +42,9 @@ func (g *Registrar) newView(rec *record, now time.Time, selects func(*binding) b
 	}
 	slices.SortStableFunc(bindings, inOrder)
 	v.targets = make([]Target, 0, len(bindings))
+	aor := "sip:" + wire.EscapeUser(rec.username) + "@" + rec.domain
 	for _, b := range bindings {
-		if t, err := g.target(rec, b); err == nil { // it was parsed when it was registered
+		if t, err := g.target(rec, b, aor); err == nil { // it was parsed when it was registered
 			v.targets = append(v.targets, t)
 		}
 	}

@@ -35,11 +35,12 @@ func (b *Headers) Add(name string, parts ...string) {
 	b.fields = append(b.fields, field{sip.ContentTypeHeader(value), canonical(clean(name))})
 }
 
-// List returns the headers in their order. Nothing may be added afterwards.
-func (b *Headers) List() []sip.Header {
-	list := make([]sip.Header, len(b.fields))
+// List returns the headers in their order, and more behind them: those that
+// several messages share. Nothing may be added afterwards.
+func (b *Headers) List(more ...sip.Header) []sip.Header {
+	list := make([]sip.Header, len(b.fields), len(b.fields)+len(more))
 	for i := range b.fields {
 		list[i] = &b.fields[i]
 	}
-	return list
+	return append(list, more...)
 }

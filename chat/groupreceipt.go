@@ -1,0 +1,160 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/sparkleim/sparkle/group"
+	"github.com/sparkleim/sparkle/sip/server"
+	"github.com/sparkleim/sparkle/store"
+)
+
+// lookupTimeout bounds the search for what the receipts of one message are about.
+const lookupTimeout = 5 * time.Second
+
+// acceptReceipts takes what a member's device tells of messages of the group. In
+// a group of up to Config.Receipts members their writers are told; in any group
+// the position of the reader moves. A receipt that did not come in CPIM moves the
+// position and goes no further: Linphone 5.1 dies of one in a room.
+func (s *Service) acceptReceipts(g *group.Snapshot, sub *submission) {
+	rs := sub.content.receipts()
+	small := g.Size() <= s.cfg.Receipts && sub.content.fitsRoom()
+	if !small {
+		rs = slices.DeleteFunc(rs, func(r receipt) bool { return r.About != aboutDisplay })
+	}
+	if len(rs) == 0 {
+		sub.Reply(200, "")
+		return
+	}
+	f := s.fanouts.find(g.ID)
+	abouts, missing := f.placesOf(rs)
+	if len(missing) == 0 {
+		s.confirm(g, sub, abouts, small)
+		return
+	}
+	if s.errands.waiting() >= maxErrands {
+		s.refuse(sub, &server.Error{Status: 503, RetryAfter: 5})
+		return
+	}
+	s.errands.add(func() {
+		if abouts, err := s.search(g, missing, abouts); err != nil {
+			s.refuse(sub, err)
+		} else {
+			s.confirm(g, sub, abouts, small)
+		}
+	})
+}
+
+// search adds to found what the archive knows of receipts. Those about messages
+// that it does not know are left out.
+func (s *Service) search(g *group.Snapshot, missing []receipt, found []about) ([]about, error) {
+	ctx, cancel := context.WithTimeout(s.ctx, lookupTimeout)
+	defer cancel()
+	for _, r := range missing {
+		p, err := s.placeOf(ctx, g, r.MessageID)
+		switch {
+		case err == nil:
+			found = append(found, about{r, p})
+		case !errors.Is(err, store.ErrNotFound):
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// about is a receipt and the message that it is about.
+type about struct {
+	receipt
+	place
+}
+
+// placesOf finds the messages of receipts among the recent ones of the group.
+func (f *fanout) placesOf(rs []receipt) (found []about, missing []receipt) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, r := range rs {
+		if p, ok := f.recent.places[r.MessageID]; ok {
+			found = append(found, about{r, p})
+		} else {
+			missing = append(missing, r)
+		}
+	}
+	return found, missing
+}
+
+// placeOf finds a message of a group in the archive: by its Message-ID, or by the
+// Call-ID that we gave it on its way to a device outside of the room.
+func (s *Service) placeOf(ctx context.Context, g *group.Snapshot, name string) (place, error) {
+	if id, ours := strings.CutSuffix(name, "@"+s.cfg.Domain); ours && len(id) == 16 {
+		if gid, err := strconv.ParseInt(id, 16, 64); err == nil {
+			m, err := s.cfg.Archive.Message(ctx, gid)
+			if err == nil && m.Group != g.ID {
+				err = store.ErrNotFound
+			}
+			return place{m.Seq, m.From}, err
+		}
+	}
+	m, err := s.cfg.Archive.Named(ctx, g.Conversation, name)
+	return place{m.Seq, m.From}, err
+}
+
+// confirm does what receipts are for, and answers when all is kept.
+func (s *Service) confirm(g *group.Snapshot, sub *submission, abouts []about, tell bool) {
+	reader := sub.from.User.ID
+	var authors []store.UserID
+	var read int64
+	for _, a := range abouts {
+		if a.About == aboutDisplay && a.Status == statusDisplayed {
+			read = max(read, a.seq)
+		}
+		if tell && a.author != reader && !slices.Contains(authors, a.author) {
+			authors = append(authors, a.author)
+		}
+	}
+	if read > 0 {
+		s.cfg.Archive.ReadUpTo(reader, g.Conversation, read)
+		s.showRead(g, sub)
+	}
+	if len(authors) == 0 {
+		sub.Reply(200, "")
+		return
+	}
+	s.tellAuthors(g, sub, authors)
+}
+
+// showRead passes a receipt to the reader's other devices in the room: they mark
+// it read.
+func (s *Service) showRead(g *group.Snapshot, sub *submission) {
+	if !sub.content.fitsRoom() {
+		return
+	}
+	m := *sub.msg
+	m.Kind, m.Group, m.At = store.KindReceipt, g.ID, sub.start
+	s.pass(&item{msg: &m, from: &sub.from.User, room: roomOf(g)}, s.cfg.Locations.Lookup(m.From))
+}
+
+// tellAuthors keeps a receipt for each writer of a message that it is about.
+func (s *Service) tellAuthors(g *group.Snapshot, sub *submission, authors []store.UserID) {
+	var left, failed atomic.Int32
+	left.Store(int32(len(authors)))
+	for _, author := range authors {
+		m := *sub.msg
+		m.Kind, m.Group, m.To = store.KindReceipt, g.ID, author
+		m.Dedup = dedupInGroup(sub, g, author)
+		to := &store.User{ID: author}
+		it := &item{msg: &m, from: &sub.from.User, to: to, room: roomOf(g)}
+		s.keep(it, &sub.from, s.located(*to), sub.start, func(_ store.Accepted, err error) {
+			if err != nil && failed.Add(1) == 1 {
+				s.refuse(sub, err) // what was kept is known when it comes again
+			}
+			if left.Add(-1) == 0 && failed.Load() == 0 {
+				sub.Reply(202, "")
+			}
+		})
+	}
+}
