@@ -200,6 +200,9 @@ func (s *Service) change(f *fanout, st *step) {
 	for _, m := range e.Before.Members() {
 		if !wasIn(e.After, m.User) {
 			s.Wake(m.User)
+			for _, d := range s.devices.of(m.User) {
+				s.act(d, d.joined()) // no room to wait for any more
+			}
 		}
 	}
 }

@@ -52,12 +52,19 @@ func (r *room) called(u *store.User) string {
 	return cmp.Or(nickname, u.DisplayName, u.Username)
 }
 
-// standing is what a device is to a group.
+// standing is what a device is to a group. What is owed from a group that its user
+// has left does not wait for him to come back.
 func (s *Service) standing(g store.GroupID, d *store.Device) focus.Standing {
 	if s.cfg.Rooms == nil {
 		return focus.Outside
 	}
-	return s.cfg.Rooms.Standing(g, d)
+	is := s.cfg.Rooms.Standing(g, d)
+	if is == focus.Joining {
+		if now, ok := s.cfg.Groups.ByID(g); !ok || !wasIn(now, d.User) {
+			return focus.Outside
+		}
+	}
+	return is
 }
 
 // formKind is what kinds of devices get of a message of a group.

@@ -217,9 +217,12 @@ func (s *Server) buildChat() error {
 	}
 	s.chat = chat.New(chat.Config{
 		Archive: s.store, Users: s.store, Locations: s.registrar, Transactions: s.transactions, Flows: s.stack,
+		Groups: s.groups, Rooms: s.focus, Receipts: s.cfg.Groups.Receipts, Replay: s.cfg.Groups.Replay,
 		Domain: s.domain(), MaxBody: s.cfg.Messages.MaxSize, Language: s.cfg.Language, OwnDevices: own,
 		Log: s.part("chat"), Registerer: s.metrics,
 	})
+	s.groups.Observe(s.chat.GroupChanged)
+	s.focus.OnJoined(s.chat.Joined)
 	return nil
 }
 
