@@ -142,8 +142,8 @@ func directionText(direction string) string {
 	return cmp.Or(words[direction], direction)
 }
 
-// event is a moment of a call.
-type event struct {
+// moment is something that happened in a call.
+type moment struct {
 	at   time.Time
 	text string
 }
@@ -156,21 +156,21 @@ func printEvents(w io.Writer, r *store.CallRecord) {
 	}
 }
 
-func events(r *store.CallRecord) []event {
-	list := []event{{r.Started, "the call begins"}}
+func events(r *store.CallRecord) []moment {
+	list := []moment{{r.Started, "the call begins"}}
 	for _, t := range r.Attempts {
-		list = append(list, event{t.Started, attemptText(t)})
+		list = append(list, moment{t.Started, attemptText(t)})
 	}
 	if r.Ringing != nil && !atOnce(r) {
-		list = append(list, event{*r.Ringing, "it rings"})
+		list = append(list, moment{*r.Ringing, "it rings"})
 	}
 	if r.Answered != nil {
-		list = append(list, event{*r.Answered, "answered by " + cmp.Or(r.Callee.Address, "the callee")})
+		list = append(list, moment{*r.Answered, "answered by " + cmp.Or(r.Callee.Address, "the callee")})
 	}
 	if r.Ended != nil {
-		list = append(list, event{*r.Ended, endText(r)})
+		list = append(list, moment{*r.Ended, endText(r)})
 	}
-	slices.SortStableFunc(list, func(a, b event) int { // the store keeps the times of a call to the millisecond, of its attempts exactly
+	slices.SortStableFunc(list, func(a, b moment) int { // the store keeps the times of a call to the millisecond, of its attempts exactly
 		return a.at.Truncate(time.Millisecond).Compare(b.at.Truncate(time.Millisecond))
 	})
 	return list

@@ -78,6 +78,9 @@ func (s *Server) open(ctx context.Context) error {
 	if err := s.focus.Restore(ctx); err != nil {
 		return fmt.Errorf("read the rooms of groups: %w", err)
 	}
+	if err := s.events.Restore(ctx, s.store.AllSubscriptions); err != nil {
+		return fmt.Errorf("read subscriptions: %w", err)
+	}
 	if err := s.groups.Follow(ctx); err != nil {
 		return fmt.Errorf("bring fixed groups in line with the units: %w", err)
 	}
@@ -181,6 +184,7 @@ func (s *Server) drain() error {
 	if err := s.stack.Close(flush); err != nil {
 		s.log.Warn("cut off peers that do not read", "error", err) // theirs is the failure
 	}
+	s.events.Close()
 	s.chat.Close()
 	s.calls.Close()
 	s.border.Close()

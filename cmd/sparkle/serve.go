@@ -18,6 +18,7 @@ import (
 	"github.com/sparkleim/sparkle/media"
 	"github.com/sparkleim/sparkle/sip/auth"
 	"github.com/sparkleim/sparkle/sip/dialog"
+	"github.com/sparkleim/sparkle/sip/event"
 	"github.com/sparkleim/sparkle/sip/focus"
 	"github.com/sparkleim/sparkle/sip/proxy"
 	"github.com/sparkleim/sparkle/sip/registrar"
@@ -67,6 +68,7 @@ type Server struct {
 	assistant    *assistant.Service // nil: there is none
 	assistantID  store.UserID
 	focus        *focus.Service
+	events       *event.Notifier
 	proxy        *proxy.Proxy
 	chat         *chat.Service
 	media        *media.Engine
@@ -191,8 +193,14 @@ func (s *Server) buildFocus() error {
 		Domain: s.domain(), Factory: factoryName, MaxMembers: s.cfg.Groups.MaxMembers,
 		Log: s.part("focus"), Registerer: s.metrics,
 	})
+	s.events = event.New(event.Config{
+		Packages: []event.Package{s.focus}, Locations: s.registrar, Transactions: s.transactions, Flows: s.stack,
+		Save: s.store.SaveSubscriptions, Log: s.part("event"), Registerer: s.metrics,
+	})
+	s.focus.Notifies(s.events)
 	s.groups.Observe(s.focus.Changed)
 	s.registrar.OnReachable(func(u store.UserID, d store.DeviceID) {
+		s.events.Reachable(u, d)
 		s.focus.Reachable(u, d, func() { s.chat.Reachable(u, d) })
 	})
 	return nil
@@ -277,7 +285,7 @@ func (s *Server) buildChain() error {
 		rate = -1 // no limit
 	}
 	s.chain = server.New(server.Config{
-		Domains: s.names(), Auth: s.auth, Registrar: s.registrar, Chat: s.chat, Proxy: s.proxy, InDialog: s.proxy, Calls: s.calls, Focus: s.focus, Border: s.border,
+		Domains: s.names(), Auth: s.auth, Registrar: s.registrar, Chat: s.chat, Proxy: s.proxy, InDialog: s.proxy, Calls: s.calls, Focus: s.focus, Events: s.events, Border: s.border,
 		Trusted: func(f *transport.Flow) bool { return s.border.Trusted(f) || s.calls.Trusted(f) },
 		Owns:    s.owns, Load: s.load, Rate: rate, Unlimited: s.cfg.UnlimitedNetworks(),
 		Closed: []func(*transport.Flow){s.registrar.FlowClosed},
