@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -39,6 +40,7 @@ func (a *API) importUnits(ctx context.Context, in *struct {
 		return nil, a.problem(err)
 	}
 	if len(report.Problems) > 0 {
+		slices.SortFunc(report.Problems, func(x, y ImportRow) int { return cmp.Compare(x.Line, y.Line) })
 		return nil, importProblem(report.Problems)
 	}
 	places, err := a.makeUnits(ctx, rows, &report)

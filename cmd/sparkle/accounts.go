@@ -3,7 +3,9 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -33,39 +35,42 @@ type locations interface {
 type memberships interface {
 	UserChanged(u store.User)
 	UserRemoved(ctx context.Context, u store.UserID) error
+	Follow(ctx context.Context) error
 }
 
 // rosters name users (focus.Service).
 type rosters interface{ UserChanged(u store.User) }
 
-// accounts changes users in the store and, after the commit, wherever they are
-// remembered. It is the admin.Accounts of the server.
-type accounts struct {
+// accountParts is the store of the accounts, and who remembers something of them.
+type accountParts struct {
 	store  accountStore
 	auth   forgetter
 	phones locations
-	calls  forgetter   // nil before there are any
-	groups memberships // nil: there are none
-	rooms  rosters     // nil: there are none
+	groups memberships
+	rooms  rosters
+	log    *slog.Logger
 	domain string
 	md5    bool // passwords may be used with MD5
 
 	assistant store.UserID // the account of the assistant, 0: there is none
+}
+
+// accounts changes users in the store and, after the commit, wherever they are
+// remembered. It is the admin.Accounts of the server.
+type accounts struct {
+	accountParts
+	calls forgetter // nil before there are any
 
 	mu      sync.RWMutex
 	numbers map[string]store.UserID   // who may call himself by which number or username
 	owned   map[store.UserID][]string // never changed in place
 }
 
-func newAccounts(ctx context.Context, s accountStore, a forgetter, phones locations, domain string, algorithms []string) (*accounts, error) {
-	acc := &accounts{
-		store: s, auth: a, phones: phones, domain: domain,
-		md5:     slices.Contains(algorithms, auth.MD5),
-		numbers: map[string]store.UserID{}, owned: map[store.UserID][]string{},
-	}
+func newAccounts(ctx context.Context, parts accountParts) (*accounts, error) {
+	acc := &accounts{accountParts: parts, numbers: map[string]store.UserID{}, owned: map[store.UserID][]string{}}
 	const page = 1000
 	for after := store.UserID(0); ; {
-		users, err := s.ListUsers(ctx, "", after, page)
+		users, err := acc.store.ListUsers(ctx, "", after, page)
 		if err != nil {
 			return nil, fmt.Errorf("read users: %w", err)
 		}
@@ -126,12 +131,8 @@ func (a *accounts) changed(u store.User) {
 	a.learn(u)
 	a.auth.Forget(u.ID)
 	a.phones.ForgetUser(u.ID)
-	if a.groups != nil {
-		a.groups.UserChanged(u)
-	}
-	if a.rooms != nil {
-		a.rooms.UserChanged(u)
-	}
+	a.groups.UserChanged(u)
+	a.rooms.UserChanged(u)
 	if u.Disabled {
 		a.phones.RemoveUser(u.ID)
 	}
@@ -202,17 +203,16 @@ func (a *accounts) checkPerson(u store.User) error {
 	return nil
 }
 
+// Remove takes the user out of his groups first: after a crash in between there is
+// an account to be removed again. The store takes him out of his units.
 func (a *accounts) Remove(ctx context.Context, u store.User) error {
 	if err := a.checkPerson(u); err != nil {
 		return err
 	}
-	if err := a.leaveGroups(ctx, u.ID); err != nil {
+	if err := a.groups.UserRemoved(ctx, u.ID); err != nil {
 		return err
 	}
 	if err := a.store.RemoveUser(ctx, u.ID); err != nil {
-		return err
-	}
-	if err := a.leaveGroups(ctx, u.ID); err != nil { // somebody has added him in the meantime
 		return err
 	}
 	a.mu.Lock()
@@ -224,14 +224,18 @@ func (a *accounts) Remove(ctx context.Context, u store.User) error {
 	}
 	a.phones.ForgetUser(u.ID)
 	a.phones.RemoveUser(u.ID)
+	a.leaveGroups(ctx, u)
 	return nil
 }
 
-func (a *accounts) leaveGroups(ctx context.Context, u store.UserID) error {
-	if a.groups == nil {
-		return nil
+// leaveGroups takes a user who is removed out of the groups that he was added to in
+// the meantime, and lets others have his place where a unit is too large for its
+// group. That this fails undoes nothing.
+func (a *accounts) leaveGroups(ctx context.Context, u store.User) {
+	ctx = context.WithoutCancel(ctx)
+	if err := errors.Join(a.groups.UserRemoved(ctx, u.ID), a.groups.Follow(ctx)); err != nil {
+		a.log.Error("groups are not in line with the removal of a user", "user", u.AOR(), "error", err)
 	}
-	return a.groups.UserRemoved(ctx, u)
 }
 
 func (a *accounts) Import(ctx context.Context, users []store.User, passwords []string) (added, updated int, err error) {

@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"testing"
 
@@ -12,14 +14,32 @@ import (
 	"github.com/sparkleim/sparkle/store/sqldb"
 )
 
-// witness notes what authentication and the registrar are told.
-type witness struct{ told []string }
+// witness notes what authentication, the registrar and groups are told.
+type witness struct {
+	told   []string
+	broken error // what groups answer
+}
 
 func (w *witness) Forget(u store.UserID)     { w.note("auth forgets %d", u) }
 func (w *witness) ForgetUser(u store.UserID) { w.note("registrar forgets %d", u) }
 func (w *witness) RemoveUser(u store.UserID) { w.note("user %d is disconnected", u) }
 func (w *witness) RemoveDevice(d store.DeviceID) {
 	w.note("device %d is disconnected", d)
+}
+
+func (w *witness) UserChanged(u store.User) { w.note("groups hear of %d", u.ID) }
+func (w *witness) UserRemoved(_ context.Context, u store.UserID) error {
+	w.note("user %d leaves his groups", u)
+	return w.broken
+}
+func (w *witness) Follow(context.Context) error {
+	w.note("groups follow the units")
+	return w.broken
+}
+
+// parts is everybody who hears of changes, over a store.
+func (w *witness) parts(db *sqldb.DB) accountParts {
+	return accountParts{store: db, auth: w, phones: w, groups: w, rooms: roomsWitness{w}, log: slog.New(slog.DiscardHandler), domain: "example.com", md5: true}
 }
 
 func (w *witness) note(format string, args ...any) {
@@ -38,6 +58,11 @@ type callsWitness struct{ *witness }
 
 func (w callsWitness) Forget(u store.UserID) { w.note("calls forget %d", u) }
 
+// roomsWitness is the rooms among those who hear of names.
+type roomsWitness struct{ *witness }
+
+func (w roomsWitness) UserChanged(u store.User) { w.note("rooms hear of %d", u.ID) }
+
 func newTestAccounts(t *testing.T) (*accounts, *sqldb.DB, *witness) {
 	t.Helper()
 	db, err := sqldb.Open(sqldb.Config{Dir: t.TempDir()})
@@ -46,7 +71,7 @@ func newTestAccounts(t *testing.T) (*accounts, *sqldb.DB, *witness) {
 	}
 	t.Cleanup(func() { db.Close() })
 	w := &witness{}
-	a, err := newAccounts(t.Context(), db, w, w, "example.com", []string{auth.SHA256, auth.MD5})
+	a, err := newAccounts(t.Context(), w.parts(db))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,9 +89,9 @@ func TestChangesReachEverybody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	forgotten := []string{fmt.Sprintf("auth forgets %d", u.ID), fmt.Sprintf("registrar forgets %d", u.ID)}
-	disconnected := append(slices.Clone(forgotten), fmt.Sprintf("user %d is disconnected", u.ID))
-	removed := slices.Insert(slices.Clone(disconnected), 1, fmt.Sprintf("calls forget %d", u.ID))
+	auth, registrar, groups, rooms := fmt.Sprintf("auth forgets %d", u.ID), fmt.Sprintf("registrar forgets %d", u.ID), fmt.Sprintf("groups hear of %d", u.ID), fmt.Sprintf("rooms hear of %d", u.ID)
+	calls, gone, left := fmt.Sprintf("calls forget %d", u.ID), fmt.Sprintf("user %d is disconnected", u.ID), fmt.Sprintf("user %d leaves his groups", u.ID)
+	changed := []string{auth, registrar, groups, rooms}
 	a.calls = callsWitness{w}
 	w.since()
 	for _, test := range []struct {
@@ -74,12 +99,13 @@ func TestChangesReachEverybody(t *testing.T) {
 		change func() error
 		want   []string
 	}{
-		{"rename", func() error { u.DisplayName = "Alice"; u, err = a.Update(t.Context(), u); return err }, forgotten},
-		{"password", func() error { return a.SetPassword(t.Context(), u, "battery staple") }, forgotten[:1]},
-		{"disable", func() error { u.Disabled = true; u, err = a.Update(t.Context(), u); return err }, disconnected},
+		{"rename", func() error { u.DisplayName = "Alice"; u, err = a.Update(t.Context(), u); return err }, changed},
+		{"password", func() error { return a.SetPassword(t.Context(), u, "battery staple") }, []string{auth}},
+		{"disable", func() error { u.Disabled = true; u, err = a.Update(t.Context(), u); return err }, append(changed, gone)},
 		{"revoke", func() error { _, err := a.RevokeDevice(t.Context(), d.ID); return err }, []string{fmt.Sprintf("device %d is disconnected", d.ID)}},
-		{"remove", func() error { return a.Remove(t.Context(), u) }, removed},
-		{"remove again", func() error { a.Remove(t.Context(), u); return nil }, nil},
+		{"remove", func() error { return a.Remove(t.Context(), u) },
+			[]string{left, auth, calls, registrar, gone, left, "groups follow the units"}},
+		{"remove again", func() error { a.Remove(t.Context(), u); return nil }, []string{left}},
 	} {
 		if err := test.change(); err != nil {
 			t.Fatalf("%s: %v", test.name, err)
@@ -87,6 +113,22 @@ func TestChangesReachEverybody(t *testing.T) {
 		if got := w.since(); !slices.Equal(got, test.want) {
 			t.Errorf("%s: told %q, want %q", test.name, got, test.want)
 		}
+	}
+}
+
+// TestUserWhoCannotLeaveHisGroupsStays: there must be an account to be removed again.
+func TestUserWhoCannotLeaveHisGroupsStays(t *testing.T) {
+	a, db, w := newTestAccounts(t)
+	u, err := a.Add(t.Context(), store.User{Username: "alice"}, "correct horse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.broken = store.ErrUnavailable
+	if err := a.Remove(t.Context(), u); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("removed: %v", err)
+	}
+	if _, err := db.User(t.Context(), u.ID); err != nil {
+		t.Errorf("the account is gone: %v", err)
 	}
 }
 
@@ -145,7 +187,7 @@ func TestNumbersBelongToUsers(t *testing.T) {
 
 func reopened(t *testing.T, db *sqldb.DB, w *witness) *accounts {
 	t.Helper()
-	a, err := newAccounts(t.Context(), db, w, w, "example.com", nil)
+	a, err := newAccounts(t.Context(), w.parts(db))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,7 +73,7 @@ func rootCommand() *cobra.Command {
 	flags.BoolVar(&c.json, "json", false, "print JSON instead of tables")
 	root.AddCommand(
 		c.serveCommand(), c.localserveCommand(), c.quickstartCommand(),
-		c.userCommand(), c.deviceCommand(), c.groupCommand(), c.messageCommand(), c.traceCommand(),
+		c.userCommand(), c.deviceCommand(), c.groupCommand(), c.unitCommand(), c.messageCommand(), c.traceCommand(),
 		c.callCommand(), c.huntCommand(), c.classCommand(), c.trunkCommand(),
 		c.backupCommand(), c.restoreCommand(), c.verifyCommand(),
 		c.configCommand(), c.tokenCommand(), c.statusCommand(), c.pingCommand(), c.versionCommand(),

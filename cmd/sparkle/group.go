@@ -6,20 +6,21 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 
 	"github.com/sparkleim/sparkle/admin"
-	"github.com/sparkleim/sparkle/store"
 	"github.com/spf13/cobra"
 )
 
 func (c *cli) groupCommand() *cobra.Command {
-	cmd := commands("group", "Manage groups: addresses that are chat rooms", c.groupList(), c.groupShow(), c.groupAdd())
+	cmd := commands("group", "Manage groups: addresses that are chat rooms", c.groupList(), c.groupShow(), c.groupAdd(),
+		c.memberCommand(), c.groupHistory(), c.groupMessages())
+	cmd.AddCommand(c.groupChanges()...)
 	cmd.Long = "Manage groups: addresses that are chat rooms. A GROUP is named by the user part\n" +
 		"of its address or by its number (sparkle group list shows both).\n\n" +
 		"  sparkle group add tech --subject 技术组 --member alice --member lisi\n" +
 		"  sparkle group add yanfa --unit 公司/研发部 --sub-units\n" +
+		"  sparkle group member add tech bob\n" +
 		"  sparkle group show tech"
 	return cmd
 }
@@ -58,7 +59,7 @@ func (c *cli) groupList() *cobra.Command {
 func printGroups(w io.Writer, groups []admin.Group) {
 	t := newTable("NUMBER", "ADDRESS", "TITLE", "KIND", "MEMBERS", "OWNER")
 	for _, g := range groups {
-		t.add(g.ID, g.Address, shorten(g.Title, 40), g.Kind, g.Members, cmp.Or(g.Owner, "-"))
+		t.add(g.ID, g.Address, shorten(g.Title, 40), g.Kind, g.Members, orDash(g.Owner))
 	}
 	t.write(w)
 }
@@ -75,7 +76,7 @@ func (c *cli) groupShow() *cobra.Command {
 			if err := api.call(cmd.Context(), http.MethodGet, groupURL(args[0]), nil, &g); err != nil {
 				return err
 			}
-			members, err := all[admin.Member](cmd.Context(), api, groupURL(args[0])+"/members", url.Values{"limit": {"1000"}})
+			members, err := c.members(cmd, api, args[0])
 			if err != nil {
 				return err
 			}
@@ -100,7 +101,7 @@ func printGroup(w io.Writer, g admin.Group) {
 	for _, line := range [][2]string{
 		{"group", g.Address}, {"number", fmt.Sprint(g.ID)}, {"title", g.Title}, {"kind", string(g.Kind)}, {"follows", followsText(g.Follows)},
 		{"members", fmt.Sprint(g.Members)}, {"owner", g.Owner}, {"announcement", announcementText(g.Announcement)},
-		{"pinned", strings.Join(g.Pinned, " ")}, {"muted", mutedText(g.MutedAll)}, {"picture", g.Picture},
+		{"pinned", strings.Join(g.Pinned, " ")}, {"muted", mutedAllText(g.MutedAll)}, {"picture", g.Picture},
 		{"made", day(g.Created) + " by " + cmp.Or(g.CreatedBy, "an administrator of the server")}, {"dissolved", dissolvedText(g)},
 	} {
 		if line[1] != "" {
@@ -133,7 +134,7 @@ func announcementText(n *admin.GroupAnnouncement) string {
 	return fmt.Sprintf("%s (%s, %s)", n.Text, cmp.Or(n.By, "an administrator of the server"), day(n.At))
 }
 
-func mutedText(all bool) string {
+func mutedAllText(all bool) string {
 	if all {
 		return "all but the owner and administrators"
 	}
@@ -145,23 +146,6 @@ func dissolvedText(g admin.Group) string {
 		return ""
 	}
 	return day(*g.Dissolved) + " (the members are the last ones)"
-}
-
-// printMembers puts those with a higher role first, and then who came first.
-func printMembers(w io.Writer, members []admin.Member) {
-	rank := []string{store.RoleOwner.String(), store.RoleAdministrator.String(), store.RoleMember.String()}
-	slices.SortStableFunc(members, func(a, b admin.Member) int {
-		return cmp.Or(slices.Index(rank, a.Role)-slices.Index(rank, b.Role), a.Joined.Compare(b.Joined))
-	})
-	t := newTable("MEMBER", "NAME", "NICKNAME", "ROLE", "JOINED", "MUTED UNTIL")
-	for _, m := range members {
-		muted := "-"
-		if m.MutedUntil != nil {
-			muted = day(*m.MutedUntil)
-		}
-		t.add(m.User, cmp.Or(m.Name, "-"), cmp.Or(m.Nickname, "-"), m.Role, day(m.Joined), muted)
-	}
-	t.write(w)
 }
 
 func (c *cli) groupAdd() *cobra.Command {

@@ -21,14 +21,15 @@ func (c *cli) messageCommand() *cobra.Command {
 // selection is the flags that select messages.
 type selection struct {
 	period
-	user, peer, callID, messageID string
-	receipts                      bool
+	user, peer, group, callID, messageID string
+	receipts                             bool
 }
 
 func (s *selection) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&s.user, "user", "", "sender or recipient")
 	f.StringVar(&s.peer, "peer", "", "the other one")
+	f.StringVar(&s.group, "group", "", "only what was written to this group")
 	s.period.flags(cmd)
 	f.StringVar(&s.callID, "call-id", "", "Call-ID of the SIP request")
 	f.StringVar(&s.messageID, "message-id", "", "Message-ID of CPIM")
@@ -45,6 +46,7 @@ func (s *selection) query(text string) (url.Values, error) {
 	set("text", text)
 	set("user", s.user)
 	set("peer", s.peer)
+	set("group", s.group)
 	set("call_id", s.callID)
 	set("message_id", s.messageID)
 	if s.receipts {
@@ -129,21 +131,26 @@ func (c *cli) messageHistory() *cobra.Command {
 		if cursor > 0 {
 			query.Set("cursor", strconv.FormatInt(cursor, 10))
 		}
-		api, err := c.client()
-		if err != nil {
-			return err
-		}
-		var page admin.Page[admin.Message]
-		if err := api.call(cmd.Context(), http.MethodGet, "/v1/messages/history?"+query.Encode(), nil, &page); err != nil {
-			return err
-		}
-		if c.json {
-			return writeJSON(cmd.OutOrStdout(), page.Items)
-		}
-		printMessages(cmd, admin.MessagePage{Page: page})
-		return nil
+		return c.printHistory(cmd, "/v1/messages/history?"+query.Encode())
 	}
 	return cmd
+}
+
+// printHistory shows a page of a conversation.
+func (c *cli) printHistory(cmd *cobra.Command, path string) error {
+	api, err := c.client()
+	if err != nil {
+		return err
+	}
+	var page admin.Page[admin.Message]
+	if err := api.call(cmd.Context(), http.MethodGet, path, nil, &page); err != nil {
+		return err
+	}
+	if c.json {
+		return writeJSON(cmd.OutOrStdout(), page.Items)
+	}
+	printMessages(cmd, admin.MessagePage{Page: page})
+	return nil
 }
 
 func first(args []string) string {
@@ -160,7 +167,7 @@ func printMessages(cmd *cobra.Command, page admin.MessagePage) {
 		if text == "" {
 			text = "(" + m.ContentType + ")"
 		}
-		t.add(m.ID, day(m.At), m.From, m.To, shorten(text, 60))
+		t.add(m.ID, day(m.At), orDash(m.From), m.To, shorten(text, 60))
 	}
 	t.write(cmd.OutOrStdout())
 	if page.Partial {

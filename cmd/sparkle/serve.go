@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -296,11 +297,11 @@ func (s *Server) buildChain() error {
 }
 
 func (s *Server) buildAccounts() (err error) {
-	s.accounts, err = newAccounts(context.Background(), s.store, s.auth, s.registrar, s.domain(), s.cfg.Auth.Algorithms)
-	if err == nil {
-		s.accounts.assistant = s.assistantID
-		s.accounts.groups, s.accounts.rooms = s.groups, s.focus
-	}
+	s.accounts, err = newAccounts(context.Background(), accountParts{
+		store: s.store, auth: s.auth, phones: s.registrar, groups: s.groups, rooms: s.focus,
+		log: s.part("accounts"), domain: s.domain(), md5: slices.Contains(s.cfg.Auth.Algorithms, auth.MD5),
+		assistant: s.assistantID,
+	})
 	return err
 }
 

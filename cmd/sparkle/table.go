@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -85,6 +86,9 @@ func shorten(s string, limit int) string {
 	}
 	return s
 }
+
+// orDash marks an empty cell.
+func orDash(s string) string { return cmp.Or(s, "-") }
 
 func day(t time.Time) string {
 	if t.IsZero() {

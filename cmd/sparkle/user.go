@@ -91,25 +91,30 @@ func (c *cli) userImport() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&domain, "domain", "", "domain of the users (default: the first of the server)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		file, err := openInput(cmd, args[0])
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		api, err := c.client()
-		if err != nil {
-			return err
-		}
 		path := "/v1/users/import"
 		if domain != "" {
 			path += "?domain=" + url.QueryEscape(domain)
 		}
-		return c.importFrom(cmd, api, path, file)
+		var report admin.ImportReport
+		return c.importFile(cmd, path, args[0], &report, func(w io.Writer) {
+			fmt.Fprintf(w, "%d added, %d updated (%s)\n", report.Added, report.Updated, report.Encoding)
+		})
 	}
 	return cmd
 }
 
-func (c *cli) importFrom(cmd *cobra.Command, api *client, path string, file io.Reader) error {
+// importFile sends a CSV file, or standard input for -, and shows the report, or
+// which rows cannot be imported.
+func (c *cli) importFile(cmd *cobra.Command, path, name string, report any, show func(w io.Writer)) error {
+	file, err := openInput(cmd, name)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	api, err := c.client()
+	if err != nil {
+		return err
+	}
 	answer, err := api.stream(cmd.Context(), http.MethodPost, path, "text/csv", file)
 	var refused *problem
 	if errors.As(err, &refused) && len(refused.rows) > 0 {
@@ -120,14 +125,13 @@ func (c *cli) importFrom(cmd *cobra.Command, api *client, path string, file io.R
 		return err
 	}
 	defer answer.Close()
-	var report admin.ImportReport
-	if err := decode(answer, &report); err != nil {
+	if err := decode(answer, report); err != nil {
 		return err
 	}
 	if c.json {
 		return writeJSON(cmd.OutOrStdout(), report)
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%d added, %d updated (%s)\n", report.Added, report.Updated, report.Encoding)
+	show(cmd.OutOrStdout())
 	return nil
 }
 
