@@ -16,7 +16,7 @@ import (
 
 // ServeSIP takes a SUBSCRIBE.
 func (n *Notifier) ServeSIP(r *server.Request) {
-	w, err := n.wishOf(r)
+	w, err := n.wish(r.Request)
 	if err == nil {
 		if r.ToTag == "" {
 			err = n.begin(r, w)

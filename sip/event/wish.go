@@ -22,19 +22,19 @@ type wish struct {
 	told    map[string]int64
 }
 
-// wishOf reads a SUBSCRIBE.
-func (n *Notifier) wishOf(r *server.Request) (w wish, err error) {
-	name, event := eventOf(wire.Header(r.Request, "Event"))
+// wish reads a SUBSCRIBE.
+func (n *Notifier) wish(req *sip.Request) (w wish, err error) {
+	name, event := eventOf(wire.Header(req, "Event"))
 	w.pkg, w.event = n.packages[name], event
 	if w.pkg == nil { // RFC 6665 §4.2.1.1
 		return w, &server.Error{Status: 489, Headers: []sip.Header{wire.H("Allow-Events", n.allow)}}
 	}
-	if w.expires, err = n.expiresOf(wire.Header(r.Request, "Expires")); err != nil {
+	if w.expires, err = n.expiresOf(wire.Header(req, "Expires")); err != nil {
 		return w, err
 	}
 	w.told = map[string]int64{}
-	if asksForList(r.Request) {
-		w.list, w.told, err = listOf(r.Request)
+	if asksForList(req) {
+		w.list, w.told, err = listOf(req)
 	}
 	return w, err
 }

@@ -121,6 +121,7 @@ func inWorld(t *testing.T, story func(w *world)) {
 		w := &world{World: siptest.New(t), t: t, store: &memory{rows: map[string]store.Subscription{}},
 			rooms: &rooms{versions: map[string]int64{"team@example.com": 3, "den@example.com": 1, "hall@example.com": 1}}}
 		w.start()
+		defer func() { w.n.Close() }()
 		w.Phone("alice", "tls")
 		w.Phone("bob", "udp")
 		w.Steps = map[string]func(line, rest string){

@@ -95,8 +95,9 @@ func (w *World) HangUp(p *Phone) {
 // from now on.
 func (w *World) Reconnect(p *Phone) *Phone {
 	w.HangUp(p)
+	synctest.Wait() // services look up where it was
 	again := w.Phone(p.Name, strings.ToLower(p.Flow.Transport)+" guest")
-	again.Dialog, again.Got, again.Contact = p.Dialog, p.Got, p.Contact
+	again.Dialog, again.Got, again.Sent, again.Contact = p.Dialog, p.Got, p.Sent, p.Contact
 	for i, t := range w.Targets[p.Account] {
 		if t.Flow == p.Flow {
 			w.Targets[p.Account][i].Flow = again.Flow
