@@ -3,6 +3,7 @@ package event
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 	"sync"
 	"testing"
@@ -105,7 +106,10 @@ func (m *memory) save(save, remove []store.Subscription) {
 }
 
 func (m *memory) all(_ context.Context, fn func(store.Subscription) error) error {
-	for _, s := range m.rows {
+	m.mu.Lock()
+	rows := maps.Clone(m.rows)
+	m.mu.Unlock()
+	for _, s := range rows {
 		if err := fn(s); err != nil {
 			return err
 		}
