@@ -20,6 +20,7 @@ type User struct {
 	Domain      string    `json:"domain"`
 	DisplayName string    `json:"display_name"`
 	Numbers     []string  `json:"numbers,omitempty"` // further user parts that mean this user (+8610…, 1001); unique in the domain
+	Picture     string    `json:"picture,omitempty"` // name of an uploaded picture, "": none
 	Disabled    bool      `json:"disabled"`
 	Admin       bool      `json:"admin"`
 	Created     time.Time `json:"created"`

@@ -288,7 +288,7 @@ func TestMigration(t *testing.T) {
 	for _, text := range []string{
 		string(first),
 		`CREATE TABLE schema_version (version INTEGER PRIMARY KEY, applied INTEGER NOT NULL); INSERT INTO schema_version VALUES (1, 0)`,
-		`INSERT INTO users (username, domain, display_name, folded, disabled, admin, created, version) VALUES ('alice', 'd', 'A', 'a', 0, 0, 0, 1);
+		`INSERT INTO users (username, domain, display_name, folded, picture, disabled, admin, created, version) VALUES ('alice', 'd', 'A', 'a', '', 0, 0, 0, 1);
 		INSERT INTO address VALUES ('d', 'alice', 1, 0)`,
 	} {
 		if _, err := old.Exec(text); err != nil {

@@ -11,7 +11,7 @@ import (
 	"github.com/sparkleim/sparkle/store"
 )
 
-const userColumns = `u.id, u.username, u.domain, u.display_name, u.disabled, u.admin, u.created, u.version,
+const userColumns = `u.id, u.username, u.domain, u.display_name, u.picture, u.disabled, u.admin, u.created, u.version,
 	coalesce((SELECT group_concat(a.name, char(10) ORDER BY a.ordinal) FROM address a WHERE a.user_id = u.id AND a.ordinal > 0), '')`
 
 const selectPeople = `SELECT ` + userColumns + ` FROM users u WHERE u.id IN (
@@ -24,7 +24,7 @@ func scanUser(row scanner) (store.User, error) {
 	var u store.User
 	var created int64
 	var numbers string
-	err := row.Scan(&u.ID, &u.Username, &u.Domain, &u.DisplayName, &u.Disabled, &u.Admin, &created, &u.Version, &numbers)
+	err := row.Scan(&u.ID, &u.Username, &u.Domain, &u.DisplayName, &u.Picture, &u.Disabled, &u.Admin, &created, &u.Version, &numbers)
 	u.Created = timeOf(created)
 	u.Numbers = lines(numbers)
 	return u, err
@@ -57,9 +57,9 @@ func (db *DB) addUser(t tx, u store.User, c *store.Credential) (store.User, erro
 		return u, err
 	}
 	u.Created, u.Version = timeOf(db.cfg.Now().UnixMilli()), 1
-	err := t.queryRow(`INSERT INTO users (username, domain, display_name, folded, disabled, admin, created, version)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, 1) RETURNING id`,
-		u.Username, u.Domain, u.DisplayName, foldUser(u), u.Disabled, u.Admin, u.Created.UnixMilli()).Scan(&u.ID)
+	err := t.queryRow(`INSERT INTO users (username, domain, display_name, folded, picture, disabled, admin, created, version)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1) RETURNING id`,
+		u.Username, u.Domain, u.DisplayName, foldUser(u), u.Picture, u.Disabled, u.Admin, u.Created.UnixMilli()).Scan(&u.ID)
 	if err != nil {
 		return u, err
 	}
@@ -147,8 +147,8 @@ func (db *DB) updateUser(t tx, u store.User) (store.User, error) {
 	if err := checkUser(u); err != nil {
 		return u, err
 	}
-	_, err = t.exec(`UPDATE users SET display_name = $1, folded = $2, disabled = $3, admin = $4, version = $5 WHERE id = $6`,
-		u.DisplayName, foldUser(u), u.Disabled, u.Admin, u.Version, int64(u.ID))
+	_, err = t.exec(`UPDATE users SET display_name = $1, folded = $2, picture = $3, disabled = $4, admin = $5, version = $6 WHERE id = $7`,
+		u.DisplayName, foldUser(u), u.Picture, u.Disabled, u.Admin, u.Version, int64(u.ID))
 	if err != nil {
 		return u, err
 	}
@@ -307,8 +307,8 @@ func escapeLike(s string) string {
 }
 
 // ImportUsers implements store.Users. A user who exists gets a new display
-// name, new numbers and, where one is given, a new credential; whether he is an
-// administrator or disabled stays.
+// name, new numbers and, where one is given, a new credential; his picture and whether he
+// is an administrator or disabled stay.
 func (db *DB) ImportUsers(ctx context.Context, users []store.User, cs []*store.Credential) (added, updated int, err error) {
 	if len(cs) != len(users) {
 		return 0, 0, fmt.Errorf("%w: %d users with %d credentials", store.ErrInvalid, len(users), len(cs))
@@ -344,7 +344,7 @@ func (db *DB) importUser(t tx, u store.User, c *store.Credential) (isNew bool, e
 	if err != nil {
 		return false, err
 	}
-	u.ID, u.Disabled, u.Admin = old.ID, old.Disabled, old.Admin
+	u.ID, u.Picture, u.Disabled, u.Admin = old.ID, old.Picture, old.Disabled, old.Admin
 	if _, err := db.updateUser(t, u); err != nil || c == nil {
 		return false, err
 	}

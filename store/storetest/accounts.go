@@ -43,11 +43,14 @@ func testUsers(t *testing.T, f *fixture) {
 	if _, err := f.UserByAddress(ctx, "alice", "example.org"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("another domain: %v", err)
 	}
-	alice.Numbers, alice.DisplayName, alice.Disabled = []string{"1002"}, "爱丽丝", true
+	alice.Numbers, alice.DisplayName, alice.Picture, alice.Disabled = []string{"1002"}, "爱丽丝", "0123abcd", true
 	changed, err := f.UpdateUser(ctx, alice)
 	f.must(err)
 	if changed.Version != 2 || !slices.Equal(changed.Numbers, []string{"1002"}) || changed.Username != "alice" {
 		t.Errorf("updated %+v", changed)
+	}
+	if got, err := f.User(ctx, alice.ID); err != nil || fmt.Sprint(got) != fmt.Sprint(changed) || got.Picture != "0123abcd" {
+		t.Errorf("stored %+v, want %+v, %v", got, changed, err)
 	}
 	if _, err := f.UserByAddress(ctx, "1001", "example.com"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("the old number: %v", err)
@@ -105,6 +108,9 @@ func testTakenAddresses(t *testing.T, f *fixture) {
 func testImport(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	alice := f.user("alice", "1001")
+	alice.Picture = "0123abcd"
+	_, err := f.UpdateUser(ctx, alice)
+	f.must(err)
 	users := []store.User{
 		{Username: "alice", Domain: "example.com", DisplayName: "Alice A"},
 		{Username: "bob", Domain: "example.com", Numbers: []string{"1001"}},
@@ -115,7 +121,7 @@ func testImport(t *testing.T, f *fixture) {
 	if added != 1 || updated != 1 {
 		t.Errorf("%d added, %d updated", added, updated)
 	}
-	if got, err := f.User(ctx, alice.ID); err != nil || got.DisplayName != "Alice A" || got.Numbers != nil {
+	if got, err := f.User(ctx, alice.ID); err != nil || got.DisplayName != "Alice A" || got.Numbers != nil || got.Picture != alice.Picture {
 		t.Errorf("alice is %+v, %v", got, err)
 	}
 	if _, err := f.Credential(ctx, "bob", "example.com"); err != nil {

@@ -6,6 +6,7 @@ CREATE TABLE users (
   domain TEXT NOT NULL,
   display_name TEXT NOT NULL,
   folded TEXT NOT NULL, -- what a search in the list of users looks through, see foldUser
+  picture TEXT NOT NULL, -- name of an upload, '' for none
   disabled INTEGER NOT NULL,
   admin INTEGER NOT NULL,
   created INTEGER NOT NULL,
