@@ -31,8 +31,8 @@ func (s *Server) buildAssistant() error {
 		s.log.Info("no text commands: their account is disabled", "name", assistantName)
 		return nil
 	}
-	s.assistantID = self.ID
-	s.assistant = assistant.New(assistant.Config{
+	s.assistant = self
+	s.commands = assistant.New(assistant.Config{
 		Groups: s.groups, Conversations: s.store, Users: s.store, Messages: s.store,
 		Self: self.ID, Language: s.cfg.Language, Log: s.part("assistant"),
 	})

@@ -2,8 +2,10 @@ package main
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
+	"github.com/sparkleim/sparkle/sip/wire"
 	"github.com/sparkleim/sparkle/store"
 )
 
@@ -57,5 +59,39 @@ func TestTheNameOfTheAssistantIsTaken(t *testing.T) {
 	}
 	if u, err := assistantAccount(t.Context(), db, "example.com", "zh"); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("a number of Alice became %+v, %v", u, err)
+	}
+}
+
+// TestTextCommands: a softphone that can only write makes a group, asks who is in
+// it, and nobody else is told of that.
+func TestTextCommands(t *testing.T) {
+	d := startDemo(t, t.TempDir())
+	alice, bob := d.phone(t, "alice"), d.phone(t, "bob")
+	ask := func(to, text, want string) {
+		t.Helper()
+		alice.message(to, text)
+		alice.final(t, 202)
+		answer := await(t, alice.requests)
+		if from := wire.Header(answer, "From"); !strings.Contains(from, "assistant@") || !strings.Contains(string(answer.Body()), want) {
+			t.Errorf("%s: %s says %q, want %q", text, from, answer.Body(), want)
+		}
+	}
+	ask(assistantName, "你好", "我是小助手")
+	alice.message(assistantName, "/建群 午餐 bob")
+	alice.final(t, 202)
+	for notice, answer := false, false; !notice || !answer; { // in whatever order
+		body := string(await(t, alice.requests).Body())
+		notice = notice || strings.Contains(body, "创建了群聊")
+		answer = answer || strings.Contains(body, "已创建“午餐”")
+	}
+	lunch := d.groups.All()[0].Name
+	if body := string(await(t, bob.requests).Body()); !strings.Contains(body, "创建了群聊") {
+		t.Errorf("Bob is told %q", body)
+	}
+	ask(lunch, "/成员", "午餐（2 人）")
+	alice.message(lunch, "走吗")
+	alice.final(t, 202)
+	if body := string(await(t, bob.requests).Body()); !strings.Contains(body, "走吗") {
+		t.Errorf("Bob is told %q before what Alice said", body)
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/sparkleim/sparkle/admin"
-	"github.com/sparkleim/sparkle/assistant"
 	"github.com/sparkleim/sparkle/call"
 	"github.com/sparkleim/sparkle/chat"
 	"github.com/sparkleim/sparkle/configs"
@@ -66,8 +65,8 @@ type Server struct {
 	auth         *auth.Authenticator
 	registrar    *registrar.Registrar
 	groups       *group.Service
-	assistant    *assistant.Service // nil: there is none
-	assistantID  store.UserID
+	commands     chat.Commands // nil: there is no assistant
+	assistant    store.User    // who answers them
 	focus        *focus.Service
 	events       *event.Notifier
 	proxy        *proxy.Proxy
@@ -226,7 +225,7 @@ func (s *Server) buildChat() error {
 	}
 	s.chat = chat.New(chat.Config{
 		Archive: s.store, Users: s.store, Locations: s.registrar, Transactions: s.transactions, Flows: s.stack,
-		Groups: s.groups, Rooms: s.focus, Receipts: s.cfg.Groups.Receipts, Replay: s.cfg.Groups.Replay,
+		Groups: s.groups, Rooms: s.focus, Commands: s.commands, Assistant: s.assistant, Receipts: s.cfg.Groups.Receipts, Replay: s.cfg.Groups.Replay,
 		Domain: s.domain(), MaxBody: s.cfg.Messages.MaxSize, Language: s.cfg.Language, OwnDevices: own,
 		Log: s.part("chat"), Registerer: s.metrics,
 	})
@@ -300,7 +299,7 @@ func (s *Server) buildAccounts() (err error) {
 	s.accounts, err = newAccounts(context.Background(), accountParts{
 		store: s.store, auth: s.auth, phones: s.registrar, groups: s.groups, rooms: s.focus,
 		log: s.part("accounts"), domain: s.domain(), md5: slices.Contains(s.cfg.Auth.Algorithms, auth.MD5),
-		assistant: s.assistantID,
+		assistant: s.assistant.ID,
 	})
 	return err
 }
