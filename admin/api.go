@@ -65,6 +65,8 @@ type Config struct {
 	Groups       Groups
 	GroupRecords GroupRecords
 	Units        Units
+	Own          Own
+	SyncKey      []byte // signs the cursors of devices: the secret store.SyncSecret, 32 bytes
 	// Backup writes a backup of the whole server as a tar archive.
 	Backup func(ctx context.Context, w io.Writer) error
 	// Verify checks the store and writes what it finds.
@@ -73,6 +75,7 @@ type Config struct {
 	// Ready tells why the server should get no traffic, nil when it should.
 	Ready    func() error
 	Gatherer prometheus.Gatherer
+	Metrics  prometheus.Registerer // nil: none
 	Version  string
 	Log      *slog.Logger
 	Now      func() time.Time // nil: time.Now
@@ -82,6 +85,7 @@ type Config struct {
 type API struct {
 	Config
 	mux *http.ServeMux
+	hub *hub
 }
 
 // New makes the API.
@@ -89,9 +93,10 @@ func New(c Config) *API {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	a := &API{Config: c, mux: http.NewServeMux()}
+	a := &API{Config: c, mux: http.NewServeMux(), hub: newHub(c.Groups, c.Metrics)}
+	c.Own.Watch(a.hub.changed)
 	h := huma.DefaultConfig("Sparkle", c.Version)
-	h.Info.Description = "Administration of a Sparkle server. Send Authorization: Bearer TOKEN over HTTPS; make a token with `sparkle token add NAME`."
+	h.Info.Description = "Administration of a Sparkle server, and below /v1/me what is a user's own. Send Authorization: Bearer TOKEN over HTTPS; make a token with `sparkle token add NAME`, and one for a user with `sparkle token add NAME --user USER`."
 	h.DocsPath = "" // the page of docs.go needs no network
 	h.CreateHooks = nil
 	h.RejectUnknownQueryParameters = true
@@ -106,6 +111,7 @@ func New(c Config) *API {
 	a.registerTrunks(api)
 	a.registerGroups(api)
 	a.registerUnits(api)
+	a.registerMe(api)
 	a.registerTrace(api)
 	a.registerMaintenance(api)
 	a.registerTokens(api)
@@ -114,6 +120,14 @@ func New(c Config) *API {
 	a.mux.Handle("GET /metrics", a.metrics())
 	return a
 }
+
+// Forget ends the connections of a user that wait for changes, when his tokens
+// are no longer good.
+func (a *API) Forget(u store.UserID) { a.hub.endIf(func(l *listener) bool { return l.user == u }) }
+
+// Close ends all connections that wait for changes; they would outlast a server
+// that drains.
+func (a *API) Close() { a.hub.close() }
 
 // Probe serves /metrics, /healthz and /readyz and nothing else, to anybody.
 func (a *API) Probe() http.Handler {

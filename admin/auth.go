@@ -75,9 +75,29 @@ func (a *API) Local() http.Handler {
 		case strings.HasPrefix(r.URL.Path, "/debug/pprof/"):
 			profiles.ServeHTTP(w, r)
 		default:
-			a.mux.ServeHTTP(w, r)
+			a.serveAdministrator(w, r)
 		}
 	})
+}
+
+// serveAdministrator keeps administrators out of what is a user's own: they have
+// no conversations here, and what they read of others stands in the audit log.
+func (a *API) serveAdministrator(w http.ResponseWriter, r *http.Request) {
+	if isOwn(r.URL.Path) {
+		writeProblem(w, http.StatusForbidden, "this is a user's own and opens with his token: "+ownTokenHint)
+		return
+	}
+	a.mux.ServeHTTP(w, r)
+}
+
+// serveUser lets a user's token open what is his own. Anything else does not exist
+// for him, and answers like a path that does not.
+func (a *API) serveUser(w http.ResponseWriter, r *http.Request) {
+	if !isOwn(r.URL.Path) {
+		http.NotFound(w, r)
+		return
+	}
+	a.mux.ServeHTTP(w, r)
 }
 
 // Remote serves HTTPS: a bearer token opens it.
@@ -105,13 +125,13 @@ func isDescription(path string) bool {
 
 // serveToken lets a request with a valid token pass.
 func (a *API) serveToken(w http.ResponseWriter, r *http.Request) {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || token == "" {
+	token := bearer(r)
+	if token == "" {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="sparkle"`)
 		writeProblem(w, http.StatusUnauthorized, "send Authorization: Bearer TOKEN; an administrator makes one with `sparkle token add NAME`")
 		return
 	}
-	hash := hashToken(strings.TrimSpace(token))
+	hash := hashToken(token)
 	known, err := a.Tokens.TokenByHash(r.Context(), hash)
 	if err == nil && subtle.ConstantTimeCompare(known.Hash, hash) != 1 {
 		err = errTokenUnknown
@@ -121,7 +141,23 @@ func (a *API) serveToken(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ctx := context.WithValue(r.Context(), actorKey{}, "token:"+known.Name)
-	a.mux.ServeHTTP(w, r.WithContext(ctx))
+	if known.User == 0 {
+		a.serveAdministrator(w, r.WithContext(ctx))
+		return
+	}
+	a.serveUser(w, r.WithContext(context.WithValue(ctx, holderKey{}, known)))
+}
+
+// bearer is the token of a request, "" for none.
+func bearer(r *http.Request) string {
+	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if strings.EqualFold(scheme, "Bearer") {
+		return strings.TrimSpace(token)
+	}
+	if r.URL.Path == eventsPath {
+		return protocolToken(r)
+	}
+	return ""
 }
 
 // refuseToken tells a bad token from a store that cannot say.

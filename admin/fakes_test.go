@@ -277,6 +277,7 @@ func newFixture(t *testing.T) *fixture {
 	f.API = New(Config{
 		Calls: f.calls, CallRecords: f.records, Trunks: f.border,
 		Groups: f.organisation, GroupRecords: f.organisation, Units: f.organisation,
+		Own: f.organisation, SyncKey: []byte("the key of cursors in tests"),
 		Accounts: f.accounts, Messages: f.archive, Tokens: f.tokens, Audit: f.audit, Tracer: tracer{},
 		Backup: func(_ context.Context, w io.Writer) error { _, err := io.WriteString(w, "tar"); return err },
 		Verify: func(_ context.Context, w io.Writer) (int, error) { io.WriteString(w, "ok\n"); return 0, nil },

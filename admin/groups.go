@@ -35,6 +35,7 @@ var _ Groups = (*group.Service)(nil)
 type GroupRecords interface {
 	Group(ctx context.Context, id store.GroupID) (store.Group, []store.Member, error)
 	GroupEvents(ctx context.Context, id store.GroupID, after int64, limit int) ([]store.GroupEvent, error)
+	LastGroupEvent(ctx context.Context, id store.GroupID, upTo int64, u store.UserID, actions ...string) (store.GroupEvent, error)
 }
 
 // administrator is who changes groups through this API; the audit log knows who

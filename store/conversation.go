@@ -113,9 +113,9 @@ type Conversations interface {
 	// first.
 	MessagesBefore(ctx context.Context, u UserID, c ConversationID, seq int64, limit int) ([]Message, error)
 	MessagesAfter(ctx context.Context, u UserID, c ConversationID, seq int64, limit int) ([]Message, error)
-	// MessageOf returns one message, ErrNotFound when the user does not see it or has
-	// cleared or hidden it.
-	MessageOf(ctx context.Context, u UserID, gid int64) (Message, error)
+	// MessagesOf returns some messages in the order of gids, without those that the
+	// user does not see or has cleared or hidden.
+	MessagesOf(ctx context.Context, u UserID, gids []int64) ([]Message, error)
 	// HideMessage hides one message from one user; the archive keeps it.
 	HideMessage(ctx context.Context, u UserID, gid int64) error
 	SetStar(ctx context.Context, u UserID, s Star, on bool) error

@@ -160,6 +160,9 @@ type Groups interface {
 	AllGroups(ctx context.Context, fn func(Group, []Member) error) error
 	// GroupEvents returns what came after a version, oldest first.
 	GroupEvents(ctx context.Context, id GroupID, after int64, limit int) ([]GroupEvent, error)
+	// LastGroupEvent returns the newest event with one of the actions, of those up to
+	// a version (0: all) and about a user (0: whoever); ErrNotFound when there is none.
+	LastGroupEvent(ctx context.Context, id GroupID, upTo int64, u UserID, actions ...string) (GroupEvent, error)
 
 	// SaveRooms keeps the devices that are in a group's room: what the focus needs
 	// to go on after a restart. Group and Device name one. Relaxed.

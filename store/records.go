@@ -154,7 +154,7 @@ type AuditEntry struct {
 type Token struct {
 	ID       int64      `json:"id"`
 	Name     string     `json:"name"`
-	User     UserID     `json:"user,omitempty" doc:"Whose own it opens; absent: the administration."`
+	User     UserID     `json:"-"` // whose own it opens; 0: the administration
 	Hash     []byte     `json:"-"` // SHA-256
 	Created  time.Time  `json:"created"`
 	Expires  *time.Time `json:"expires,omitempty"`

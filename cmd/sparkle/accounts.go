@@ -60,6 +60,7 @@ type accountParts struct {
 type accounts struct {
 	accountParts
 	calls forgetter // nil before there are any
+	own   forgetter // connections that wait for what is a user's own; nil before there are any
 
 	mu      sync.RWMutex
 	numbers map[string]store.UserID   // who may call himself by which number or username
@@ -135,6 +136,7 @@ func (a *accounts) changed(u store.User) {
 	a.rooms.UserChanged(u)
 	if u.Disabled {
 		a.phones.RemoveUser(u.ID)
+		a.hangUp(u.ID)
 	}
 }
 
@@ -224,6 +226,7 @@ func (a *accounts) Remove(ctx context.Context, u store.User) error {
 	}
 	a.phones.ForgetUser(u.ID)
 	a.phones.RemoveUser(u.ID)
+	a.hangUp(u.ID)
 	a.leaveGroups(ctx, u)
 	return nil
 }
@@ -235,6 +238,13 @@ func (a *accounts) leaveGroups(ctx context.Context, u store.User) {
 	ctx = context.WithoutCancel(ctx)
 	if err := errors.Join(a.groups.UserRemoved(ctx, u.ID), a.groups.Follow(ctx)); err != nil {
 		a.log.Error("groups are not in line with the removal of a user", "user", u.AOR(), "error", err)
+	}
+}
+
+// hangUp ends the HTTP connections of a user whose tokens are no longer good.
+func (a *accounts) hangUp(id store.UserID) {
+	if a.own != nil {
+		a.own.Forget(id)
 	}
 }
 

@@ -180,6 +180,7 @@ func (s *Server) drain() error {
 	flush, cancel := context.WithTimeout(context.Background(), flushTime)
 	defer cancel()
 	close(s.stopping)
+	s.api.Close()
 	s.doors.close(flush)
 	if err := s.stack.Close(flush); err != nil {
 		s.log.Warn("cut off peers that do not read", "error", err) // theirs is the failure

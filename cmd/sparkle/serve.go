@@ -305,12 +305,17 @@ func (s *Server) buildAccounts() (err error) {
 }
 
 func (s *Server) buildAdmin() error {
+	secret, err := s.secret(store.SyncSecret)
+	if err != nil {
+		return err
+	}
 	s.api = admin.New(admin.Config{
 		Accounts: s.accounts, Messages: s.store, Tokens: s.store, Audit: s.store, Tracer: tracer{s.stack, s.stopping},
 		Calls: s.calls, CallRecords: s.store, Trunks: s.border,
-		Groups: s.groups, GroupRecords: s.store, Units: s.store,
+		Groups: s.groups, GroupRecords: s.store, Units: s.store, Own: s.store, SyncKey: secret,
 		Backup: s.backup, Verify: s.store.Verify, Status: s.status, Ready: s.ready,
-		Gatherer: s.metrics, Version: programVersion(), Log: s.part("admin"),
+		Gatherer: s.metrics, Metrics: s.metrics, Version: programVersion(), Log: s.part("admin"),
 	})
+	s.accounts.own = s.api
 	return nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/http"
@@ -8,7 +9,6 @@ import (
 	"time"
 
 	"github.com/sparkleim/sparkle/admin"
-	"github.com/sparkleim/sparkle/store"
 	"github.com/spf13/cobra"
 )
 
@@ -19,6 +19,7 @@ func (c *cli) tokenCommand() *cobra.Command {
 func (c *cli) tokenAdd() *cobra.Command {
 	var n admin.NewToken
 	cmd := &cobra.Command{Use: "add NAME", Short: "Make a token and print it", Args: arguments(cobra.ExactArgs(1))}
+	cmd.Flags().StringVar(&n.User, "user", "", "username or number: it opens what is this user's own, /v1/me, and nothing else")
 	cmd.Flags().IntVar(&n.Days, "days", 0, "days until it expires (default: never)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		n.Name = args[0]
@@ -34,22 +35,26 @@ func (c *cli) tokenAdd() *cobra.Command {
 			return writeJSON(cmd.OutOrStdout(), added)
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s\n", added.Secret)
-		fmt.Fprintln(cmd.ErrOrStderr(), "It is not shown again. Use: curl -H 'Authorization: Bearer TOKEN' https://HOST/v1/status")
+		opens := "/v1/status"
+		if n.User != "" {
+			opens = "/v1/me/conversations"
+		}
+		fmt.Fprintf(cmd.ErrOrStderr(), "It is not shown again. Use: curl -H 'Authorization: Bearer TOKEN' https://HOST%s\n", opens)
 		return nil
 	}
 	return cmd
 }
 
-func printTokens(w io.Writer, tokens []store.Token) {
+func printTokens(w io.Writer, tokens []admin.Token) {
 	when := func(t *time.Time) string {
 		if t == nil {
 			return "-"
 		}
 		return day(*t)
 	}
-	t := newTable("ID", "NAME", "CREATED", "EXPIRES", "LAST USED", "REVOKED")
+	t := newTable("ID", "NAME", "USER", "CREATED", "EXPIRES", "LAST USED", "REVOKED")
 	for _, token := range tokens {
-		t.add(token.ID, token.Name, day(token.Created), when(token.Expires), when(token.LastUsed), when(token.Revoked))
+		t.add(token.ID, token.Name, cmp.Or(token.User, "-"), day(token.Created), when(token.Expires), when(token.LastUsed), when(token.Revoked))
 	}
 	t.write(w)
 }

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"math"
+	"strings"
 
 	"github.com/sparkleim/sparkle/store"
 )
@@ -122,13 +124,31 @@ func (db *DB) GroupEvents(ctx context.Context, id store.GroupID, after int64, li
 	defer rows.Close()
 	var out []store.GroupEvent
 	for rows.Next() {
-		var e store.GroupEvent
-		var at int64
-		if err := rows.Scan(&e.Version, &at, &e.By, &e.Action, &e.User, &e.Detail); err != nil {
+		e, err := scanGroupEvent(rows)
+		if err != nil {
 			return nil, fmt.Errorf("events of group %d: %w", id, err)
 		}
-		e.At = timeOf(at)
 		out = append(out, e)
 	}
 	return out, rows.Err()
+}
+
+func scanGroupEvent(row scanner) (store.GroupEvent, error) {
+	var e store.GroupEvent
+	var at int64
+	err := row.Scan(&e.Version, &at, &e.By, &e.Action, &e.User, &e.Detail)
+	e.At = timeOf(at)
+	return e, err
+}
+
+// LastGroupEvent implements store.Groups. It goes back from the end.
+func (db *DB) LastGroupEvent(ctx context.Context, id store.GroupID, upTo int64, u store.UserID, actions ...string) (store.GroupEvent, error) {
+	if upTo == 0 {
+		upTo = math.MaxInt64
+	}
+	wanted := strings.Join(actions, "\n")
+	e, err := scanGroupEvent(db.reader.QueryRowContext(ctx, `SELECT version, at, by_user, action, user_id, detail FROM group_event
+		WHERE group_id = $1 AND version <= $2 AND (user_id = $3 OR $3 = 0) AND instr(char(10) || $4 || char(10), char(10) || action || char(10)) > 0
+		ORDER BY version DESC LIMIT 1`, int64(id), upTo, int64(u), wanted))
+	return e, notFound(err, "event of group %d", id)
 }

@@ -2,7 +2,8 @@ package sqldb
 
 import (
 	"context"
-	"database/sql"
+	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/sparkleim/sparkle/store"
@@ -153,22 +154,29 @@ func (f *filter) insert(m store.Message, r *store.SearchResult) {
 	r.Messages = r.Messages[:min(len(r.Messages), f.Limit)]
 }
 
-// MessageOf implements store.Conversations.
-func (db *DB) MessageOf(ctx context.Context, u store.UserID, gid int64) (store.Message, error) {
+// MessagesOf implements store.Conversations.
+func (db *DB) MessagesOf(ctx context.Context, u store.UserID, gids []int64) ([]store.Message, error) {
 	ctx, err := pointRead(ctx)
 	if err != nil {
-		return store.Message{}, err
+		return nil, err
 	}
-	m, err := db.Message(ctx, gid)
-	if err != nil {
-		return m, err
+	l := db.lensOf(u)
+	var out []store.Message
+	for _, gid := range gids {
+		m, err := db.Message(ctx, gid)
+		if errors.Is(err, store.ErrNotFound) {
+			continue
+		}
+		shown := false
+		if err == nil {
+			shown, err = l.shows(ctx, &m)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("messages of user %d: %w", u, err)
+		}
+		if shown {
+			out = append(out, m)
+		}
 	}
-	shown, err := db.lensOf(u).shows(ctx, &m)
-	if err != nil {
-		return store.Message{}, err
-	}
-	if !shown {
-		return store.Message{}, notFound(sql.ErrNoRows, "message %s", store.GIDString(gid))
-	}
-	return m, nil
+	return out, nil
 }
