@@ -84,7 +84,7 @@ func (a *API) registerMyMessages(api huma.API) {
 func (a *API) listMyMessages(ctx context.Context, in *struct {
 	ConversationPath
 	BeforeSeq int64 `query:"before_seq" minimum:"1" doc:"Newest first, what is before this one. Without before_seq and after_seq: the newest."`
-	AfterSeq  int64 `query:"after_seq" minimum:"0" default:"-1" doc:"Oldest first, what is after this one; 0: from the beginning."`
+	AfterSeq  int64 `query:"after_seq" minimum:"-1" default:"-1" doc:"Oldest first, what is after this one; 0: from the beginning; -1: not asked for."`
 	Limit     int   `query:"limit" minimum:"1" maximum:"200" default:"50"`
 }) (*reply[Page[MyMessage]], error) {
 	read, from := a.Own.MessagesBefore, in.BeforeSeq
