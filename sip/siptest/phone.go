@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing/synctest"
 
 	"github.com/emiago/sipgo/sip"
@@ -29,7 +30,7 @@ type Phone struct {
 	Sent *sip.Request            // the last one that it began a dialog with, or its re-INVITE
 
 	world  *World
-	broken bool
+	broken atomic.Bool
 	extra  []sip.Header
 
 	mu    sync.Mutex // sends come from any goroutine
@@ -51,7 +52,7 @@ func newPhone(w *World, name string) *Phone {
 
 // Send is the server's side of the phone's flow: it fills the inbox.
 func (p *Phone) Send(b []byte) error {
-	if p.broken {
+	if p.broken.Load() {
 		return transport.ErrClosed
 	}
 	m, err := wire.Parse(b)
@@ -66,10 +67,10 @@ func (p *Phone) Send(b []byte) error {
 }
 
 // Open tells the server whether the flow is alive.
-func (p *Phone) Open() bool { return !p.broken }
+func (p *Phone) Open() bool { return !p.broken.Load() }
 
 // Close ends the flow from the server's side.
-func (p *Phone) Close(string) { p.broken = true }
+func (p *Phone) Close(string) { p.broken.Store(true) }
 
 // Transmit puts a message on the phone's flow, as the text that it is.
 func (p *Phone) Transmit(m sip.Message) {

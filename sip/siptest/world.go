@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,6 +31,8 @@ type World struct {
 
 	t     testing.TB
 	flows map[uint64]*Phone
+
+	mu sync.Mutex // of Targets, where the world itself uses them: timers look up while a phone reconnects
 }
 
 // New makes a world without phones; the end of the test closes its layer.
@@ -82,12 +85,14 @@ func (w *World) register(p *Phone, words []string) {
 			w.t.Fatalf("%s: a phone knows no %q", p.Name, word)
 		}
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.Targets[p.Account] = append(w.Targets[p.Account], t)
 }
 
 // HangUp ends the flow of a phone.
 func (w *World) HangUp(p *Phone) {
-	p.broken = true
+	p.broken.Store(true)
 	w.Layer.Closed(p.Flow)
 }
 
@@ -95,9 +100,10 @@ func (w *World) HangUp(p *Phone) {
 // from now on.
 func (w *World) Reconnect(p *Phone) *Phone {
 	w.HangUp(p)
-	synctest.Wait() // services look up where it was
 	again := w.Phone(p.Name, strings.ToLower(p.Flow.Transport)+" guest")
 	again.Dialog, again.Got, again.Sent, again.Contact = p.Dialog, p.Got, p.Sent, p.Contact
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for i, t := range w.Targets[p.Account] {
 		if t.Flow == p.Flow {
 			w.Targets[p.Account][i].Flow = again.Flow
@@ -159,6 +165,8 @@ func (w *World) Resolve(u *sip.Uri, resume func(registrar.Resolved)) (registrar.
 
 // Lookup returns the devices of a user.
 func (w *World) Lookup(u store.UserID) (targets []registrar.Target) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for name, all := range w.Targets {
 		if userID(name) == u {
 			targets = append(targets, all...)
