@@ -17,6 +17,7 @@ type Status struct {
 	Started     time.Time      `json:"started"`
 	Users       int64          `json:"users"`
 	Devices     int64          `json:"devices"`
+	Groups      int            `json:"groups"`
 	Messages    int64          `json:"messages"`
 	Bytes       int64          `json:"bytes" doc:"Size of the database files."`
 	Queue       int            `json:"queue" doc:"Operations waiting for the writer of the store."`

@@ -56,9 +56,10 @@ func (c *cli) localserveCommand() *cobra.Command {
 		Use:   "localserve",
 		Short: "Run a whole trial server on this computer, with a demo organisation",
 		Long: "Run a whole trial server on this computer (loopback only), with a demo\n" +
-			"organisation, a certificate authority of its own, and users who answer by\n" +
-			"themselves: echo sends back what is written and said, 486 is busy, timeout\n" +
-			"never answers, offline is never there. It keeps its data below ./run.",
+			"organisation of people, units and groups, a certificate authority of its own,\n" +
+			"and users who answer by themselves: echo sends back what is written and said,\n" +
+			"486 is busy, timeout never answers, offline is never there. It keeps its data\n" +
+			"below ./run.",
 		Args: arguments(cobra.NoArgs),
 	}
 	cmd.Flags().StringVar(&dir, "dir", localDir, "directory of the data")
@@ -123,6 +124,9 @@ func (s *Server) startDemo(ctx context.Context) (readiness, error) {
 		return readiness{}, err
 	}
 	if err := s.addDemoUsers(ctx, password); err != nil {
+		return readiness{}, err
+	}
+	if err := s.addDemoOrganisation(ctx); err != nil {
 		return readiness{}, err
 	}
 	phones, err := s.startMagicUsers(ctx)
@@ -199,7 +203,9 @@ func printLocalserve(w io.Writer, r readiness) {
 	}
 	t.write(w)
 	fmt.Fprintf(w, `
-They write to and call each other by name or number. These answer by themselves:
+They write to and call each other by name or number, and write to their groups in
+the same way: %[11]s. Linphone
+shows groups by itself. These answer by themselves:
 sip:echo@%[1]s sends back what you write and, in a call, say; sip:486@%[1]s
 is busy, sip:timeout@%[1]s never answers, sip:offline@%[1]s is never there.
 
@@ -216,7 +222,16 @@ Encryption of voice  SDES (with TLS) or DTLS-SRTP with each phone that does it. 
 WebSocket  wss://%[6]s/sip
 API        https://%[6]s/docs (token add NAME makes a token), or
            curl --unix-socket %[7]s http://sparkle/v1/users
-Commands   %[8]s --data %[9]s user list | message search 你好 | call list --live | trace alice | …
+Commands   %[8]s --data %[9]s user list | group show yanfa | unit list | message search 你好 | call list --live | trace alice | …
 
-`, r.Domain, tls, r.CA, r.Password, first(r.Listeners["udp"]), https, r.Socket, os.Args[0], filepath.Dir(r.Socket), byName(tls))
+`, r.Domain, tls, r.CA, r.Password, first(r.Listeners["udp"]), https, r.Socket, os.Args[0], filepath.Dir(r.Socket), byName(tls), groupsText(r.Domain))
+}
+
+// groupsText names the groups of the demo organisation.
+func groupsText(domain string) string {
+	var groups []string
+	for _, g := range demoGroups() {
+		groups = append(groups, fmt.Sprintf("sip:%s@%s (%s)", g.name, domain, cmp.Or(g.subject, g.unit)))
+	}
+	return strings.Join(groups, ", ")
 }

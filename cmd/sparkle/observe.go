@@ -17,7 +17,7 @@ func (s *Server) status(ctx context.Context) (admin.Status, error) {
 	}
 	st := admin.Status{
 		Domains: s.cfg.Domains, Started: s.started,
-		Users: stats.Users, Devices: stats.Devices, Messages: stats.Messages,
+		Users: stats.Users, Devices: stats.Devices, Groups: len(s.groups.All()), Messages: stats.Messages,
 		Bytes: stats.Bytes, Queue: stats.Queue, IndexLag: stats.IndexLag,
 	}
 	for _, n := range s.stack.Count() {

@@ -38,7 +38,7 @@ func printStatus(w io.Writer, s admin.Status) {
 		state = "NOT READY: " + s.Problem
 	}
 	fmt.Fprintf(w, "sparkle %s for %s, up %s, %s\n", s.Version, strings.Join(s.Domains, ", "), time.Since(s.Started).Round(time.Second), state)
-	fmt.Fprintf(w, "%d users, %d devices, %d connections\n", s.Users, s.Devices, s.Connections)
+	fmt.Fprintf(w, "%d users, %d devices, %d connections, %d groups\n", s.Users, s.Devices, s.Connections, s.Groups)
 	fmt.Fprintf(w, "%d messages in %.1f MB; %d operations wait, %d messages are not searchable yet\n", s.Messages, float64(s.Bytes)/1e6, s.Queue, s.IndexLag)
 	fmt.Fprintf(w, "calls in progress: %d\n", s.Calls)
 	fmt.Fprintf(w, "media ports: %d in use, %d free\n", s.MediaPorts.Used, s.MediaPorts.Free)
