@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sparkleim/sparkle/store"
+	"github.com/sparkleim/sparkle/store/cache"
 )
 
 // device is the queue of one device with what it takes to run it. It exists
@@ -157,6 +158,7 @@ const shards = 64
 // devices is the table of device queues, by user: a message for a user must
 // find every queue, also that of a device whose binding has ended.
 type devices struct {
+	known cache.UserSet // who has a queue
 	shard [shards]struct {
 		sync.Mutex
 		users map[store.UserID][]*device // slices are replaced, never changed
@@ -165,6 +167,9 @@ type devices struct {
 
 // of returns the queues of a user.
 func (t *devices) of(u store.UserID) []*device {
+	if !t.known.MayHave(u) { // most members of a large group
+		return nil
+	}
 	s := &t.shard[uint64(u)%shards]
 	s.Lock()
 	defer s.Unlock()
@@ -186,6 +191,7 @@ func (t *devices) find(u store.UserID, id store.DeviceID) *device {
 	}
 	d := &device{user: u, id: id, queue: queue{more: true}}
 	s.users[u] = append(slices.Clip(s.users[u]), d)
+	t.known.Add(u)
 	return d
 }
 
@@ -202,6 +208,7 @@ func (t *devices) sweep(i int, reachable func(store.UserID, store.DeviceID) bool
 		case len(list):
 		case 0:
 			delete(s.users, u)
+			t.known.Remove(u)
 		default:
 			s.users[u] = keep
 		}

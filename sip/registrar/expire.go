@@ -61,7 +61,7 @@ func (g *Registrar) remove(match func(*binding) bool) (flows []*transport.Flow) 
 				rec.changed()
 				return true
 			})
-			s.forgetEmpty(rec)
+			g.table.forgetEmpty(rec)
 		}
 		s.mu.Unlock()
 		g.save(outcome{removed: removed})

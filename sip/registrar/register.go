@@ -187,10 +187,10 @@ func (g *Registrar) readExtensions(reg *registration) (err error) {
 func (g *Registrar) update(reg *registration) bool {
 	s := g.table.of(reg.sender.User)
 	s.mu.Lock()
-	rec := s.record(reg.sender)
+	rec := g.table.record(reg.sender)
 	if reg.repeated {
 		hs := g.success(rec, reg)
-		s.forgetEmpty(rec)
+		g.table.forgetEmpty(rec)
 		s.mu.Unlock()
 		reg.answer(hs, nil)
 		return true
@@ -207,7 +207,7 @@ func (g *Registrar) update(reg *registration) bool {
 	}
 	done := g.commit(rec, reg, plan)
 	hs := g.success(rec, reg)
-	s.forgetEmpty(rec)
+	g.table.forgetEmpty(rec)
 	s.mu.Unlock()
 
 	g.metrics.accepted.Inc()
@@ -226,19 +226,27 @@ func (g *Registrar) afterwards(reg *registration, done outcome) {
 	g.reachable(reg)
 }
 
-// record returns the record of the sender, made when there is none.
-func (s *shard) record(who auth.Identity) *record {
-	rec := s.users[who.User]
+// record returns the record of the sender, made when there is none. The caller
+// holds the shard.
+func (t *table) record(who auth.Identity) *record {
+	rec := t.of(who.User).users[who.User]
 	if rec == nil {
 		rec = &record{user: who.User, username: who.Username, domain: who.Domain}
-		s.users[who.User] = rec
+		t.insert(rec)
 	}
 	return rec
 }
 
-// forgetEmpty drops a record without bindings.
-func (s *shard) forgetEmpty(rec *record) {
+// insert adds a record. The caller holds the shard.
+func (t *table) insert(rec *record) {
+	t.of(rec.user).users[rec.user] = rec
+	t.present.Add(rec.user)
+}
+
+// forgetEmpty drops a record without bindings. The caller holds the shard.
+func (t *table) forgetEmpty(rec *record) {
 	if len(rec.bindings) == 0 {
-		delete(s.users, rec.user)
+		delete(t.of(rec.user).users, rec.user)
+		t.present.Remove(rec.user)
 	}
 }

@@ -78,7 +78,7 @@ func (g *Registrar) restoreRecords(ctx context.Context, rows []store.Binding) er
 			if wanted[u.ID] && !u.Disabled {
 				s := g.table.of(u.ID)
 				s.mu.Lock()
-				s.users[u.ID] = &record{user: u.ID, username: u.Username, domain: u.Domain}
+				g.table.insert(&record{user: u.ID, username: u.Username, domain: u.Domain})
 				s.mu.Unlock()
 			}
 		}

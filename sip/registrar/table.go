@@ -9,6 +9,7 @@ import (
 
 	"github.com/emiago/sipgo/sip"
 	"github.com/sparkleim/sparkle/store"
+	"github.com/sparkleim/sparkle/store/cache"
 )
 
 // shards spreads the locks of the location table.
@@ -19,6 +20,7 @@ const shards = 64
 // shard, never the other way round.
 type table struct {
 	shards   [shards]shard
+	present  cache.UserSet // who has a record
 	flows    index
 	contacts index
 	seed     maphash.Seed

@@ -10,4 +10,6 @@
 //   - Entries, loads at a time and keys waiting to be loaded are bounded.
 //   - An entry tells when its load began, so that who knows of a later change
 //     can ask again. There is no other way to make the cache forget.
+//
+// [UserSet] saves the search for who is not there.
 package cache
