@@ -1,12 +1,17 @@
 package chat
 
 import (
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unsafe"
 
 	"github.com/emiago/sipgo/sip"
+	"github.com/sparkleim/sparkle/group"
 	"github.com/sparkleim/sparkle/sip/auth"
+	"github.com/sparkleim/sparkle/sip/focus"
 	"github.com/sparkleim/sparkle/sip/registrar"
 	"github.com/sparkleim/sparkle/sip/server"
 	"github.com/sparkleim/sparkle/sip/transaction"
@@ -69,9 +74,124 @@ func correspondence(tb testing.TB) (send func()) {
 	d := s.devices.find(bob.ID, 201)
 	d.queue.more, d.started = false, true
 
-	raw := "MESSAGE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/TLS 192.0.2.1;branch=z9hG4bKx\r\nMax-Forwards: 70\r\n" +
+	in := incoming(tb, "bob", "text/plain", "hello")
+	ok := wire.NewResponse(in.Request, 200, "")
+	return func() {
+		r := server.Request{Incoming: in, Sender: auth.Identity{User: alice.ID, Username: "alice", Domain: "example.com"}, TraceID: "trace"}
+		sub := read(&r)
+		sub.answerer = noAnswer{}
+		s.receive(sub)
+		q.on(nil, ok, nil)
+	}
+}
+
+// BenchmarkGroupMessage is what chat adds to a MESSAGE into a group of 500, half
+// of them in the room: the cost of one device stands beside BenchmarkMessage,
+// which is accepting and one delivery.
+func BenchmarkGroupMessage(b *testing.B) {
+	const members = 500
+	send := assembly(b, members)
+	b.ReportAllocs()
+	for b.Loop() {
+		send()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/(members-1), "ns/device")
+}
+
+// TestGroupDeliveryAllocatesLess: what is the same for all devices is done
+// once.
+func TestGroupDeliveryAllocatesLess(t *testing.T) {
+	const members = 200
+	one := testing.AllocsPerRun(50, correspondence(t))
+	all := testing.AllocsPerRun(20, assembly(t, members))
+	if n := all / (members - 1); n > one {
+		t.Errorf("%v allocations a device, %v for a message between two", n, one)
+	}
+}
+
+// collector is quick for many: it keeps what is to be answered.
+type collector struct {
+	quick
+	left atomic.Int64
+	all  chan struct{}
+	mu   sync.Mutex
+	on   []func(*transaction.Client, *sip.Response, error)
+}
+
+func (c *collector) Send(_ *sip.Request, _ *transport.Flow, on func(*transaction.Client, *sip.Response, error)) *transaction.Client {
+	c.mu.Lock()
+	c.on = append(c.on, on)
+	c.mu.Unlock()
+	if c.left.Add(-1) == 0 {
+		c.all <- struct{}{}
+	}
+	return nil
+}
+
+// half of the devices of a group are in its room.
+type half struct{}
+
+func (half) Standing(_ store.GroupID, d *store.Device) focus.Standing {
+	if d.User%2 == 0 {
+		return focus.Inside
+	}
+	return focus.Outside
+}
+
+// assembly returns what sends one message into a group and takes the 200 of each
+// device of its members.
+func assembly(tb testing.TB, members int) (send func()) {
+	c := &collector{all: make(chan struct{}, 1)}
+	p := &people{users: map[string]store.User{}, targets: map[store.UserID][]registrar.Target{}}
+	db := newMemory(&journal{})
+	tb.Cleanup(db.close)
+	groups, err := group.New(tb.Context(), group.Config{Store: groupStore{db, p}, Domain: "example.com"})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s := New(Config{
+		Archive: c, Users: p, Locations: p, Transactions: c, Flows: p, Groups: groups, Rooms: half{}, Domain: "example.com",
+	})
+	tb.Cleanup(s.Close)
+	var ids []store.UserID
+	for i := range members {
+		u := p.add(fmt.Sprintf("user%d", i), fmt.Sprintf("User %d", i))
+		d := store.DeviceID(u.ID*100 + 1)
+		p.put(registrar.Target{
+			User: u.ID, AOR: "sip:" + u.AOR(), Device: store.Device{ID: d, User: u.ID}, Flow: flowOf(d), GRUU: "sip:" + u.AOR() + ";gr=urn:uuid:1",
+			Contact: sip.Uri{Scheme: "sip", User: u.Username, Host: "192.0.2.1"},
+		})
+		queue := s.devices.find(u.ID, d)
+		queue.queue.more, queue.started = false, true
+		ids = append(ids, u.ID)
+	}
+	g, err := groups.Create(tb.Context(), group.Actor{User: ids[0]}, store.Group{Name: "team", Subject: "Team"}, ids[1:])
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s.fanouts.find(g.ID).seq.expected = 1
+	in := incoming(tb, "team", cpimType, "From: <sip:user0@example.com>\r\nTo: <sip:team@example.com>\r\n\r\nContent-Type: text/plain\r\n\r\nhello")
+	ok := wire.NewResponse(in.Request, 200, "")
+	return func() {
+		c.left.Store(int64(members - 1))
+		r := server.Request{Incoming: in, Sender: auth.Identity{User: ids[0], Username: "user0", Domain: "example.com"}, TraceID: "trace"}
+		sub := read(&r)
+		sub.answerer = noAnswer{}
+		s.receive(sub)
+		<-c.all
+		for _, on := range c.on {
+			on(nil, ok, nil)
+		}
+		c.on = c.on[:0]
+	}
+}
+
+// incoming is a MESSAGE to a user part.
+func incoming(tb testing.TB, to, contentType, body string) *transaction.Incoming {
+	tb.Helper()
+	raw := "MESSAGE sip:" + to + "@example.com SIP/2.0\r\nVia: SIP/2.0/TLS 192.0.2.1;branch=z9hG4bKx\r\nMax-Forwards: 70\r\n" +
 		"From: <sip:alice@example.com>;tag=abc\r\nTo: <sip:bob@example.com>\r\nCall-ID: call\r\nCSeq: 2 MESSAGE\r\n" +
-		"User-Agent: test\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n\r\nhello"
+		"User-Agent: test\r\nContent-Type: " + contentType + fmt.Sprintf("\r\nContent-Length: %d\r\n\r\n", len(body)) + body
 	msg, err := wire.Parse([]byte(raw))
 	if err != nil {
 		tb.Fatal(err)
@@ -81,15 +201,7 @@ func correspondence(tb testing.TB) (send func()) {
 	if werr != nil {
 		tb.Fatal(werr)
 	}
-	ok := wire.NewResponse(req, 200, "")
-	in := &transaction.Incoming{Request: req, Core: core, Flow: flowOf(101)}
-	return func() {
-		r := server.Request{Incoming: in, Sender: auth.Identity{User: alice.ID, Username: "alice", Domain: "example.com"}, TraceID: "trace"}
-		sub := read(&r)
-		sub.answerer = noAnswer{}
-		s.receive(sub)
-		q.on(nil, ok, nil)
-	}
+	return &transaction.Incoming{Request: req, Core: core, Flow: flowOf(101)}
 }
 
 // TestIdleDeviceIsSmall: what chat keeps for each device that is connected.

@@ -80,10 +80,10 @@ func (q *sequence) take() (st step, ok bool) {
 		}
 		q.drop()
 		switch {
-		case st.first == 0: // without a place
-			if st.look() {
-				q.expected = 0
-			}
+		case st.look() && st.first == 0:
+			q.expected = 0 // what comes next is not known any more
+			return st, true
+		case st.first == st.next: // nothing of the conversation
 			return st, true
 		case known && st.first < q.expected && st.event == nil:
 			continue // the members have looked at a later one already
