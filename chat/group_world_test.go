@@ -279,7 +279,12 @@ func cpimOf(from, id, text string, more ...string) string {
 
 // writes sends CPIM from a device that shows rooms.
 func (m *meeting) writes(from store.DeviceID, id, text string, more ...string) *answers {
-	a := m.sends(from, "team", cpimType, "", cpimOf(m.people.owner(from).Username, id, text, more...))
+	return m.posts(from, cpimType, "", cpimOf(m.people.owner(from).Username, id, text, more...))
+}
+
+// posts sends something to the group and waits until nothing moves.
+func (m *meeting) posts(from store.DeviceID, contentType, extra, body string) *answers {
+	a := m.sends(from, "team", contentType, extra, body)
 	synctest.Wait()
 	return a
 }

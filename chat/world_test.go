@@ -136,8 +136,9 @@ func (w *world) submits(from store.DeviceID, callID, to, contentType, extra, bod
 
 // answers takes what the sender is told.
 type answers struct {
-	log    *journal
-	status int
+	log     *journal
+	status  int
+	warning string
 }
 
 func (a *answers) Reply(status int, _ string, _ ...sip.Header) {
@@ -148,7 +149,7 @@ func (a *answers) Reply(status int, _ string, _ ...sip.Header) {
 func (a *answers) ReplyError(err error) {
 	status := 500
 	if e, ok := err.(*server.Error); ok {
-		status = e.Status
+		status, a.warning = e.Status, e.Warning
 	} else if err == store.ErrUnavailable {
 		status = 503
 	}
@@ -360,8 +361,10 @@ type memory struct {
 	trace  []store.Delivery
 	groups groupMemory
 	reads  map[store.UserID]int64 // seq
-	queue  chan func()
-	done   chan struct{}
+
+	replays map[store.DeviceID]int
+	queue   chan func()
+	done    chan struct{}
 }
 
 func newMemory(log *journal) *memory {
@@ -369,6 +372,7 @@ func newMemory(log *journal) *memory {
 		log: log, dedup: map[string]store.Accepted{}, seqs: map[store.ConversationID]int64{},
 		passed: map[store.DeviceID]map[store.ConversationID]int64{},
 		queue:  make(chan func(), 10_000), done: make(chan struct{}),
+		reads: map[store.UserID]int64{}, replays: map[store.DeviceID]int{},
 	}
 	go func() {
 		defer close(a.done)
@@ -458,7 +462,12 @@ func (a *memory) Delivered(c store.ConversationID, seq int64, d store.Delivery) 
 	a.trace = append(a.trace, d)
 }
 
-func (a *memory) StartCursors(context.Context, store.UserID, store.DeviceID, int) error { return nil }
+func (a *memory) StartCursors(_ context.Context, _ store.UserID, d store.DeviceID, replay int) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.replays[d] = replay
+	return nil
+}
 
 // deliveries lists the trace of a device as "gid status rendering".
 func (a *memory) deliveries(d store.DeviceID) []string {
