@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"compress/zlib"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 
+	"github.com/emiago/sipgo/sip"
 	"github.com/sparkleim/sparkle/sip/siptest"
 	"github.com/sparkleim/sparkle/sip/wire"
 )
@@ -142,6 +144,11 @@ func TestListRefresh(t *testing.T) {
 			alice gets 200 SUBSCRIBE
 			alice gets NOTIFY (den 1)
 			alice 200 NOTIFY`)
+		refresh("team", "den", "hall;Last-Notify=1")
+		w.Play(`
+			alice gets 200 SUBSCRIBE
+			alice gets NOTIFY
+			alice 200 NOTIFY`)
 		refresh("den")
 		w.Play(`
 			alice gets 200 SUBSCRIBE
@@ -181,17 +188,47 @@ func TestEndInList(t *testing.T) {
 		w.Play(`
 			list alice team den
 			alice gets 200 SUBSCRIBE
-			alice gets NOTIFY (team 3)`)
+			alice gets NOTIFY (team 3)
+			alice 200 NOTIFY
+			alice gets NOTIFY (den 1)
+			alice 200 NOTIFY
+			change team
+			alice gets NOTIFY (team +4)`)
 		w.n.End("conference", "den@example.com", 0, "noresource")
 		w.Play(`
 			alice 200 NOTIFY
 			change den
 			quiet
 			change team
-			alice gets NOTIFY (team +4)
+			alice gets NOTIFY (team +5)
 			alice 200 NOTIFY`)
 		w.live(1)
+		if found := w.n.table.watching(topic{"conference", "den@example.com"}); len(found) > 0 {
+			t.Error("the list is found by what it is not about")
+		}
+
+		alice := w.Phones["alice"] // he is let in again
+		alice.Add("Event: conference\nExpires: 600\nRequire: recipient-list-subscribe\nContent-Type: application/resource-lists+xml")
+		alice.InDialog("SUBSCRIBE", resourceList("team", "den"))
+		w.Play(`
+			alice gets 200 SUBSCRIBE
+			alice gets NOTIFY (den 2)
+			alice 200 NOTIFY`)
 	})
+}
+
+// Addresses of a list: each once, whatever its parameters, and SIP only.
+func TestListOf(t *testing.T) {
+	body := resourceList("team;Last-Notify=4", "TEAM", "team;Last-Notify=5", "den;last-notify=x", "hall;LAST-NOTIFY=-1", "%E7%BE%A4")
+	body = strings.Replace(body, "<p1:entry ", `<p1:entry uri="tel:+86123"/><p1:entry uri="sip:"/><p1:entry `, 1)
+	list, told, err := listOf(wire.NewRequest("SUBSCRIBE", sip.Uri{}, []byte(body), wire.H("Content-Type", "application/resource-lists+xml")))
+	want := []string{"team@example.com", "TEAM@example.com", "den@example.com", "hall@example.com", "群@example.com"}
+	if err != nil || !slices.Equal(list, want) {
+		t.Errorf("%q, %v", list, err)
+	}
+	if !maps.Equal(told, map[string]int64{"team@example.com": 4}) {
+		t.Errorf("told %v", told)
+	}
 }
 
 // A thousand rooms: told one after the other, and never all in memory.

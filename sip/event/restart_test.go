@@ -92,6 +92,17 @@ func TestRestartOfList(t *testing.T) {
 			change den
 			alice gets NOTIFY (den +2)
 			alice 200 NOTIFY`)
+		for range saveEvery - 1 { // more than the store was told
+			w.change("den")
+			w.take("alice")
+		}
+		last := cseq(w.Phones["alice"])
+		w.Step("restart now")
+		w.Step("registers alice")
+		w.take("alice")
+		if got := cseq(w.Phones["alice"]); got <= last {
+			t.Errorf("CSeq %d after %d", got, last)
+		}
 	})
 }
 

@@ -1,8 +1,11 @@
 package event
 
 import (
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/sparkleim/sparkle/sip/server"
 	"github.com/sparkleim/sparkle/sip/wire"
@@ -172,6 +175,105 @@ func TestAnswers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A change that a subscriber has seen in the state is not told once more: a client
+// that is told a version again begins anew.
+func TestChangeIsToldOnce(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.rooms.versions["team@example.com"] = 4 // committed, and not published yet
+		publish := func(v int64) {
+			w.n.Publish("conference", "team@example.com", func(*Subscription) (Document, bool) {
+				return document(fmt.Sprint("team +", v), v), true
+			})
+		}
+		w.Play(`
+			subscribe alice team 600
+			alice gets 200 SUBSCRIBE
+			alice gets NOTIFY (team 4)`)
+		publish(4) // while it is under way
+		w.Play(`alice 200 NOTIFY`)
+		publish(4)
+		w.Play(`
+			quiet
+			change team
+			alice gets NOTIFY (team +5)`)
+		publish(6)
+		publish(6) // while one waits
+		w.Play(`
+			alice 200 NOTIFY
+			alice gets NOTIFY (team +6)
+			alice 200 NOTIFY
+			quiet`)
+	})
+}
+
+// Of what comes by one mail the later does not undo the earlier.
+func TestMail(t *testing.T) {
+	now := time.Now()
+	news := []published{{"team", func(*Subscription) (Document, bool) { return Document{Version: 9}, true }}}
+	gone := func(reason string) []withdrawal {
+		return []withdrawal{{map[string]bool{"team": true}, reason}}
+	}
+	for _, tt := range []struct {
+		name   string
+		list   []string
+		mail   mail
+		docs   int
+		ending string
+		over   bool
+	}{
+		{"news", nil, mail{published: news}, 1, "", false},
+		{"news of a list", []string{"team", "den"}, mail{published: news}, 1, "", false},
+		{"news of what was withdrawn", nil, mail{gone: gone("noresource"), published: news}, 0, "noresource", false},
+		{"without a word", nil, mail{gone: gone(""), published: news}, 0, "", true},
+		{"from a list", []string{"team", "den"}, mail{gone: gone("noresource"), published: news}, 0, "", false},
+		{"the last of a list", []string{"team"}, mail{gone: gone(""), published: news}, 0, "", true},
+		{"withdrawn twice", nil, mail{gone: append(gone("noresource"), gone("rejected")...)}, 0, "noresource", false},
+		{"withdrawn and expired", nil, mail{gone: gone("noresource"), expired: true}, 0, "noresource", false},
+		{"refreshed in the last moment", nil, mail{expired: true}, 0, "", false},
+	} {
+		s := &subscription{Subscription: Subscription{Told: map[string]int64{}}}
+		s.Resource, s.List, s.Expires = "team", tt.list, now.Add(time.Second)
+		s.read(tt.mail, now, func(uint64) bool { return true })
+		if len(s.docs) != tt.docs || s.ending != tt.ending || s.over != tt.over {
+			t.Errorf("%s: %d documents, ending %q, over %v", tt.name, len(s.docs), s.ending, s.over)
+		}
+	}
+}
+
+// Everything at once, for the race detector.
+func TestAtOnce(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.Play(`
+			list alice team den
+			alice gets 200 SUBSCRIBE`)
+		var done sync.WaitGroup
+		for _, act := range []func(){
+			func() { w.change("team den hall") },
+			func() { w.refresh("alice 600") },
+			func() { w.registers(w.Phones["alice"]) },
+			func() { w.n.End("conference", "hall@example.com", 0, "noresource") },
+		} {
+			done.Go(func() {
+				for range 100 {
+					act()
+				}
+			})
+		}
+		done.Wait()
+		w.TakeAll()
+		w.Play(`alice 200 NOTIFY`)
+		told := w.take("alice")
+		last := map[string]string{}
+		for _, what := range told {
+			room, _, _ := strings.Cut(strings.TrimPrefix(what, "NOTIFY ("), " ")
+			last[room] = what
+		}
+		if !strings.HasSuffix(last["team"], "103)") || !strings.HasSuffix(last["den"], "101)") {
+			t.Errorf("told in the end: %q", last)
+		}
+	})
 }
 
 // A device that is away gets what it missed when it registers, over its new flow.

@@ -23,12 +23,12 @@ type subscription struct {
 	docs     []Document
 	must     bool      // a NOTIFY is owed even when there is nothing new
 	stalled  bool      // the device is away or would not: wait for it, or for news
-	ending   string    // the reason; what is left is sent, and then it is over
+	ending   string    // the reason; forgotten but for what is left to send
 	over     bool      // forgotten
 	underWay *Document // being sent; an empty one for a NOTIFY without body
 	last     bool      // it is the last one
 	attempt  attempt
-	savedAt  uint32 // LocalCSeq when it was saved
+	savedAt  uint32 // LocalCSeq when it was saved in this run
 }
 
 // attempt is the sending of one document, over one flow after another.
@@ -63,7 +63,6 @@ func (s *subscription) record() store.Subscription {
 // resume makes a subscription of an earlier run ready: what it missed it gets when
 // its device registers. What a list was told is not known any more.
 func (s *subscription) resume() {
-	s.savedAt = s.LocalCSeq
 	s.LocalCSeq += leap
 	if !s.isList() && s.Version > 0 {
 		s.Told[s.Resource] = s.Version
@@ -235,7 +234,7 @@ func (s *subscription) settle(v verdict) {
 	}
 	s.underWay, s.attempt.tried = nil, nil
 	switch {
-	case v == refused || s.last:
+	case v == refused:
 		s.over = true
 	case v == took:
 		if d.Resource != "" && slices.Contains(s.resources(), d.Resource) {
@@ -251,10 +250,6 @@ func (s *subscription) settle(v verdict) {
 func (s *subscription) stall() {
 	d, owed := s.underWay, s.owed
 	s.underWay, s.attempt.tried, s.owed, s.stalled = nil, nil, nil, true
-	if s.ending != "" {
-		s.over = true // nobody waits for the last word
-		return
-	}
 	switch {
 	case d == nil:
 	case d.Resource == "":

@@ -247,6 +247,12 @@ func (w *world) live(want int) {
 	if got := int(w.n.table.len()); got != want || len(w.store.rows) != want {
 		w.t.Errorf("%d subscriptions, %d in the store, want %d", got, len(w.store.rows), want)
 	}
+	if n := len(w.n.table.expiry); n != want {
+		w.t.Errorf("%d subscriptions will expire, want %d", n, want)
+	}
+	if n := len(w.n.table.topics); want == 0 && (n != 0 || len(w.n.table.devices) != 0) {
+		w.t.Errorf("%d topics and %d devices are left", n, len(w.n.table.devices))
+	}
 }
 
 // sleep lets time pass.
