@@ -25,11 +25,13 @@ lint: ## gofmt, go vet, staticcheck, and govulncheck where its database can be r
 	@if curl -sfm 10 -o /dev/null https://vuln.go.dev/index/db.json; then go run $(GOVULNCHECK) ./...; \
 	else echo "govulncheck: not run, its database cannot be reached from here"; fi
 
-bench: build benchdeps ## compare with Kamailio and rtpengine in one run, and measure memory and growth
+bench: build benchdeps ## compare with Kamailio and rtpengine in one run, and measure groups, memory and growth
 	go build -o bin/sipload ./cmd/sipload
 	@failed=; \
 	bin/sipload compare -sparkle bin/sparkle || failed=1; \
 	bin/sipload relay -sparkle bin/sparkle || failed=1; \
+	bin/sipload groups -sparkle bin/sparkle -pair || failed=1; \
+	bin/sipload groups -sparkle bin/sparkle -kill || failed=1; \
 	bin/sipload memory -sparkle bin/sparkle || failed=1; \
 	SPARKLE_GROWTH=1 go test -run Growth -v -timeout 10m ./store/sqldb || failed=1; \
 	test -z "$$failed"
