@@ -9,10 +9,6 @@ import (
 	"github.com/sparkleim/sparkle/store"
 )
 
-// maxWait is how long a sync waits for a change. It is below what the HTTP server
-// gives a request, and what lies between may be patient with.
-const maxWait = 30 * time.Second
-
 // SyncPage is what a device does not know yet.
 type SyncPage struct {
 	Conversations []MyConversation `json:"conversations" doc:"Rows as they are now; each replaces what the device has of it."`
@@ -80,13 +76,16 @@ func (a *API) snapshot(ctx context.Context, c cursor, limit int) (*SyncPage, err
 	if err != nil {
 		return nil, err
 	}
-	more := len(rows) == limit
-	if more {
+	if len(rows) == limit {
 		c.last = rows[limit-1]
-	} else {
-		c = cursor{kind: afterStamp, stamp: c.stamp}
+		return a.syncPage(ctx, rows, c, true)
 	}
-	return a.syncPage(ctx, rows, c, more)
+	c = cursor{kind: afterStamp, stamp: c.stamp}
+	since, err := a.Own.SyncConversations(ctx, me(ctx), c.stamp, 1)
+	if err != nil {
+		return nil, err
+	}
+	return a.syncPage(ctx, rows, c, len(since.Rows) > 0)
 }
 
 func (a *API) changesAfter(ctx context.Context, c cursor, limit int) (*SyncPage, error) {
