@@ -33,7 +33,7 @@ bench: build benchdeps ## compare with Kamailio and rtpengine in one run, and me
 	bin/sipload groups -sparkle bin/sparkle -pair || failed=1; \
 	bin/sipload groups -sparkle bin/sparkle -kill || failed=1; \
 	bin/sipload memory -sparkle bin/sparkle || failed=1; \
-	SPARKLE_GROWTH=1 go test -run Growth -v -timeout 10m ./store/sqldb || failed=1; \
+	SPARKLE_GROWTH=1 go test -run Growth -v -timeout 20m ./store/sqldb ./admin || failed=1; \
 	test -z "$$failed"
 
 fuzz: ## each fuzz target for FUZZTIME (20s)
