@@ -204,13 +204,14 @@ func printLocalserve(w io.Writer, r readiness) {
 	t.write(w)
 	fmt.Fprintf(w, `
 They write to and call each other by name or number, and write to their groups in
-the same way: %[11]s. Linphone
-shows groups by itself. These answer by themselves:
+the same way: %[11]s.
+Linphone shows these by itself. sip:%[13]s@%[1]s answers /help.
 sip:echo@%[1]s sends back what you write and, in a call, say; sip:486@%[1]s
 is busy, sip:timeout@%[1]s never answers, sip:offline@%[1]s is never there.
 
 Linphone   Use a SIP account: username alice, domain %[1]s, transport TLS, and in
-           its advanced settings the SIP proxy <sip:%[10]s;transport=tls>.
+           its advanced settings the SIP proxy <sip:%[10]s;transport=tls> and,
+           to make groups, the conference factory sip:%[12]s@%[1]s.
            Trust the certificate authority first: linphonerc, [sip] root_ca=%[3]s
 baresip    ~/.baresip/accounts:
            <sip:alice@%[1]s;transport=tls>;auth_pass=%[4]s;outbound="sip:%[2]s;transport=tls"
@@ -224,7 +225,7 @@ API        https://%[6]s/docs (token add NAME makes a token), or
            curl --unix-socket %[7]s http://sparkle/v1/users
 Commands   %[8]s --data %[9]s user list | group show yanfa | unit list | message search 你好 | call list --live | trace alice | …
 
-`, r.Domain, tls, r.CA, r.Password, first(r.Listeners["udp"]), https, r.Socket, os.Args[0], filepath.Dir(r.Socket), byName(tls), groupsText(r.Domain))
+`, r.Domain, tls, r.CA, r.Password, first(r.Listeners["udp"]), https, r.Socket, os.Args[0], filepath.Dir(r.Socket), byName(tls), groupsText(r.Domain), factoryName, assistantName)
 }
 
 // groupsText names the groups of the demo organisation.

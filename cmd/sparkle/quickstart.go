@@ -163,9 +163,10 @@ Softphone settings:
   username %s   domain %s   transport TLS   port 5061
   proxy <sip:%s:5061;transport=tls> where the DNS records are missing
   media encryption SRTP or DTLS-SRTP: calls without are refused
+  conference factory sip:%s@%s (Linphone: to make groups)
 
 Firewall: open TCP 5061 and 443, and UDP %d to %d for voice and video.
-`, q.admin, domain, host, cfg.Media.FirstPort, cfg.Media.LastPort)
+`, q.admin, domain, host, factoryName, domain, cfg.Media.FirstPort, cfg.Media.LastPort)
 	if cfg.TLS.DevelopmentCA {
 		fmt.Fprintf(w, `
 The certificates are for trials: every softphone has to trust
