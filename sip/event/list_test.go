@@ -186,15 +186,18 @@ func TestEmptyList(t *testing.T) {
 func TestEndInList(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.Play(`
-			list alice team den
+			list alice team hall den
 			alice gets 200 SUBSCRIBE
-			alice gets NOTIFY (team 3)
+			alice gets NOTIFY (team 3)`)
+		w.n.End("conference", "hall@example.com", 0, "noresource") // not told yet
+		w.Play(`
 			alice 200 NOTIFY
 			alice gets NOTIFY (den 1)
 			alice 200 NOTIFY
 			change team
+			change den
 			alice gets NOTIFY (team +4)`)
-		w.n.End("conference", "den@example.com", 0, "noresource")
+		w.n.End("conference", "den@example.com", 0, "noresource") // a change of it waits
 		w.Play(`
 			alice 200 NOTIFY
 			change den
@@ -212,7 +215,7 @@ func TestEndInList(t *testing.T) {
 		alice.InDialog("SUBSCRIBE", resourceList("team", "den"))
 		w.Play(`
 			alice gets 200 SUBSCRIBE
-			alice gets NOTIFY (den 2)
+			alice gets NOTIFY (den 3)
 			alice 200 NOTIFY`)
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sparkleim/sparkle/sip/server"
@@ -80,6 +81,24 @@ func TestSubscriptionOfOneWhoKnows(t *testing.T) {
 			bob gets 200 SUBSCRIBE
 			bob gets NOTIFY
 			bob 200 NOTIFY`)
+	})
+}
+
+// Also a NOTIFY without news is owed until the device has taken it.
+func TestEmptyNotifyIsOwed(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.Play(`
+			alice adds Last-Notify-Version: 3
+			subscribe alice team 600
+			alice gets 200 SUBSCRIBE
+			alice gets NOTIFY
+			alice 503 NOTIFY
+			quiet
+			registers alice
+			alice gets NOTIFY
+			alice 200 NOTIFY
+			registers alice
+			quiet`)
 	})
 }
 
@@ -186,6 +205,7 @@ func TestChangeIsToldOnce(t *testing.T) {
 			w.n.Publish("conference", "team@example.com", func(*Subscription) (Document, bool) {
 				return document(fmt.Sprint("team +", v), v), true
 			})
+			synctest.Wait()
 		}
 		w.Play(`
 			subscribe alice team 600
