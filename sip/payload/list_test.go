@@ -3,6 +3,7 @@ package payload
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -67,6 +68,21 @@ func TestParseListIsBounded(t *testing.T) {
 		if got, err := ParseList(c.in, 1000); !errors.Is(err, c.want) {
 			t.Errorf("%s: %d entries, %v, want %v", name, len(got), err, c.want)
 		}
+	}
+}
+
+// Text that comes in thousands of pieces is put together once.
+func TestTextInPieces(t *testing.T) {
+	pieces := strings.Repeat(strings.Repeat("a", 50)+"<!---->", 4000)
+	doc := []byte(listHead + "<p1:list>" + pieces + "</p1:list></p1:resource-lists>")
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := ParseList(doc, 1); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if spent := after.TotalAlloc - before.TotalAlloc; spent > 32<<20 {
+		t.Errorf("%d MiB for a document of %d KiB", spent>>20, len(doc)>>10)
 	}
 }
 

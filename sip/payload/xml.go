@@ -37,6 +37,7 @@ func ParseXML(b []byte, size int) (*Element, error) {
 	}
 	dec := xml.NewDecoder(bytes.NewReader(b))
 	var open []*Element
+	var texts [][]byte // of those
 	var root *Element
 	for range max(64, size/bytesPerNode) {
 		tok, err := dec.Token()
@@ -60,12 +61,14 @@ func ParseXML(b []byte, size int) (*Element, error) {
 				parent := open[len(open)-1]
 				parent.Kids = append(parent.Kids, e)
 			}
-			open = append(open, e)
+			open, texts = append(open, e), append(texts, nil)
 		case xml.EndElement:
-			open = open[:len(open)-1]
+			last := len(open) - 1
+			open[last].Text = string(texts[last])
+			open, texts = open[:last], texts[:last]
 		case xml.CharData:
-			if len(open) > 0 {
-				open[len(open)-1].Text += string(t)
+			if last := len(open) - 1; last >= 0 {
+				texts[last] = append(texts[last], t...)
 			} else if len(bytes.TrimSpace(t)) > 0 {
 				return nil, ErrXML
 			}
