@@ -39,13 +39,43 @@
 // answered 200, not 202. Whatever a person wrote is archived, Expires: 0 or not:
 // a sender may say how long it is worth delivering, not that it was never said.
 //
+// # Groups
+//
+// A group is an address that its members write to; to everybody else it does not
+// exist. What a member says is one row in the archive, in the conversation of the
+// group. After the commit it goes to all devices of all members.
+//
+// Messages and changes of a group are told by different parts of the program.
+// [sequence] brings them into the order of the conversation, in which seq is
+// dense, before anybody is given anything: nobody gets what was written after he
+// left, and who has come gets what is before it first. Whenever a place in the
+// conversation is in doubt (after a restart, a commit that nobody knows the
+// outcome of, a group that is written in faster than it is read), the devices of
+// all members look into the archive, which knows what each may see. One worker at
+// a time gives the messages of a group, a few for all groups together, so that
+// neither a sender nor the archive waits for thousands of members.
+//
+// A device that is in the room of the group (package focus) gets CPIM: the bytes
+// of the sender, or what was written without CPIM, wrapped in it. It comes from
+// the group to the device's GRUU. All others get text that begins with the name of
+// the writer, from the group under its name. What is the same for all devices of a
+// kind is made once for each message ([Service.shape]). While a device is on its
+// way into the room the head of its queue waits.
+//
+// Notices are for those who see no list of members. Receipts are for devices in
+// rooms: in groups of up to Config.Receipts members they are kept, each between its
+// sender and the writer; in larger ones they only move the position up to which a
+// member has read. A receipt that did not come in CPIM goes nowhere else. A message
+// whose CPIM To is another member is private: it is between the two. A text that is
+// a command is not said in the group, but goes to the assistant, who answers.
+//
 // # Bounds
 //
 // Bodies (Config.MaxBody) and what they inflate to (1 MiB, and 200 times), the
-// heads of CPIM, XML documents, multipart parts, the backlog of a device. A
-// message over 1300 bytes goes to a UDP
-// device all the same (against RFC 3428 §8, for want of another way to it) and
-// relies on fragments.
+// heads of CPIM, XML documents, multipart parts, the backlog of a device, what
+// waits in a group for its turn, commands and searches for receipts. A message over
+// 1300 bytes goes to a UDP device all the same (against RFC 3428 §8, for want of
+// another way to it) and relies on fragments.
 //
 // Standards: RFC 3428, RFC 3862 (CPIM), RFC 3994 (is-composing), RFC 5438
 // (IMDN), GSMA RCC.07 (file transfer).

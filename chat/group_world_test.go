@@ -193,9 +193,8 @@ func (r *rooms) set(d store.DeviceID, s focus.Standing) {
 // (3); dave (4) is not in it. Devices 102 … 402 show rooms, others text.
 type meeting struct {
 	*world
-	groups *group.Service
-	rooms  *rooms
-	team   *group.Snapshot
+	rooms *rooms
+	team  *group.Snapshot
 }
 
 func inMeeting(t *testing.T, story func(*meeting)) { inMeetingWith(t, Config{}, group.Config{}, story) }

@@ -35,9 +35,6 @@ func (w *words) reacted(emoji, author string, own bool) string {
 	return fmt.Sprintf(w.reacts, author, emoji)
 }
 
-// privately is the name of an author before what he wrote to one member alone.
-func (w *words) privately(author string) string { return author + w.private }
-
 // noticeText renders what the server says in a group.
 func (w *words) noticeText(c *content) string {
 	text := c.plain()

@@ -15,7 +15,6 @@ type words struct {
 	reaction, reactionRemoved   string
 	reacts                      string // %s: somebody, %s: emoji
 	tookBack                    string // %s: somebody
-	private                     string // after the name of who writes to one member alone
 	me, i                       string // before a copy of one's own message; in a sentence
 }
 
@@ -29,8 +28,7 @@ func wordsOf(language string) *words {
 			forwardedFrom: "[Forwarded from %s] ", replyTo: "[Reply to %s] ",
 			reaction: "[Reaction] ", reactionRemoved: "[Reaction removed]",
 			reacts: "%s reacted with %s", tookBack: "%s took a reaction back",
-			private: " (private)",
-			me:      "Me: ", i: "I",
+			me: "Me: ", i: "I",
 		}
 	}
 	return &words{
@@ -40,8 +38,7 @@ func wordsOf(language string) *words {
 		forwardedFrom: "[转发自 %s] ", replyTo: "[回复 %s] ",
 		reaction: "[表情回应] ", reactionRemoved: "[撤销表情回应]",
 		reacts: "%s 回应了 %s", tookBack: "%s 撤销了表情回应",
-		private: "（私聊）",
-		me:      "我: ", i: "我",
+		me: "我: ", i: "我",
 	}
 }
 

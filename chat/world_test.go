@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+	"github.com/sparkleim/sparkle/group"
 	"github.com/sparkleim/sparkle/sip/auth"
 	"github.com/sparkleim/sparkle/sip/registrar"
 	"github.com/sparkleim/sparkle/sip/server"
@@ -30,6 +31,7 @@ type world struct {
 	people  *people
 	phones  *phones
 	log     *journal
+	groups  *group.Service
 	overUDP bool // how requests come
 }
 
