@@ -65,6 +65,7 @@ type Config struct {
 	Groups       Groups
 	GroupRecords GroupRecords
 	Units        Units
+	Pictures     Pictures
 	Own          Own
 	SyncKey      []byte // signs the cursors of devices: the secret store.SyncSecret, 32 bytes
 	// Backup writes a backup of the whole server as a tar archive.
@@ -111,6 +112,7 @@ func New(c Config) *API {
 	a.registerTrunks(api)
 	a.registerGroups(api)
 	a.registerUnits(api)
+	a.registerPictures(api)
 	a.registerMe(api)
 	a.registerTrace(api)
 	a.registerMaintenance(api)

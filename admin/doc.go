@@ -18,5 +18,5 @@
 //   - What has a version is replaced only by who has read that version.
 //   - Passwords and tokens are shown once, in the answer to the request that
 //     made them, and never logged; those of trunks are never shown.
-//   - Bodies are bounded (1 MiB, imports 16 MiB) and streams have write deadlines.
+//   - Bodies are bounded (1 MiB, pictures 5 MiB, imports 16 MiB) and streams have write deadlines.
 package admin

@@ -250,6 +250,7 @@ type fixture struct {
 	records      *callRecords
 	border       *border
 	organisation *organisation
+	gallery      *gallery
 	ready        error
 }
 
@@ -269,14 +270,14 @@ func newFixture(t *testing.T) *fixture {
 			{NewMessage: store.NewMessage{Kind: store.KindText, From: 2, To: 1, ContentType: "text/plain", Body: []byte("=1+1"), Text: "=1+1", CallID: "c2", TraceID: "t2"}, Accepted: store.Accepted{GID: 2, Conversation: 1, Seq: 2, At: noon}},
 			{NewMessage: store.NewMessage{Kind: store.KindReceipt, From: 9, To: 1, ContentType: "message/imdn+xml", Text: "", CallID: "c3", TraceID: "t3"}, Accepted: store.Accepted{GID: 3, Conversation: 1, Seq: 3, At: noon}},
 		}},
-		tokens: &tokens{},
-		audit:  &auditLog{},
+		tokens: &tokens{}, gallery: &gallery{},
+		audit: &auditLog{},
 	}
 	f.calls, f.records, f.border = newCalls()
 	f.organisation = newOrganisation(t, f.accounts.users)
 	f.API = New(Config{
 		Calls: f.calls, CallRecords: f.records, Trunks: f.border,
-		Groups: f.organisation, GroupRecords: f.organisation, Units: f.organisation,
+		Groups: f.organisation, GroupRecords: f.organisation, Units: f.organisation, Pictures: f.gallery,
 		Own: f.organisation, SyncKey: []byte("the key of cursors in tests"),
 		Accounts: f.accounts, Messages: f.archive, Tokens: f.tokens, Audit: f.audit, Tracer: tracer{},
 		Backup: func(_ context.Context, w io.Writer) error { _, err := io.WriteString(w, "tar"); return err },

@@ -11,6 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/sparkleim/sparkle/group"
+	"github.com/sparkleim/sparkle/picture"
 	"github.com/sparkleim/sparkle/store"
 )
 
@@ -58,7 +59,7 @@ type Group struct {
 	MutedAll     bool               `json:"muted_all,omitempty" doc:"Only the owner and administrators may write."`
 	Policy       Policy             `json:"policy" doc:"What is decided for this group; the rest is as the server decides."`
 	InForce      *Policy            `json:"in_force,omitempty" doc:"What holds in the group."`
-	Picture      string             `json:"picture,omitempty"`
+	Picture      string             `json:"picture,omitempty" doc:"Address of the picture, for everybody who has it; ?s=96 for a small one. Absent when the group is dissolved."`
 	Created      time.Time          `json:"created"`
 	CreatedBy    string             `json:"created_by,omitempty" doc:"Absent: an administrator of the server."`
 	Dissolved    *time.Time         `json:"dissolved,omitempty"`
@@ -300,6 +301,7 @@ func (v *groupView) live(ctx context.Context, g *group.Snapshot) (Group, error) 
 	shown, err := v.group(ctx, g.Group)
 	shown.Title, shown.Members = v.Groups.Title(g, 0), g.Size()
 	shown.Owner = v.names.of(ctx, g.Owner())
+	shown.Picture = v.Pictures.URL(picture.Owner{Group: g.ID})
 	rules := policyOf(v.Groups.Policy(g))
 	shown.InForce = &rules
 	return shown, err
@@ -309,7 +311,7 @@ func (v *groupView) live(ctx context.Context, g *group.Snapshot) (Group, error) 
 func (v *groupView) group(ctx context.Context, g store.Group) (Group, error) {
 	shown := Group{
 		ID: g.ID, Name: g.Name, Address: g.AOR(), Kind: g.Kind, Subject: g.Subject,
-		MutedAll: g.MutedAll, Policy: policyOf(g.Policy), Picture: g.Picture, Created: g.Created,
+		MutedAll: g.MutedAll, Policy: policyOf(g.Policy), Created: g.Created,
 		CreatedBy: v.names.of(ctx, g.CreatedBy), Dissolved: g.Dissolved, Version: g.Version,
 	}
 	for _, gid := range g.Pinned {

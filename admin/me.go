@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/sparkleim/sparkle/picture"
 	"github.com/sparkleim/sparkle/store"
 )
 
@@ -50,6 +51,7 @@ func (a *API) registerMe(api huma.API) {
 	a.registerMyMessages(api)
 	a.registerMySync(api)
 	a.registerMyEvents(api)
+	a.registerMyPicture(api)
 }
 
 // Person is somebody, as other users see him.
@@ -57,10 +59,11 @@ type Person struct {
 	Address     string   `json:"address" doc:"User and domain, without sip:."`
 	DisplayName string   `json:"display_name,omitempty"`
 	Numbers     []string `json:"numbers,omitempty" doc:"All of them mean this person."`
+	Picture     string   `json:"picture,omitempty" doc:"Address of the picture; ?s=96 for a small one."`
 }
 
-func personOf(u store.User) Person {
-	return Person{Address: u.AOR(), DisplayName: u.DisplayName, Numbers: u.Numbers}
+func (a *API) personOf(u store.User) Person {
+	return Person{Address: u.AOR(), DisplayName: u.DisplayName, Numbers: u.Numbers, Picture: a.Pictures.URL(picture.Owner{User: u.ID})}
 }
 
 func (a *API) getMe(ctx context.Context, _ *struct{}) (*reply[Person], error) {
@@ -68,7 +71,7 @@ func (a *API) getMe(ctx context.Context, _ *struct{}) (*reply[Person], error) {
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	return &reply[Person]{personOf(people[me(ctx)])}, nil
+	return &reply[Person]{a.personOf(people[me(ctx)])}, nil
 }
 
 // MyGroup is a group that the user is in.

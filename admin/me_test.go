@@ -151,6 +151,9 @@ var ownRoutes = []struct {
 	foreign            string
 }{
 	{"GET", "/v1/me", "", 200, ""},
+	{"GET", "/v1/me/picture", "", 200, ""},
+	{"PUT", "/v1/me/picture", "face", 200, ""},
+	{"DELETE", "/v1/me/picture", "", 200, ""},
 	{"GET", "/v1/me/groups", "", 200, ""},
 	{"GET", "/v1/me/sync", "", 200, ""},
 	{"GET", "/v1/me/conversations", "", 200, ""},

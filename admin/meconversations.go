@@ -204,7 +204,7 @@ func (f *faces) conversation(ctx context.Context, r *store.ConversationRow) (MyC
 		c.Last = &Preview{ID: store.GIDString(m.GID), Seq: m.Seq, At: m.At, From: f.author(m), Mine: m.From == f.viewer, Text: cut(m.Text, maxPreview)}
 	}
 	if r.Group == 0 {
-		peer := personOf(f.people[r.Peer])
+		peer := f.personOf(f.people[r.Peer])
 		c.Peer = &peer
 		return c, nil
 	}

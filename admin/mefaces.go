@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/sparkleim/sparkle/group"
+	"github.com/sparkleim/sparkle/picture"
 	"github.com/sparkleim/sparkle/store"
 )
 
@@ -57,7 +58,8 @@ func (f *faces) author(m *store.Message) *Person {
 	if u.ID == 0 {
 		return nil
 	}
-	p := Person{Address: u.AOR(), DisplayName: u.DisplayName}
+	p := f.personOf(u)
+	p.Numbers = nil
 	if m.Group != 0 {
 		if g, ok := f.Groups.ByID(m.Group); ok {
 			p.DisplayName = nicknameIn(g, u)
@@ -79,13 +81,13 @@ type GroupFace struct {
 	Address string          `json:"address" doc:"Everybody in the group writes to it."`
 	Title   string          `json:"title,omitempty" doc:"Its subject, or the names of its members; of a group that I have left the subject that it had then."`
 	Kind    store.GroupKind `json:"kind" enum:"manual,discussion,fixed,pair"`
-	Picture string          `json:"picture,omitempty" doc:"Name of its picture; absent: a mosaic of its members."`
+	Picture string          `json:"picture,omitempty" doc:"Address of its picture; ?s=96 for a small one."`
 	Members int             `json:"members,omitempty" doc:"How many there are; absent when I am not among them."`
 }
 
 // group is the face of a group for one of its members.
 func (f *faces) group(g *group.Snapshot) GroupFace {
-	return GroupFace{Address: g.AOR(), Title: f.Groups.Title(g, f.viewer), Kind: g.Kind, Picture: g.Picture, Members: g.Size()}
+	return GroupFace{Address: g.AOR(), Title: f.Groups.Title(g, f.viewer), Kind: g.Kind, Picture: f.Pictures.URL(picture.Owner{Group: g.ID}), Members: g.Size()}
 }
 
 // groupOf is the face of a group that the viewer is or was in: who has left it

@@ -82,7 +82,7 @@ func (a *API) listMyMembers(ctx context.Context, in *struct {
 }
 
 func (f *faces) participant(m *store.Member, inGroup bool) Participant {
-	p := Participant{Person: personOf(f.people[m.User])}
+	p := Participant{Person: f.personOf(f.people[m.User])}
 	if !inGroup {
 		return p
 	}
@@ -116,7 +116,7 @@ func (a *API) listMyReaders(ctx context.Context, in *struct {
 	}
 	page := Page[Reader]{Items: make([]Reader, len(members))}
 	for i, m := range members {
-		page.Items[i] = Reader{personOf(f.people[m.User]), read[m.User]}
+		page.Items[i] = Reader{f.personOf(f.people[m.User]), read[m.User]}
 	}
 	return &reply[Page[Reader]]{page}, nil
 }

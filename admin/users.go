@@ -68,7 +68,10 @@ func (a *API) listUsers(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	page := Page[store.User]{Items: users}
+	page := Page[store.User]{Items: make([]store.User, len(users))}
+	for i, u := range users {
+		page.Items[i] = a.withPicture(u)
+	}
 	if len(users) == in.Limit {
 		page.Next = strconv.FormatInt(int64(users[len(users)-1].ID), 10)
 	}
@@ -96,7 +99,7 @@ func (a *API) addUser(ctx context.Context, in *struct{ Body NewUser }) (*reply[A
 	if err := a.audit(ctx, "user.add", u.AOR(), u); err != nil {
 		return nil, err
 	}
-	return &reply[AddedUser]{AddedUser{u, shown}}, nil
+	return &reply[AddedUser]{AddedUser{a.withPicture(u), shown}}, nil
 }
 
 func (a *API) getUser(ctx context.Context, in *UserPath) (*reply[store.User], error) {
@@ -104,7 +107,7 @@ func (a *API) getUser(ctx context.Context, in *UserPath) (*reply[store.User], er
 	if err != nil {
 		return nil, a.problem(err)
 	}
-	return &reply[store.User]{u}, nil
+	return &reply[store.User]{a.withPicture(u)}, nil
 }
 
 func (a *API) changeUser(ctx context.Context, in *struct {
@@ -125,7 +128,7 @@ func (a *API) changeUser(ctx context.Context, in *struct {
 	if err := a.audit(ctx, "user.change", u.AOR(), in.Body); err != nil {
 		return nil, err
 	}
-	return &reply[store.User]{u}, nil
+	return &reply[store.User]{a.withPicture(u)}, nil
 }
 
 func (c UserChange) apply(u store.User) store.User {
@@ -178,5 +181,5 @@ func (a *API) setPassword(ctx context.Context, in *struct {
 	if err := a.audit(ctx, "user.password", u.AOR(), nil); err != nil {
 		return nil, err
 	}
-	return &reply[AddedUser]{AddedUser{u, shown}}, nil
+	return &reply[AddedUser]{AddedUser{a.withPicture(u), shown}}, nil
 }

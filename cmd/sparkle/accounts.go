@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/sparkleim/sparkle/picture"
 	"github.com/sparkleim/sparkle/sip/auth"
 	"github.com/sparkleim/sparkle/store"
 )
@@ -41,16 +42,22 @@ type memberships interface {
 // rosters name users (focus.Service).
 type rosters interface{ UserChanged(u store.User) }
 
+// pictureBook knows whose a picture is (picture.Service).
+type pictureBook interface {
+	Assign(o picture.Owner, name string)
+}
+
 // accountParts is the store of the accounts, and who remembers something of them.
 type accountParts struct {
-	store  accountStore
-	auth   forgetter
-	phones locations
-	groups memberships
-	rooms  rosters
-	log    *slog.Logger
-	domain string
-	md5    bool // passwords may be used with MD5
+	store    accountStore
+	auth     forgetter
+	phones   locations
+	groups   memberships
+	rooms    rosters
+	pictures pictureBook
+	log      *slog.Logger
+	domain   string
+	md5      bool // passwords may be used with MD5
 
 	assistant store.UserID // the account of the assistant, 0: there is none
 }
@@ -85,8 +92,9 @@ func newAccounts(ctx context.Context, parts accountParts) (*accounts, error) {
 	}
 }
 
-// learn replaces the numbers of a user, and his name.
+// learn replaces the numbers of a user, his name, and his picture.
 func (a *accounts) learn(u store.User) {
+	a.pictures.Assign(picture.Owner{User: u.ID}, u.Picture)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.unlearn(u.ID)
@@ -220,6 +228,7 @@ func (a *accounts) Remove(ctx context.Context, u store.User) error {
 	a.mu.Lock()
 	a.unlearn(u.ID)
 	a.mu.Unlock()
+	a.pictures.Assign(picture.Owner{User: u.ID}, "")
 	a.auth.Forget(u.ID)
 	if a.calls != nil {
 		a.calls.Forget(u.ID)
@@ -283,7 +292,7 @@ func (a *accounts) keepSettings(ctx context.Context, users []store.User, passwor
 		known, err := a.store.UserByAddress(ctx, u.Username, u.Domain)
 		switch {
 		case err == nil:
-			u.Admin, u.Disabled = known.Admin, known.Disabled
+			u.Admin, u.Disabled, u.Picture = known.Admin, known.Disabled, known.Picture
 			u.DisplayName = cmp.Or(u.DisplayName, known.DisplayName)
 			if passwords[i] != "" {
 				if err := a.checkPerson(known); err != nil {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/sparkleim/sparkle/picture"
 	"github.com/sparkleim/sparkle/sip/auth"
 	"github.com/sparkleim/sparkle/store"
 	"github.com/sparkleim/sparkle/store/sqldb"
@@ -37,9 +38,15 @@ func (w *witness) Follow(context.Context) error {
 	return w.broken
 }
 
+func (w *witness) Assign(o picture.Owner, name string) {
+	if name != "" {
+		w.note("user %d looks like %s", o.User, name)
+	}
+}
+
 // parts is everybody who hears of changes, over a store.
 func (w *witness) parts(db *sqldb.DB) accountParts {
-	return accountParts{store: db, auth: w, phones: w, groups: w, rooms: roomsWitness{w}, log: slog.New(slog.DiscardHandler), domain: "example.com", md5: true}
+	return accountParts{store: db, auth: w, phones: w, groups: w, rooms: roomsWitness{w}, pictures: w, log: slog.New(slog.DiscardHandler), domain: "example.com", md5: true}
 }
 
 func (w *witness) note(format string, args ...any) {
@@ -101,6 +108,8 @@ func TestChangesReachEverybody(t *testing.T) {
 	}{
 		{"rename", func() error { u.DisplayName = "Alice"; u, err = a.Update(t.Context(), u); return err }, changed},
 		{"password", func() error { return a.SetPassword(t.Context(), u, "battery staple") }, []string{auth}},
+		{"picture", func() error { u.Picture = "p"; u, err = a.Update(t.Context(), u); return err }, append([]string{fmt.Sprintf("user %d looks like p", u.ID)}, changed...)},
+		{"picture removed", func() error { u.Picture = ""; u, err = a.Update(t.Context(), u); return err }, changed},
 		{"disable", func() error { u.Disabled = true; u, err = a.Update(t.Context(), u); return err }, append(changed, gone)},
 		{"revoke", func() error { _, err := a.RevokeDevice(t.Context(), d.ID); return err }, []string{fmt.Sprintf("device %d is disconnected", d.ID)}},
 		{"remove", func() error { return a.Remove(t.Context(), u) },

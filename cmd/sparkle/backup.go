@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sparkleim/sparkle/picture"
 	"github.com/sparkleim/sparkle/store"
 	"github.com/sparkleim/sparkle/store/sqldb"
 	"github.com/spf13/cobra"
@@ -46,8 +47,8 @@ func (c *cli) backupCommand() *cobra.Command {
 		Use:   "backup FILE",
 		Short: "Write a backup of the whole server to a new file, while it runs or not",
 		Long: "Write a backup of the whole server to a new file (tar), while it runs or not:\n" +
-			"the database, its key and the certificates below the data directory. Whoever\n" +
-			"has the file can read every message: keep it like a password.",
+			"the database, its key, pictures and the certificates below the data directory.\n" +
+			"Whoever has the file can read every message: keep it like a password.",
 		Args: arguments(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			backup, err := c.openBackup(cmd.Context())
@@ -108,11 +109,13 @@ func writeBackup(ctx context.Context, db store.Maintenance, dir string, w io.Wri
 		return err
 	}
 	defer os.RemoveAll(work)
-	copied := filepath.Join(work, databaseName)
-	if err := db.Backup(ctx, copied); err != nil {
+	// Whatever picture the copy of the database names was there before it was
+	// made, or after.
+	err = errors.Join(linkPictures(dir, work), db.Backup(ctx, filepath.Join(work, databaseName)), linkPictures(dir, work))
+	if err != nil {
 		return err
 	}
-	m, err := newManifest(dir, copied)
+	m, err := newManifest(dir, work)
 	if err != nil {
 		return err
 	}
@@ -128,16 +131,22 @@ func writeBackup(ctx context.Context, db store.Maintenance, dir string, w io.Wri
 	return archive.Close()
 }
 
-func newManifest(dir, database string) (manifest, error) {
+// newManifest lists what is in the data directory dir, and in work what would
+// change while it is read.
+func newManifest(dir, work string) (manifest, error) {
 	m := manifest{Version: programVersion(), Created: time.Now().UTC()}
-	sources := map[string]string{databaseName: database, keyName: filepath.Join(dir, keyName)}
+	sources := map[string]string{databaseName: filepath.Join(work, databaseName), keyName: filepath.Join(dir, keyName)}
 	names := []string{databaseName, keyName}
 	certificates, err := filepath.Glob(filepath.Join(certsDir(dir), "*.pem"))
 	if err != nil {
 		return m, err
 	}
-	for _, path := range certificates {
-		name := "certs/" + filepath.Base(path)
+	linked, err := filepath.Glob(filepath.Join(work, picturesName, "*.jpg"))
+	if err != nil {
+		return m, err
+	}
+	for _, path := range append(certificates, linked...) {
+		name := filepath.Base(filepath.Dir(path)) + "/" + filepath.Base(path)
 		names = append(names, name)
 		sources[name] = path
 	}
@@ -192,6 +201,9 @@ func addFile(archive *tar.Writer, f manifestFile, at time.Time) error {
 func belongs(name string) bool {
 	if name == databaseName || name == keyName {
 		return true
+	}
+	if file, isPicture := strings.CutPrefix(name, picturesName+"/"); isPicture {
+		return picture.IsFile(file)
 	}
 	base, inCerts := strings.CutPrefix(name, "certs/")
 	return inCerts && strings.HasSuffix(base, ".pem") && !strings.ContainsAny(base, `/\`) && !strings.HasPrefix(base, ".")

@@ -14,7 +14,7 @@ import (
 
 func (c *cli) groupCommand() *cobra.Command {
 	cmd := commands("group", "Manage groups: addresses that are chat rooms", c.groupList(), c.groupShow(), c.groupAdd(),
-		c.memberCommand(), c.groupHistory(), c.groupMessages())
+		c.memberCommand(), c.groupPicture(), c.groupHistory(), c.groupMessages())
 	cmd.AddCommand(c.groupChanges()...)
 	cmd.Long = "Manage groups: addresses that are chat rooms. A GROUP is named by the user part\n" +
 		"of its address or by its number (sparkle group list shows both).\n\n" +

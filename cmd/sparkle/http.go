@@ -47,7 +47,7 @@ func newHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// openHTTPS serves SIP over WebSocket at /sip and the API beside it.
+// openHTTPS serves SIP over WebSocket at /sip, pictures, and the API beside it.
 func (d *doors) openHTTPS(s *Server, address string) (netip.AddrPort, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -55,6 +55,7 @@ func (d *doors) openHTTPS(s *Server, address string) (netip.AddrPort, error) {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/sip", s.stack.WebSocket(transport.Spec{Name: "https " + address, Address: l.Addr().String(), Public: s.cfg.ServerName()}))
+	mux.Handle("GET /"+picturesName+"/{file}", s.pictures)
 	mux.Handle("/", s.api.Remote())
 	limited := netutil.LimitListener(l, s.cfg.Limits.Connections) // silent ones run into the deadlines
 	d.add(newHTTPServer(mux, s.part("http")), tls.NewListener(limited, s.stack.HTTPS()))

@@ -16,7 +16,7 @@ import (
 )
 
 // maxManifest bounds the manifest, in bytes.
-const maxManifest = 1 << 20
+const maxManifest = 64 << 20 // two entries of 200 bytes for each picture
 
 func (c *cli) restoreCommand() *cobra.Command {
 	return &cobra.Command{
@@ -135,7 +135,7 @@ func (c *cli) verifyStopped(ctx context.Context, out io.Writer, dir string) erro
 		return err
 	}
 	defer db.Close()
-	problems, err := db.Verify(ctx, out)
+	problems, err := verify(ctx, db, dir, out)
 	if err != nil {
 		return err
 	}

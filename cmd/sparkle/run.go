@@ -84,6 +84,9 @@ func (s *Server) open(ctx context.Context) error {
 	if err := s.groups.Follow(ctx); err != nil {
 		return fmt.Errorf("bring fixed groups in line with the units: %w", err)
 	}
+	if err := s.pictures.Restore(); err != nil {
+		s.log.Warn("pictures that nobody uses were not removed", "err", err)
+	}
 	if err := s.calls.Restore(ctx); err != nil {
 		return fmt.Errorf("close the records of calls: %w", err)
 	}

@@ -65,6 +65,7 @@ type Server struct {
 	auth         *auth.Authenticator
 	registrar    *registrar.Registrar
 	groups       *group.Service
+	pictures     *pictures
 	commands     chat.Commands // nil: there is no assistant
 	assistant    store.User    // who answers them
 	focus        *focus.Service
@@ -91,7 +92,7 @@ func newServer(cfg *configs.Config, log *slog.Logger) (*Server, error) {
 	s.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, build := range []func() error{
 		s.checkHost, s.buildStore, s.buildTransport, s.buildAuth, s.buildRegistrar,
-		s.buildGroups, s.buildAssistant, s.buildFocus, s.buildProxy, s.buildChat, s.buildAccounts, s.buildBorder, s.buildCalls, s.buildChain, s.buildAdmin,
+		s.buildGroups, s.buildPictures, s.buildAssistant, s.buildFocus, s.buildProxy, s.buildChat, s.buildAccounts, s.buildBorder, s.buildCalls, s.buildChain, s.buildAdmin,
 	} {
 		if err := build(); err != nil {
 			s.closeStore()
@@ -297,7 +298,7 @@ func (s *Server) buildChain() error {
 
 func (s *Server) buildAccounts() (err error) {
 	s.accounts, err = newAccounts(context.Background(), accountParts{
-		store: s.store, auth: s.auth, phones: s.registrar, groups: s.groups, rooms: s.focus,
+		store: s.store, auth: s.auth, phones: s.registrar, groups: s.groups, rooms: s.focus, pictures: s.pictures,
 		log: s.part("accounts"), domain: s.domain(), md5: slices.Contains(s.cfg.Auth.Algorithms, auth.MD5),
 		assistant: s.assistant.ID,
 	})
@@ -312,8 +313,8 @@ func (s *Server) buildAdmin() error {
 	s.api = admin.New(admin.Config{
 		Accounts: s.accounts, Messages: s.store, Tokens: s.store, Audit: s.store, Tracer: tracer{s.stack, s.stopping},
 		Calls: s.calls, CallRecords: s.store, Trunks: s.border,
-		Groups: s.groups, GroupRecords: s.store, Units: s.store, Own: s.store, SyncKey: secret,
-		Backup: s.backup, Verify: s.store.Verify, Status: s.status, Ready: s.ready,
+		Groups: s.groups, GroupRecords: s.store, Units: s.store, Pictures: s.pictures, Own: s.store, SyncKey: secret,
+		Backup: s.backup, Verify: s.verify, Status: s.status, Ready: s.ready,
 		Gatherer: s.metrics, Metrics: s.metrics, Version: programVersion(), Log: s.part("admin"),
 	})
 	s.accounts.own = s.api

@@ -20,7 +20,7 @@ func (c *cli) userCommand() *cobra.Command {
 		c.userAdd(), c.userImport(), c.userList(), c.userPassword(),
 		c.userSwitch("disable", "Disable a user: the user's devices are disconnected", true),
 		c.userSwitch("enable", "Enable a disabled user", false),
-		c.userCalls(), c.userRemove())
+		c.userPicture(), c.userCalls(), c.userRemove())
 }
 
 func userURL(user string) string { return "/v1/users/" + url.PathEscape(user) }
