@@ -84,7 +84,12 @@ func TestTextCommands(t *testing.T) {
 		notice = notice || strings.Contains(body, "创建了群聊")
 		answer = answer || strings.Contains(body, "已创建“午餐”")
 	}
-	lunch := d.groups.All()[0].Name
+	lunch := ""
+	for _, g := range d.groups.All() {
+		if g.Subject == "午餐" {
+			lunch = g.Name
+		}
+	}
 	if body := string(await(t, bob.requests).Body()); !strings.Contains(body, "创建了群聊") {
 		t.Errorf("Bob is told %q", body)
 	}

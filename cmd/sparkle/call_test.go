@@ -41,7 +41,7 @@ func newSwitchboard(t *testing.T) *switchboard {
 		}
 	}
 	api := admin.New(admin.Config{
-		Accounts: accounts, Calls: s, CallRecords: db, Trunks: s, Audit: db, Gatherer: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler),
+		Accounts: accounts, Calls: s, CallRecords: db, Trunks: s, Own: db, Audit: db, Gatherer: prometheus.NewRegistry(), Log: slog.New(slog.DiscardHandler),
 	})
 	l, err := net.Listen("unix", filepath.Join(s.dir, socketName))
 	if err != nil {

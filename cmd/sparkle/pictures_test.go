@@ -120,7 +120,11 @@ func TestPictures(t *testing.T) {
 		t.Errorf("the group's is at %s, not %s", at, group.Picture)
 	}
 
-	for _, nobody := range []string{address[:len(address)-5] + "a.jpg", strings.TrimSuffix(address, ".jpg"), address + "/", address[:strings.LastIndex(address, "/")] + "/%2e%2e%2fmain.db"} {
+	before, name := address[:strings.LastIndex(address, "/")+1], filepath.Base(address)
+	for _, nobody := range []string{before + name[1:2] + name[:1] + name[2:], strings.TrimSuffix(address, ".jpg"), before + "%2e%2e%2fmain.db", before + strings.Repeat("a", 26) + ".jpg"} {
+		if nobody == address {
+			continue // its first two letters are the same
+		}
 		if status, _, _, _ := web.get(nobody, ""); status != http.StatusNotFound {
 			t.Errorf("%s: %d", nobody, status)
 		}
@@ -135,7 +139,7 @@ func TestPictures(t *testing.T) {
 	if status, _, middle, _ := web.get(group.Picture, ""); status != http.StatusOK || !isBlue(middle) {
 		t.Errorf("the group without a picture of its own: %d %v", status, middle)
 	}
-	command("user", "remove", "alice", "--yes")
+	command("user", "remove", "alice")
 	if status, _, _, _ := web.get(address, ""); status != http.StatusNotFound {
 		t.Errorf("Alice, removed: %d", status)
 	}

@@ -129,7 +129,7 @@ func TestAdministrationCommands(t *testing.T) {
 		{[]string{"message", "export", "--format", "csv"}, "", "\xef\xbb\xbfid,at,kind,"},
 		{[]string{"trace", "alice", "--for", "1s"}, "", ""},
 		{[]string{"token", "add", "ci"}, "", "sparkle_"},
-		{[]string{"token", "list"}, "", "ID  NAME  CREATED"},
+		{[]string{"token", "list"}, "", "ID  NAME  USER  CREATED"},
 		{[]string{"token", "revoke", "1"}, "", "revoked token 1\n"},
 		{[]string{"status"}, "", "sparkle "},
 		{[]string{"verify"}, "", "ok: "},
