@@ -258,10 +258,7 @@ func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{
 		accounts: &accounts{
-			users: []store.User{
-				{ID: 1, Username: "alice", Domain: "example.com", DisplayName: "Alice", Numbers: []string{"1003"}},
-				{ID: 2, Username: "zhangsan", Domain: "example.com", DisplayName: "张三", Numbers: []string{"1001"}},
-			},
+			users:     twoUsers(),
 			passwords: map[store.UserID]string{},
 			devices:   []store.Device{{ID: 7, User: 2, Instance: "urn:uuid:7", UserAgent: "Linphone"}},
 		},
@@ -274,7 +271,7 @@ func newFixture(t *testing.T) *fixture {
 		audit: &auditLog{},
 	}
 	f.calls, f.records, f.border = newCalls()
-	f.organisation = newOrganisation(t, f.accounts.users)
+	f.organisation = newOrganisation(t)
 	f.API = New(Config{
 		Calls: f.calls, CallRecords: f.records, Trunks: f.border,
 		Groups: f.organisation, GroupRecords: f.organisation, Units: f.organisation, Pictures: f.gallery,

@@ -2,6 +2,9 @@ package admin
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -24,30 +27,77 @@ type organisation struct {
 	message int64 // in tech
 }
 
-func newOrganisation(t *testing.T, users []store.User) *organisation {
-	t.Helper()
-	db, err := sqldb.Open(sqldb.Config{Dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
+// twoUsers are the people of the fixture.
+func twoUsers() []store.User {
+	return []store.User{
+		{ID: 1, Username: "alice", Domain: "example.com", DisplayName: "Alice", Numbers: []string{"1003"}},
+		{ID: 2, Username: "zhangsan", Domain: "example.com", DisplayName: "张三", Numbers: []string{"1001"}},
 	}
-	t.Cleanup(func() { db.Close() })
-	service, err := group.New(t.Context(), group.Config{Store: db, Domain: "example.com", Language: "en", Now: func() time.Time { return noon }})
+}
+
+// filled is where the store of an organisation lies ready: to make one takes ten
+// times as long as to copy it.
+var filled string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		var err error
+		if filled, err = os.MkdirTemp("", "organisation"); err == nil {
+			defer os.RemoveAll(filled)
+			err = fillOrganisation(context.Background(), filled)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		return m.Run()
+	}())
+}
+
+func fillOrganisation(ctx context.Context, dir string) error {
+	o, err := openOrganisation(ctx, dir)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	o := &organisation{DB: db, Service: service}
-	for _, fill := range []func(context.Context) error{
-		func(ctx context.Context) error { return o.addUsers(ctx, users) }, o.addUnits, o.addGroups,
-	} {
-		if err := fill(t.Context()); err != nil {
-			t.Fatal(err)
+	for _, fill := range []func(context.Context) error{o.addUsers, o.addUnits, o.addGroups} {
+		if err := fill(ctx); err != nil {
+			return errors.Join(err, o.Close())
 		}
 	}
+	return o.Close()
+}
+
+func openOrganisation(ctx context.Context, dir string) (*organisation, error) {
+	db, err := sqldb.Open(sqldb.Config{Dir: dir})
+	if err != nil {
+		return nil, err
+	}
+	service, err := group.New(ctx, group.Config{Store: db, Domain: "example.com", Language: "en", Now: func() time.Time { return noon }})
+	return &organisation{DB: db, Service: service}, err
+}
+
+func newOrganisation(t *testing.T) *organisation {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filled)); err != nil {
+		t.Fatal(err)
+	}
+	o, err := openOrganisation(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { o.Close() })
+	tech, _ := o.Find("tech")
+	page, err := o.ConversationPage(t.Context(), tech.Conversation, 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.message = page[0].GID
 	return o
 }
 
-func (o *organisation) addUsers(ctx context.Context, users []store.User) error {
-	for _, u := range users {
+func (o *organisation) addUsers(ctx context.Context) error {
+	for _, u := range twoUsers() {
 		if _, err := o.AddUser(ctx, u, nil); err != nil {
 			return err
 		}
@@ -79,6 +129,6 @@ func (o *organisation) addGroups(ctx context.Context) error {
 	stored := make(chan error, 1)
 	o.Append(&store.NewMessage{
 		Kind: store.KindText, From: 1, Group: tech.ID, ContentType: "text/plain", Body: []byte("晚上见"), Text: "晚上见", CallID: "g1", TraceID: "t9",
-	}, func(a store.Accepted, err error) { o.message = a.GID; stored <- err })
+	}, func(_ store.Accepted, err error) { stored <- err })
 	return <-stored
 }

@@ -200,8 +200,8 @@ func (a *API) follows(ctx context.Context, f GroupFollows) (*store.Follows, erro
 	if err != nil {
 		return nil, err
 	}
-	unit, err := tree.find(f.Unit)
-	return &store.Follows{Unit: unit.ID, SubUnits: f.SubUnits, Title: f.Title, Orphan: f.Orphan}, err
+	unit, err := tree.reference(f.Unit)
+	return &store.Follows{Unit: unit, SubUnits: f.SubUnits, Title: f.Title, Orphan: f.Orphan}, err
 }
 
 // people finds users. A name that is nobody's is the caller's mistake, not a thing

@@ -138,7 +138,7 @@ func (a *API) addUnit(ctx context.Context, in *struct{ Body NewUnit }) (*reply[C
 		err = checkUnitName(u.Name)
 	}
 	if err == nil {
-		u.Parent, err = tree.parent(in.Body.Parent)
+		u.Parent, err = tree.reference(in.Body.Parent)
 	}
 	if err == nil {
 		u.Order = tree.last(u.Parent) + 1
@@ -182,7 +182,7 @@ func (c UnitChange) apply(u store.Unit, tree *unitTree) (store.Unit, error) {
 		}
 	}
 	if c.Parent != nil {
-		parent, err := tree.parent(*c.Parent)
+		parent, err := tree.reference(*c.Parent)
 		if err != nil {
 			return u, err
 		}

@@ -80,8 +80,9 @@ func (t *unitTree) find(ref string) (store.Unit, error) {
 	return store.Unit{}, fmt.Errorf("unit %q: %w", ref, store.ErrNotFound)
 }
 
-// parent finds what a unit shall be a part of: 0 for "".
-func (t *unitTree) parent(ref string) (store.UnitID, error) {
+// reference finds a unit that is named in a request, 0 for "". A name that is no
+// unit's is a mistake in the request.
+func (t *unitTree) reference(ref string) (store.UnitID, error) {
 	if ref == "" {
 		return 0, nil
 	}
