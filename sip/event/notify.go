@@ -49,11 +49,16 @@ type decision struct {
 	notify *sip.Request // nil for none
 	flow   *transport.Flow
 	n      int
+
+	confirm func() // tells the package, nil for nothing
 }
 
 // work looks at the mail of a subscription and does what follows from it.
 func (n *Notifier) work(s *subscription) {
 	d := n.decide(s)
+	if d.confirm != nil {
+		d.confirm()
+	}
 	if d.notify == nil {
 		return
 	}
@@ -95,6 +100,11 @@ func (n *Notifier) decide(s *subscription) (d decision) {
 		n.table.update(s, s.resources(), s.Expires)
 	}
 	d = n.advance(s)
+	if c, ok := s.pkg.(Confirmer); ok && s.confirmed != "" {
+		u, device, resource := s.User, s.Device, s.confirmed
+		d.confirm = func() { c.Confirmed(u, device, resource) }
+	}
+	s.confirmed = ""
 	switch {
 	case s.over, s.ending != "": // nobody can refresh it any more
 		n.forget(s)
@@ -120,7 +130,7 @@ func (n *Notifier) advance(s *subscription) decision {
 	s.LocalCSeq++
 	s.attempt.n++
 	s.attempt.flow = t.Flow.ID
-	return decision{n.notify(s, t), t.Flow, s.attempt.n}
+	return decision{notify: n.notify(s, t), flow: t.Flow, n: s.attempt.n}
 }
 
 // forget takes s out of the table and the store.

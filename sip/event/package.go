@@ -29,6 +29,12 @@ type Package interface {
 	Current(s *Subscription, resource string) []Document
 }
 
+// Confirmer is a package that wants to know what its subscribers know. Confirmed is
+// called after a device has taken a document; it must not block.
+type Confirmer interface {
+	Confirmed(u store.UserID, d store.DeviceID, resource string)
+}
+
 // Document is the body of a NOTIFY. Those who get it share it.
 type Document struct {
 	Type     string // media type

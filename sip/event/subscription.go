@@ -28,7 +28,9 @@ type subscription struct {
 	underWay *Document // being sent; an empty one for a NOTIFY without body
 	last     bool      // it is the last one
 	attempt  attempt
-	savedAt  uint32 // LocalCSeq when it was saved in this run
+
+	confirmed string // the resource of the last document that was taken, "" when the package was told
+	savedAt   uint32 // LocalCSeq when it was saved in this run
 }
 
 // attempt is the sending of one document, over one flow after another.
@@ -239,6 +241,7 @@ func (s *subscription) settle(v verdict) {
 	case v == took:
 		if d.Resource != "" && slices.Contains(s.resources(), d.Resource) {
 			s.Told[d.Resource] = d.Version
+			s.confirmed = d.Resource
 		}
 	default:
 		s.underWay = d

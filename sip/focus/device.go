@@ -15,7 +15,7 @@ type Standing int8
 
 const (
 	Outside Standing = iota // shows no rooms, or refused: text with the writer's name
-	Joining                 // an INVITE is under way or owed: messages wait
+	Joining                 // an INVITE is under way or owed, or it does not know yet who is in the room: messages wait
 	Inside
 )
 
@@ -220,8 +220,13 @@ func (s *Service) Standing(g store.GroupID, d *store.Device) Standing {
 	sh := s.devices.of(d.User)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if known := sh.find(d.User, d.ID); known != nil {
-		return known.standing(g)
+	known := sh.find(d.User, d.ID)
+	if known == nil {
+		return Joining
 	}
-	return Joining
+	st := known.standing(g)
+	if st == Inside && s.fresh.has(stay{g, d.User, d.ID}) {
+		return Joining
+	}
+	return st
 }

@@ -62,13 +62,15 @@ type Publisher interface {
 }
 
 var (
-	_ Rooms         = store.Groups(nil)
-	_ Locations     = (*registrar.Registrar)(nil)
-	_ Transactions  = (*transaction.Layer)(nil)
-	_ Flows         = (*transport.Stack)(nil)
-	_ Publisher     = (*event.Notifier)(nil)
-	_ event.Package = (*Service)(nil)
-	_ server.Focus  = (*Service)(nil)
+	_ Rooms        = store.Groups(nil)
+	_ Locations    = (*registrar.Registrar)(nil)
+	_ Transactions = (*transaction.Layer)(nil)
+	_ Flows        = (*transport.Stack)(nil)
+	_ Publisher    = (*event.Notifier)(nil)
+	_ server.Focus = (*Service)(nil)
+
+	_ event.Package   = (*Service)(nil)
+	_ event.Confirmer = (*Service)(nil)
 )
 
 // Config of a Service.
@@ -104,6 +106,7 @@ type Service struct {
 	line    *line
 	jobs    *jobs
 	answers answers
+	fresh   fresh
 	states  states
 
 	publisher Publisher
@@ -142,6 +145,7 @@ func (s *Service) Close() {
 	s.jobs.close()
 	s.line.close()
 	s.answers.close()
+	s.fresh.close()
 	s.worker.Wait()
 }
 

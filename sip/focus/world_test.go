@@ -236,10 +236,12 @@ func (w *world) members() string {
 	return strings.Join(names, ", ")
 }
 
-// standing of a phone in the only group.
+// standing of a phone in the only group; it knows who is in the room, if it is there.
 func (w *world) standing(p *siptest.Phone) Standing {
 	w.t.Helper()
-	return w.focus.Standing(w.group().ID, w.device(p))
+	d := w.device(p)
+	w.focus.Confirmed(d.User, d.ID, w.group().AOR())
+	return w.focus.Standing(w.group().ID, d)
 }
 
 func (w *world) refusedWith(p *siptest.Phone, status int, words string) {
