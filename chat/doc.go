@@ -19,7 +19,7 @@
 // would keep all others away for ever.
 //
 // A message that was just committed goes to an idle device straight from
-// memory. A device that was away, or has fallen behind by 64 messages or 256
+// memory. A device that was away, or has fallen behind by 256 messages or 256
 // KiB, is served from the archive in pages, by a few workers.
 //
 // # Forms

@@ -4,7 +4,7 @@ import "time"
 
 // Bounds of a device's queue.
 const (
-	maxBacklog      = 64        // messages in memory; beyond them the archive keeps the rest
+	maxBacklog      = 256       // messages in memory; beyond them the archive keeps the rest
 	maxBacklogBytes = 256 << 10 // of their bodies
 	pageSize        = 16        // messages read from the archive at once
 
