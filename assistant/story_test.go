@@ -18,13 +18,13 @@ var noon = time.Date(2026, 3, 2, 12, 0, 0, 0, time.FixedZone("CST", 8*3600))
 
 // world is an assistant over real groups and a real store.
 type world struct {
-	t  *testing.T
+	t  testing.TB
 	db *sqldb.DB
 	*Service
 	people map[string]store.User
 }
 
-func newWorld(t *testing.T, language string) *world {
+func newWorld(t testing.TB, language string) *world {
 	t.Helper()
 	clock := func() time.Time { return noon }
 	db, err := sqldb.Open(sqldb.Config{Dir: t.TempDir(), Now: clock})
@@ -290,4 +290,32 @@ type broken struct{ *sqldb.DB }
 
 func (broken) ChangeConversation(context.Context, store.UserID, store.ConversationID, store.StateChange) (store.ConversationRow, error) {
 	return store.ConversationRow{}, errors.New("/var/lib/sparkle/sparkle.db: disk full")
+}
+
+// FuzzDo: whatever is typed gets an answer that fits on a phone and tells nothing
+// of the inside.
+func FuzzDo(f *testing.F) {
+	w := newWorld(f, "zh")
+	in := w.found("dev", "研发群", "zhang", "li", "wang")
+	w.found("shift", "Night Shift", "zhang", "li")
+	w.writes("li", in, "", "第一条")
+	for _, c := range w.commands {
+		f.Add("/"+c.english[0]+" #shift 1002 30m", true)
+		f.Add("/"+c.chinese[0]+" “Night Shift” 李四、1003", false)
+	}
+	f.Fuzz(func(t *testing.T, text string, inside bool) {
+		g := in
+		if !inside {
+			g = nil
+		}
+		answer := w.Do(t.Context(), w.people["li"], g, text)
+		if answer == "" || len(answer) > 16<<10 {
+			t.Fatalf("%q: %d bytes", text, len(answer))
+		}
+		for _, inner := range []string{"sql", "SQL", "invalid:", "not found", "context"} {
+			if strings.Contains(answer, inner) && !strings.Contains(text, inner) {
+				t.Fatalf("%q: %q", text, answer)
+			}
+		}
+	})
 }

@@ -29,7 +29,7 @@ type Config struct {
 // [::] means every address of the host, IPv6 and IPv4.
 type Listen struct {
 	TLS     []string `toml:"tls" doc:"SIP over TLS: the way for softphones. At least one address."`
-	HTTPS   []string `toml:"https" doc:"HTTPS: SIP over WebSocket at /sip, the administration API at /v1 (bearer tokens), its description at /docs."`
+	HTTPS   []string `toml:"https" doc:"HTTPS: SIP over WebSocket at /sip, pictures of users and groups at /pictures, the API at /v1 (bearer tokens), its description at /docs."`
 	UDP     []string `toml:"udp" doc:"SIP over UDP without encryption: only for desk phones and trunks inside a network that you trust."`
 	TCP     []string `toml:"tcp" doc:"SIP over TCP without encryption: as for udp."`
 	Metrics string   `toml:"metrics" doc:"Plain HTTP with /metrics, /healthz and /readyz and nothing else, without authentication. Empty: none."`

@@ -82,7 +82,8 @@ func TestNames(t *testing.T) {
 			t.Errorf("the name %s", name)
 		}
 		seen[name] = true
-		for _, wrong := range []string{name[1:], name + "a", "b" + name[1:], "../" + name[3:], strings.Repeat("a", 26), ""} {
+		spare := name[:25] + string(name[25]+1)
+		for _, wrong := range []string{spare, name[1:], name + "a", "b" + name[1:], "../" + name[3:], strings.Repeat("a", 26), ""} {
 			if o, ok := s.Owner(wrong); ok && wrong != name {
 				t.Errorf("%q is the name of %+v", wrong, o)
 			}

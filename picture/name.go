@@ -47,9 +47,9 @@ func (s *Service) Owner(name string) (o Owner, ok bool) {
 	number := binary.BigEndian.Uint64(b[8:])
 	switch binary.BigEndian.Uint64(b[:8]) {
 	case kindUser << 56:
-		return Owner{User: store.UserID(number)}, int64(number) > 0
+		o.User = store.UserID(number)
 	case kindGroup << 56:
-		return Owner{Group: store.GroupID(number)}, int64(number) > 0
+		o.Group = store.GroupID(number)
 	}
-	return o, false
+	return o, o != Owner{} && s.Name(o) == strings.ToLower(name) // the last letter has bits to spare
 }
