@@ -80,17 +80,13 @@ func (d *device) seen(flow uint64) (anew bool) {
 	return anew
 }
 
-// standing is what the device is to a group of its user.
-func (d *device) standing(g store.GroupID) Standing {
-	switch r, t := d.rooms[g], d.trouble[g]; {
-	case r != nil && r.leaving:
-		return Outside
-	case r != nil:
-		return Inside
-	case t != nil && t.final:
-		return Outside
-	}
-	return Joining
+// in tells whether the device shows the room of a group, and out that it never
+// will.
+func (d *device) in(g store.GroupID) bool { return d.rooms[g] != nil }
+
+func (d *device) out(g store.GroupID) bool {
+	t := d.trouble[g]
+	return t != nil && t.final
 }
 
 // owed is the next thing that the device must be told: a BYE in a room, or an
@@ -212,21 +208,24 @@ func reachable(targets []registrar.Target, id store.DeviceID) *registrar.Target 
 	return nil
 }
 
-// Standing tells what a device is to a group of its user. It does not block.
+// Standing tells what a device is to a group. Until a device was told that its user
+// is no member any more it is inside. Standing does not block.
 func (s *Service) Standing(g store.GroupID, d *store.Device) Standing {
 	if !capable(d) {
 		return Outside
 	}
+	_, member := s.memberOf(d.User)(g)
 	sh := s.devices.of(d.User)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	known := sh.find(d.User, d.ID)
-	if known == nil {
+	switch {
+	case known != nil && known.in(g) && s.fresh.has(stay{g, d.User, d.ID}):
 		return Joining
+	case known != nil && known.in(g):
+		return Inside
+	case !member || known != nil && known.out(g):
+		return Outside
 	}
-	st := known.standing(g)
-	if st == Inside && s.fresh.has(stay{g, d.User, d.ID}) {
-		return Joining
-	}
-	return st
+	return Joining
 }

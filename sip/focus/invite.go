@@ -109,7 +109,9 @@ func (s *Service) settle(d *device, r *room, v verdict) (decided bool) {
 		r.leaving = !member
 		r.Since = time.Now()
 		d.put(r)
-		s.arrived(r)
+		if member {
+			s.arrived(r)
+		}
 		d.dirty = d.dirty || r.leaving
 		s.cfg.Rooms.SaveRooms([]store.RoomDevice{r.RoomDevice}, nil)
 		return member

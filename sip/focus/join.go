@@ -238,7 +238,7 @@ func (s *Service) enter(r *server.Request, d *device, g *group.Snapshot) {
 	if _, member := s.memberOf(d.user)(g.ID); !member { // taken out in this moment
 		in.leaving, d.dirty = true, true
 	}
-	if was := d.rooms[g.ID]; was == nil || was.leaving {
+	if was := d.rooms[g.ID]; !in.leaving && (was == nil || was.leaving) {
 		s.arrived(in)
 	}
 	d.put(in)

@@ -86,7 +86,7 @@ func (s *Service) tell(d *device) bool {
 		s.rest(sh, d, false)
 		return false
 	}
-	d.sent = true
+	d.sent, d.flow = true, t.Flow.ID
 	sh.mu.Unlock()
 	send()
 	return true
