@@ -361,10 +361,16 @@ func (m *memory) User(_ context.Context, id store.UserID) (store.User, error) {
 	return u, nil
 }
 
-func (m *memory) ListUsers(context.Context, string, store.UserID, int) ([]store.User, error) {
+func (m *memory) ListUsers(_ context.Context, _ string, after store.UserID, limit int) ([]store.User, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.Collect(maps.Values(m.users)), nil
+	var page []store.User
+	for _, id := range slices.Sorted(maps.Keys(m.users)) {
+		if id > after && len(page) < limit {
+			page = append(page, m.users[id])
+		}
+	}
+	return page, nil
 }
 
 func (m *memory) ListDevices(context.Context, store.UserID) ([]store.Device, error) {
