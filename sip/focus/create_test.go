@@ -232,7 +232,7 @@ func TestCreateWithASlowStore(t *testing.T) {
 			invites bob
 			invites bob
 			quiet`)
-		if !*done {
+		if !done.Load() {
 			t.Error("the registration is not answered for")
 		}
 	})

@@ -49,17 +49,19 @@ func TestInvitedAtRegister(t *testing.T) {
 		for range 3 {
 			bob.Want("INVITE")
 			w.Quiet("one at a time")
-			if *done {
+			if done.Load() {
 				t.Error("messages may follow before the last INVITE")
 			}
 			bob.Respond(200, "INVITE", "")
 			bob.Want("ACK")
 		}
-		if !*done || w.focus.Standing(2, w.device(bob)) != Inside {
-			t.Error(*done, w.focus.Standing(2, w.device(bob)))
+		g, _ := w.groups.ByID(2)
+		w.focus.Confirmed(bob.User, w.device(bob).ID, g.AOR())
+		if !done.Load() || w.focus.Standing(2, w.device(bob)) != Inside {
+			t.Error(done.Load(), w.focus.Standing(2, w.device(bob)))
 		}
 		// A refresh costs nothing more.
-		if done := w.registers(bob); !*done {
+		if done := w.registers(bob); !done.Load() {
 			t.Error("a refresh is not answered for at once")
 		}
 		w.Play("quiet")
@@ -96,7 +98,7 @@ func TestRefusal(t *testing.T) {
 		if w.standing(bob) != Outside || len(w.joined) != 1 {
 			t.Error("bob has refused", w.standing(bob), w.joined)
 		}
-		if done := w.registers(bob); !*done {
+		if done := w.registers(bob); !done.Load() {
 			t.Error("a refresh waits")
 		}
 		w.Play("quiet")
@@ -151,12 +153,12 @@ func TestSilence(t *testing.T) {
 		w.Play(`
 			wait 20s
 			quiet`)
-		if *done {
+		if done.Load() {
 			t.Error("messages may follow an INVITE that is not answered")
 		}
 		w.Play("wait 3s")
-		if !*done || w.standing(bob) != Joining {
-			t.Error(*done, w.standing(bob))
+		if !done.Load() || w.standing(bob) != Joining {
+			t.Error(done.Load(), w.standing(bob))
 		}
 		w.registers(bob)
 		w.Play("invites bob")
@@ -253,7 +255,7 @@ func TestRemovedWhileAway(t *testing.T) {
 				bob = w.back(bob)
 				done := w.registers(bob)
 				w.Play(`bob gets BYE`)
-				if *done {
+				if done.Load() {
 					t.Error("messages may come before the BYE")
 				}
 				if got, want := header(bob, "BYE", "To"), "<sip:bob@example.com;gr=urn:uuid:bob>;tag=bob"; got != want {
@@ -265,8 +267,8 @@ func TestRemovedWhileAway(t *testing.T) {
 				w.Play(`
 					bob 200 BYE
 					quiet`)
-				if w.standing(bob) != Outside || !*done || len(w.memory.rooms) != 1 {
-					t.Error(w.standing(bob), *done, w.memory.rooms)
+				if w.standing(bob) != Outside || !done.Load() || len(w.memory.rooms) != 1 {
+					t.Error(w.standing(bob), done.Load(), w.memory.rooms)
 				}
 				w.Idle()
 			})

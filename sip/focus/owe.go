@@ -184,6 +184,7 @@ func (s *Service) went(u store.UserID, g store.GroupID) {
 		delete(d.trouble, g)
 		if r := d.rooms[g]; r != nil {
 			r.leaving, d.dirty = true, true
+			s.fresh.remove(stay{g, u, d.id})
 			if reachable(targets, d.id) != nil {
 				s.lineUp(d)
 			}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -109,9 +110,9 @@ func (w *world) comes(name, how string) *siptest.Phone {
 }
 
 // registers tells the focus of a REGISTER.
-func (w *world) registers(p *siptest.Phone) (done *bool) {
-	done = new(bool)
-	w.focus.Reachable(p.User, w.device(p).ID, func() { *done = true })
+func (w *world) registers(p *siptest.Phone) (done *atomic.Bool) {
+	done = new(atomic.Bool)
+	w.focus.Reachable(p.User, w.device(p).ID, func() { done.Store(true) })
 	synctest.Wait()
 	return done
 }
