@@ -64,7 +64,7 @@ type Config struct {
 	Trunks       Trunks
 	Groups       Groups
 	GroupRecords GroupRecords
-	Units        Units
+	Units        store.Units // who changes them has the Groups follow
 	Pictures     Pictures
 	Own          Own
 	SyncKey      []byte // signs the cursors of devices: the secret store.SyncSecret, 32 bytes

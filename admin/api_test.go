@@ -463,7 +463,9 @@ func TestDescriptionExplains(t *testing.T) {
 		}
 	}
 	plain := []string{"$schema", "id", "user", "version", "name", "display_name", "numbers", "disabled"} // by their names
-	for _, name := range []string{"CallSettings", "ClassOfService", "HuntGroup", "TrunkSetup", "Gateway", "NumberPlan", "Inward"} {
+	for _, name := range []string{"CallSettings", "ClassOfService", "HuntGroup", "TrunkSetup", "Gateway", "NumberPlan", "Inward",
+		"NewGroup", "GroupChange", "GroupFollows", "Policy", "NewMembers", "MemberChange",
+		"NewUnit", "UnitChange", "UnitPeople", "UnitPerson", "UnitPlace"} {
 		if len(d.Components.Schemas[name].Properties) == 0 {
 			t.Errorf("%s is not described", name)
 		}

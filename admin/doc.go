@@ -11,7 +11,11 @@
 //
 //   - A change is made by the services ([Accounts] and others), never in the
 //     store behind their backs; it is answered after its commit and after it
-//     stands in the audit log with the name of who asked.
+//     stands in the audit log with the name of who asked. The tree of units has no
+//     service: after each change of it the groups are told to follow, and when
+//     one cannot yet, the answer says so and the change stays.
+//   - Who reads what others have written, in a group or between two, stands in the
+//     audit log, too.
 //   - Errors are problem details (RFC 9457) whose text says what to do; one
 //     table (error.go) maps the sentinels of store.
 //   - Lists are pages: {items, next}; next is the cursor of the next page.

@@ -12,9 +12,9 @@ import (
 // GroupChange says what to change; absent members stay as they are. All of it is
 // done, or nothing.
 type GroupChange struct {
-	Subject      *string `json:"subject,omitempty"`
+	Subject      *string `json:"subject,omitempty" doc:"Name that people see; only a discussion may have none."`
 	Announcement *string `json:"announcement,omitempty" doc:"Empty: removes it."`
-	Policy       *Policy `json:"policy,omitempty"`
+	Policy       *Policy `json:"policy,omitempty" doc:"Rules to be changed; the others stay."`
 	MutedAll     *bool   `json:"muted_all,omitempty" doc:"Only the owner and administrators may write."`
 	Owner        *string `json:"owner,omitempty" doc:"Member to whom the group is handed over; who owned it becomes an administrator."`
 	Kind         *string `json:"kind,omitempty" enum:"manual" doc:"Converts a discussion or fixed group: its members stay, and its unit is no longer followed."`

@@ -89,7 +89,7 @@ type NewGroup struct {
 	Owner   string        `json:"owner,omitempty" doc:"Absent: the first of members."`
 	Members []string      `json:"members,omitempty" doc:"Usernames or numbers. A fixed group has those of its unit."`
 	Follows *GroupFollows `json:"follows,omitempty" doc:"Of a fixed group."`
-	Policy  Policy        `json:"policy,omitzero"`
+	Policy  Policy        `json:"policy,omitzero" doc:"Rules that are not the server's."`
 }
 
 // GroupPath names a group in a path.

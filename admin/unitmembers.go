@@ -29,7 +29,7 @@ type UnitMember struct {
 // UnitPerson is somebody to be put into a unit.
 type UnitPerson struct {
 	User   string `json:"user" doc:"Username or number."`
-	Title  string `json:"title,omitempty"`
+	Title  string `json:"title,omitempty" doc:"What he is in the unit."`
 	Hidden bool   `json:"hidden,omitempty" doc:"Do not join him to the groups of the unit."`
 }
 
@@ -40,7 +40,7 @@ type UnitPeople struct {
 
 // UnitPlace is what is told of somebody in a unit.
 type UnitPlace struct {
-	Title  string `json:"title,omitempty"`
+	Title  string `json:"title,omitempty" doc:"What he is in the unit."`
 	Hidden bool   `json:"hidden,omitempty" doc:"Do not join him to the groups of the unit."`
 }
 

@@ -7,16 +7,12 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/sparkleim/sparkle/store"
 )
-
-// Units is the tree of the organisation. Whoever changes it has the groups follow.
-type Units interface {
-	store.Units
-}
 
 const maxUnitName = 64 // characters, as of the name of a group
 
@@ -196,11 +192,15 @@ func (c UnitChange) apply(u store.Unit, tree *unitTree) (store.Unit, error) {
 	return u, nil
 }
 
-// checkUnitName returns ErrInvalid for what would be no step of a path, or could not
-// be shown.
+// checkUnitName returns ErrInvalid for what would be no step of a path, or could be
+// no name of a group.
 func checkUnitName(name string) error {
-	if n := utf8.RuneCountInString(name); n == 0 || n > maxUnitName || hasControl(name) || strings.Contains(name, separator) {
+	odd := func(r rune) bool { return unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' }
+	if n := utf8.RuneCountInString(name); n == 0 || n > maxUnitName || strings.Contains(name, separator) {
 		return invalid("unit %q: use 1 to %d characters without %s", name, maxUnitName, separator)
+	}
+	if hasControl(name) || strings.ContainsFunc(name, odd) {
+		return invalid("unit %q: use no control characters", name)
 	}
 	return nil
 }

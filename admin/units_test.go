@@ -64,6 +64,8 @@ func TestUnitErrors(t *testing.T) {
 		{"GET", unitURL("99"), "", `404 unit "99": not found`},
 		{"POST", "/v1/units", `{"name":"a/b"}`, `422 unit "a/b": use 1 to 64 characters without /`},
 		{"POST", "/v1/units", `{"name":" "}`, `422 unit "": use 1 to 64 characters without /`},
+		{"POST", "/v1/units", `{"name":"a\u202eb"}`, `422 unit "a\u202eb": use no control characters`},
+		{"POST", "/v1/units", `{"name":"a\nb"}`, `422 unit "a\nb": use no control characters`},
 		{"POST", "/v1/units", `{"name":"x","parent":"没有"}`, `422 there is no unit "没有"`},
 		{"POST", "/v1/units", `{"name":"销售部","parent":"公司"}`, "409 "},
 		{"PATCH", unitURL("公司"), `{"parent":"销售部"}`, "422 unit 公司 cannot be below itself"},
