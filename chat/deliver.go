@@ -39,6 +39,8 @@ func (s *Service) actWith(d *device, what action, targets []registrar.Target) {
 	case actWait:
 		s.metrics.retries.Inc()
 		d.pauseThen(func() { s.act(d, d.retry()) })
+	case actHold:
+		d.pauseThen(func() { s.act(d, d.tired()) })
 	}
 }
 

@@ -3,6 +3,7 @@ package chat
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sparkleim/sparkle/store"
@@ -29,6 +30,8 @@ type device struct {
 	learned *ability // what it showed to be able to, against its registration
 	poison  poison
 	started bool // its cursors exist
+
+	impatient atomic.Bool // messages wait for no room until it registers or joins one
 }
 
 // attempt is the delivery of the head of the queue, over one flow after another.
@@ -84,13 +87,30 @@ func (d *device) retry() action   { return d.step((*queue).retry) }
 
 // joined tells that the device has come into a room that it was invited to, or
 // will not: what waits for that can go on.
-func (d *device) joined() action { return d.step((*queue).reachable) }
+func (d *device) joined() action {
+	return d.step(func(q *queue) action {
+		d.impatient.Store(false)
+		return q.reachable()
+	})
+}
+
+// tired tells that a room has been waited for long enough.
+func (d *device) tired() action {
+	return d.step(func(q *queue) action {
+		gaveUp, act := q.tired()
+		if gaveUp {
+			d.impatient.Store(true)
+		}
+		return act
+	})
+}
 
 // reachable is a REGISTER. What is under way by a flow that is no longer the
 // device's (a phone that changed its network leaves dead connections behind)
 // is given up and sent again, not waited for.
 func (d *device) reachable(bound func(flow uint64) bool) action {
 	return d.step(func(q *queue) action {
+		d.impatient.Store(false)
 		act := q.reachable()
 		if d.flow != 0 && !bound(d.flow) {
 			d.flow = 0

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -19,20 +20,20 @@ const gapPatience = 2 * time.Second
 type fanout struct {
 	id store.GroupID
 
-	mu     sync.Mutex
-	seq    sequence
-	busy   bool // in line, or with a worker
-	timer  *time.Timer
-	recent recent
+	mu    sync.Mutex
+	seq   sequence
+	busy  bool // in line, or with a worker
+	timer *time.Timer
 
 	members *group.Snapshot // as of the step at hand; only for the worker
 }
 
 // fanouts are those of the groups that something was written in.
 type fanouts struct {
-	mu    sync.Mutex
-	of    map[store.GroupID]*fanout
-	ready line[*fanout] // each stands in it at most once
+	mu     sync.Mutex
+	of     map[store.GroupID]*fanout
+	ready  line[*fanout] // each stands in it at most once
+	recent recent
 }
 
 func (t *fanouts) init() {
@@ -52,6 +53,29 @@ func (t *fanouts) find(id store.GroupID) *fanout {
 	return f
 }
 
+// sweep forgets groups that are no more.
+func (t *fanouts) sweep() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	maps.DeleteFunc(t.of, func(_ store.GroupID, f *fanout) bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return !f.busy && len(f.seq.waiting) == 0 && f.members != nil && f.members.Dissolved != nil
+	})
+}
+
+// waiting counts the steps that are still to be done.
+func (t *fanouts) waiting() (n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, f := range t.of {
+		f.mu.Lock()
+		n += len(f.seq.waiting)
+		f.mu.Unlock()
+	}
+	return n
+}
+
 // put adds a step to what is to be done for a group.
 func (s *Service) put(f *fanout, st step) {
 	f.mu.Lock()
@@ -60,6 +84,12 @@ func (s *Service) put(f *fanout, st step) {
 		s.metrics.merged.Inc()
 	}
 	s.start(f)
+}
+
+func (f *fanout) covers(seq int64) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.seq.covers(seq)
 }
 
 // start puts f in line. f.mu is held.
@@ -125,6 +155,9 @@ func (s *Service) do(f *fanout, st *step) {
 		case m.JoinedSeq < st.first:
 			s.giveMember(st.it, m.User)
 		}
+	}
+	if st.it != nil && !st.passing {
+		s.metrics.fanout.Observe(time.Since(st.it.msg.At).Seconds())
 	}
 }
 
@@ -215,15 +248,23 @@ func wasIn(g *group.Snapshot, u store.UserID) bool {
 	return in
 }
 
-// recent remembers what the latest messages of a group are called, for the
-// receipts that come in the seconds after each.
+// recent remembers what the latest messages of groups are called, for the receipts
+// that come in the seconds after each.
 type recent struct {
-	places map[string]place
-	names  [recentMessages]string // a ring
+	mu     sync.Mutex
+	places map[groupName]place
+	ring   []groupName
 	at     int
 }
 
-const recentMessages = 128
+// recentMessages is how many messages are remembered, of all groups together.
+const recentMessages = 1 << 14
+
+// groupName is a message of a group by its Message-ID.
+type groupName struct {
+	group store.GroupID
+	name  string
+}
 
 // place is a message that a receipt may be about.
 type place struct {
@@ -231,11 +272,34 @@ type place struct {
 	author store.UserID
 }
 
-func (r *recent) add(name string, p place) {
-	if r.places == nil {
-		r.places = make(map[string]place, recentMessages)
+func (r *recent) add(g store.GroupID, name string, p place) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := groupName{g, name}
+	switch {
+	case r.places == nil:
+		r.places = make(map[groupName]place)
+		fallthrough
+	case len(r.ring) < recentMessages:
+		r.ring = append(r.ring, n)
+	default:
+		delete(r.places, r.ring[r.at])
+		r.ring[r.at] = n
+		r.at = (r.at + 1) % recentMessages
 	}
-	delete(r.places, r.names[r.at])
-	r.names[r.at], r.places[name] = name, p
-	r.at = (r.at + 1) % recentMessages
+	r.places[n] = p
+}
+
+// find returns the messages of receipts, and the receipts of which it knows none.
+func (r *recent) find(g store.GroupID, rs []receipt) (found []about, missing []receipt) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, receipt := range rs {
+		if p, ok := r.places[groupName{g, receipt.MessageID}]; ok {
+			found = append(found, about{receipt, p})
+		} else {
+			missing = append(missing, receipt)
+		}
+	}
+	return found, missing
 }

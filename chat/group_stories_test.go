@@ -513,6 +513,33 @@ func TestJoiningWaits(t *testing.T) {
 	})
 }
 
+// The rest of what is written to somebody does not wait for a room for ever.
+func TestJoiningIsNotWaitedForForEver(t *testing.T) {
+	inMeeting(t, func(m *meeting) {
+		m.arrives(101, 202)
+		m.rooms.set(202, focus.Joining)
+		m.says(101, "team", "one")
+		m.says(101, "bob", "between us")
+		time.Sleep(roomPatience - time.Second)
+		m.registers(202, linphoneSpecs) // another try
+		time.Sleep(roomPatience - time.Second)
+		expect(t, "with patience", m.phones.texts(202), nil)
+		time.Sleep(time.Second)
+		expect(t, "without", m.phones.texts(202), []string{"爱丽丝: one", "between us"})
+		m.says(101, "team", "two")
+		expect(t, "and what comes then", m.phones.texts(202)[2:], []string{"爱丽丝: two"})
+		m.registers(202, linphoneSpecs)
+		m.says(101, "team", "three")
+		m.rooms.set(202, focus.Inside)
+		m.Joined(2, 202)
+		synctest.Wait()
+		time.Sleep(2 * roomPatience)
+		if got := m.phones.texts(202); len(got) != 4 || !strings.Contains(got[3], "Message-ID") {
+			t.Errorf("in the room at last: %q", got)
+		}
+	})
+}
+
 // Who waits for a room and is removed gets what is his all the same.
 func TestRemovedWhileJoining(t *testing.T) {
 	inMeeting(t, func(m *meeting) {

@@ -94,21 +94,13 @@ func (s *Service) acceptText(g *group.Snapshot, sub *submission) {
 // to them the first time, unless that was before a restart.
 func (s *Service) committed(f *fanout, it *item) {
 	m := it.msg
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	st := step{first: m.Seq, next: m.Seq + 1, it: it}
-	if m.Duplicate {
-		if f.seq.covers(m.Seq) {
-			return
-		}
-		st = step{}
-	} else {
-		f.recent.add(m.MessageID, place{m.Seq, m.From})
+	switch {
+	case !m.Duplicate:
+		s.fanouts.recent.add(m.Group, m.MessageID, place{m.Seq, m.From})
+		s.put(f, step{first: m.Seq, next: m.Seq + 1, it: it})
+	case !f.covers(m.Seq):
+		s.put(f, step{})
 	}
-	if f.seq.put(st) {
-		s.metrics.merged.Inc()
-	}
-	s.start(f)
 }
 
 // denied is how a refusal by the rules of a group is told: in its own words.

@@ -31,8 +31,7 @@ func (s *Service) acceptReceipts(g *group.Snapshot, sub *submission) {
 		sub.Reply(200, "")
 		return
 	}
-	f := s.fanouts.find(g.ID)
-	abouts, missing := f.placesOf(rs)
+	abouts, missing := s.fanouts.recent.find(g.ID, rs)
 	if len(missing) == 0 {
 		s.confirm(g, sub, abouts, small)
 		return
@@ -71,20 +70,6 @@ func (s *Service) search(g *group.Snapshot, missing []receipt, found []about) ([
 type about struct {
 	receipt
 	place
-}
-
-// placesOf finds the messages of receipts among the recent ones of the group.
-func (f *fanout) placesOf(rs []receipt) (found []about, missing []receipt) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, r := range rs {
-		if p, ok := f.recent.places[r.MessageID]; ok {
-			found = append(found, about{r, p})
-		} else {
-			missing = append(missing, r)
-		}
-	}
-	return found, missing
 }
 
 // placeOf finds a message of a group in the archive: by its Message-ID, or by the

@@ -22,11 +22,12 @@ type metrics struct {
 	commands        prometheus.Counter
 	accept          prometheus.Histogram
 	delivery        prometheus.Histogram
+	fanout          prometheus.Histogram
 }
 
 // newMetrics makes the metrics and registers them with reg, when not nil.
-// devices counts the device queues in memory.
-func newMetrics(reg prometheus.Registerer, devices func() float64) *metrics {
+// devices counts the device queues in memory, waiting what groups have to do.
+func newMetrics(reg prometheus.Registerer, devices, waiting func() int) *metrics {
 	accepted := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sparkle_chat_accepted_total", Help: "Messages committed to the archive.",
 	}, []string{"kind"})
@@ -52,13 +53,17 @@ func newMetrics(reg prometheus.Registerer, devices func() float64) *metrics {
 		commands:   counter("commands_total", "Texts that were done instead of said."),
 		accept:     seconds("accept_seconds", "From a message's arrival to its 202."),
 		delivery:   seconds("delivery_seconds", "From the commit of a message to the 200 of a device."),
+		fanout:     seconds("fanout_seconds", "From the commit of a message in a group until all its members were given it."),
+	}
+	gauge := func(name, help string, value func() int) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sparkle_chat_" + name, Help: help},
+			func() float64 { return float64(value()) })
 	}
 	if reg != nil {
 		reg.MustRegister(accepted, m.duplicates, m.composing, m.refused, m.delivered, m.failed,
-			m.skipped, m.retries, m.merged, m.commands, m.accept, m.delivery,
-			prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-				Name: "sparkle_chat_device_queues", Help: "Device queues in memory.",
-			}, devices))
+			m.skipped, m.retries, m.merged, m.commands, m.accept, m.delivery, m.fanout,
+			gauge("device_queues", "Device queues in memory.", devices),
+			gauge("group_steps", "Messages and changes of groups that wait for their turn.", waiting))
 	}
 	return m
 }

@@ -10,7 +10,10 @@ const (
 
 	minBackoff = 30 * time.Second
 	maxBackoff = 10 * time.Minute
-	maxRefused = 10 // times one message is refused by 5xx before it is passed over
+
+	// roomPatience is how long a message waits until its device is in the room: what
+	// others write to its user waits behind it.
+	roomPatience = 90 * time.Second
 )
 
 // action is what a queue wants to be done now.
@@ -21,6 +24,7 @@ const (
 	actSend           // the head of the backlog
 	actDrain          // read a page from the archive
 	actWait           // call retry after pause
+	actHold           // call tired after pause
 )
 
 // outcome is what became of the head of the backlog.
@@ -51,7 +55,8 @@ type queue struct {
 	more     bool     // the archive may hold messages that are not in the backlog
 	draining bool     // a page is being read
 	busy     bool     // the head is under way
-	waiting  bool     // a retry is due later, or a room is being joined
+	waiting  bool     // a retry is due later
+	holding  bool     // and what is waited for is a room
 	parked   bool     // until the device is reachable again
 	again    bool     // the device became reachable while the head was under way
 	failures int      // in a row
@@ -135,7 +140,7 @@ func (q *queue) settle(o outcome) action {
 	case o == away:
 		q.park()
 	case o == held:
-		q.waiting = true // for reachable
+		return q.hold()
 	}
 	return q.next()
 }
@@ -154,7 +159,7 @@ func (q *queue) pass() {
 // reachable is a REGISTER of the device, or that it has come into a room.
 func (q *queue) reachable() action {
 	q.again = q.busy
-	q.waiting, q.parked, q.failures = false, false, 0
+	q.waiting, q.holding, q.parked, q.failures = false, false, false, 0
 	return q.next()
 }
 
@@ -168,6 +173,23 @@ func (q *queue) recheck() action {
 func (q *queue) retry() action {
 	q.waiting = false
 	return q.next()
+}
+
+// hold waits for the device to come into a room: reachable tells, or will not.
+func (q *queue) hold() action {
+	q.waiting, q.holding = true, true
+	q.pause = roomPatience
+	return actHold
+}
+
+// tired is the end of the patience with a room; gaveUp is false when it was not
+// waited for any more.
+func (q *queue) tired() (gaveUp bool, act action) {
+	if !q.holding {
+		return false, actNothing
+	}
+	q.waiting, q.holding = false, false
+	return true, q.next()
 }
 
 // park leaves everything to the archive until the device registers again.

@@ -12,7 +12,7 @@ import (
 )
 
 func (a action) String() string {
-	return [...]string{"-", "send", "drain", "wait"}[a]
+	return [...]string{"-", "send", "drain", "wait", "hold"}[a]
 }
 
 // numbered makes messages with those GIDs.
@@ -61,6 +61,11 @@ func TestQueue(t *testing.T) {
 			return q.settle(later)
 		case "away":
 			return q.settle(away)
+		case "held":
+			return q.settle(held)
+		case "tired":
+			_, act := q.tired()
+			return act
 		case "register":
 			return q.reachable()
 		case "retry":
@@ -103,6 +108,18 @@ func TestQueue(t *testing.T) {
 		{name: "it came back while the old flow was being tried", steps: []step{
 			{"arrive 1", "send"}, {"register", "-"}, {"later", "send"}, {"later", "wait"},
 		}, left: []int64{1}},
+		{name: "a room is waited for", steps: []step{
+			{"arrive 1", "send"}, {"held", "hold"}, {"arrive 2", "-"}, {"recheck", "-"}, {"register", "send"}, {"tired", "-"},
+		}, left: []int64{1, 2}, more: true},
+		{name: "but not for ever", steps: []step{
+			{"arrive 1", "send"}, {"held", "hold"}, {"tired", "send"}, {"tired", "-"}, {"settled", "-"},
+		}},
+		{name: "it joined while that was asked", steps: []step{
+			{"arrive 1", "send"}, {"register", "-"}, {"held", "send"},
+		}, left: []int64{1}},
+		{name: "messages of different conversations overtake one another", steps: []step{
+			{"arrive 5", "send"}, {"arrive 3", "-"}, {"settled", "send"}, {"settled", "-"},
+		}},
 		{name: "it came back before it was found away", steps: []step{
 			{"arrive 1", "send"}, {"register", "-"}, {"away", "send"},
 		}, left: []int64{1}},

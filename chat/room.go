@@ -87,7 +87,7 @@ func (s *Service) roomForm(d *device, t *registrar.Target, own bool) *rendering 
 	inside := standing == focus.Inside && !a.text && !d.poison.suspects(a.msg.GID) &&
 		(d.learned == nil || d.learned.shows(cpimType))
 	switch {
-	case standing == focus.Joining:
+	case standing == focus.Joining && !d.impatient.Load():
 		return nil
 	case a.msg.Kind == store.KindNotice && standing == focus.Inside:
 		return &rendering{name: skipRoster, skip: true}

@@ -162,7 +162,7 @@ func New(cfg Config) *Service {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.metrics = newMetrics(cfg.Registerer, func() float64 { return float64(s.devices.len()) })
+	s.metrics = newMetrics(cfg.Registerer, s.devices.len, s.fanouts.waiting)
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.drains.init()
 	for range cfg.Workers {
@@ -214,7 +214,8 @@ func (s *Service) Reachable(u store.UserID, id store.DeviceID) {
 	}))
 }
 
-// sweep forgets the queues of devices that are gone: a few users at a time.
+// sweep forgets the queues of devices that are gone, a few users at a time, and
+// groups that are no more.
 func (s *Service) sweep() {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
@@ -226,6 +227,7 @@ func (s *Service) sweep() {
 			s.devices.sweep(i, func(u store.UserID, id store.DeviceID) bool {
 				return reachableTarget(s.cfg.Locations.Lookup(u), id) != nil
 			})
+			s.fanouts.sweep()
 		}
 	}
 }
