@@ -136,7 +136,7 @@ func TestPhoneSettings(t *testing.T) {
 		Listeners: map[string][]string{"tls": {"127.0.0.1:5061"}, "udp": {"127.0.0.1:5060"}, "https": {"127.0.0.1:8443"}},
 	})
 	for _, want := range []string{
-		"<sip:localhost:5061;transport=tls>.",
+		"<sip:localhost:5061;transport=tls> and,",
 		`<sip:alice@localhost;transport=tls>;auth_pass=secret;outbound="sip:127.0.0.1:5061;transport=tls"`,
 		"wss://localhost:8443/sip",
 	} {
