@@ -67,6 +67,7 @@ type Config struct {
 	Units        store.Units // who changes them has the Groups follow
 	Pictures     Pictures
 	Own          Own
+	Chat         Chat
 	SyncKey      []byte // signs the cursors of devices: the secret store.SyncSecret, 32 bytes
 	// Backup writes a backup of the whole server as a tar archive.
 	Backup func(ctx context.Context, w io.Writer) error

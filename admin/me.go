@@ -49,6 +49,7 @@ func (a *API) registerMe(api huma.API) {
 	huma.Register(api, own(http.MethodGet, "/groups", "list-my-groups", "List the groups that I am in"), a.listMyGroups)
 	a.registerMyConversations(api)
 	a.registerMyMessages(api)
+	a.registerMyPosts(api)
 	a.registerMySync(api)
 	a.registerMyEvents(api)
 	a.registerMyPicture(api)

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -33,7 +34,7 @@ type meWorld struct {
 func newMeWorld(t *testing.T) *meWorld {
 	t.Helper()
 	w := &meWorld{fixture: newFixture(t), t: t, users: map[string]store.User{}, convs: map[string]store.ConversationID{}, sent: map[string]store.Accepted{}}
-	w.API.Tokens = w.organisation
+	w.API.Tokens, w.API.Accounts, w.API.Chat = w.organisation, directory{w.accounts, w.organisation}, &courier{w: w}
 	for _, u := range w.accounts.users {
 		w.users[u.Username] = u
 	}
@@ -51,6 +52,20 @@ func newMeWorld(t *testing.T) *meWorld {
 	tech, _ := w.organisation.Find("tech")
 	w.convs["tech"] = tech.Conversation
 	return w
+}
+
+// directory knows the people of a store; the rest is as in accounts.
+type directory struct {
+	*accounts
+	users store.Users
+}
+
+func (d directory) Find(ctx context.Context, address string) (store.User, error) {
+	return d.users.UserByAddress(ctx, address, "example.com")
+}
+
+func (d directory) ByID(ctx context.Context, id store.UserID) (store.User, error) {
+	return d.users.User(ctx, id)
 }
 
 func (w *meWorld) must(err error) {
@@ -137,6 +152,9 @@ func (w *meWorld) path(s string) string {
 		s = strings.ReplaceAll(s, "{"+name+"}", fmt.Sprint(c))
 	}
 	for text, a := range w.sent {
+		if text == "" {
+			continue
+		}
 		s = strings.ReplaceAll(s, "{"+text+"}", store.GIDString(a.GID))
 	}
 	return s
@@ -170,6 +188,8 @@ var ownRoutes = []struct {
 	{"GET", "/v1/me/search?q=hello", "", 200, ""},
 	{"GET", "/v1/me/search?q=hello&conversation={ab}", "", 200, "/v1/me/search?q=hello&conversation=999"},
 	{"GET", "/v1/me/events", "", 426, ""},
+	{"POST", "/v1/me/conversations/{ab}/messages", `{"text":"x"}`, 201, "/v1/me/conversations/999/messages"},
+	{"POST", "/v1/me/messages", `{"to":"bob","text":"x"}`, 201, ""},
 }
 
 func TestOwnRoutes(t *testing.T) {

@@ -313,7 +313,8 @@ func (s *Server) buildAdmin() error {
 	s.api = admin.New(admin.Config{
 		Accounts: s.accounts, Messages: s.store, Tokens: s.store, Audit: s.store, Tracer: tracer{s.stack, s.stopping},
 		Calls: s.calls, CallRecords: s.store, Trunks: s.border,
-		Groups: s.groups, GroupRecords: s.store, Units: s.store, Pictures: s.pictures, Own: s.store, SyncKey: secret,
+		Groups: s.groups, GroupRecords: s.store, Units: s.store, Pictures: s.pictures,
+		Own: s.store, Chat: s.chat, SyncKey: secret,
 		Backup: s.backup, Verify: s.verify, Status: s.status, Ready: s.ready,
 		Gatherer: s.metrics, Metrics: s.metrics, Version: programVersion(), Log: s.part("admin"),
 	})

@@ -1,0 +1,166 @@
+package chat
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sparkleim/sparkle/group"
+	"github.com/sparkleim/sparkle/sip/server"
+	"github.com/sparkleim/sparkle/store"
+)
+
+// post waits until nothing moves.
+func (w *world) post(p Post) (store.Accepted, error) {
+	w.t.Helper()
+	a, err := w.Post(w.t.Context(), p)
+	synctest.Wait()
+	return a, err
+}
+
+func TestPostToOne(t *testing.T) {
+	inWorldWith(t, Config{OwnDevices: "thread"}, func(w *world) {
+		alice, bob := w.people.users["alice"], w.people.users["bob"]
+		w.registers(101, "")
+		w.registers(201, "")
+		first, err := w.post(Post{From: alice, To: bob, Text: "你好\n两行", Key: "k1"})
+		if err != nil || first.Seq != 1 {
+			t.Fatalf("%+v, %v", first, err)
+		}
+		expect(t, "the other's phone", w.phones.texts(201), []string{"你好\n两行"})
+		expect(t, "the own phone", w.phones.texts(101), []string{"我: 你好\n两行"})
+		again, err := w.post(Post{From: alice, To: bob, Text: "你好\n两行", Key: "k1"})
+		if err != nil || again.GID != first.GID || !again.Duplicate {
+			t.Errorf("repeated: %+v, %v", again, err)
+		}
+		for _, p := range []Post{{From: alice, To: bob, Text: "a", Key: "k2"}, {From: bob, To: alice, Text: "b", Key: "k1"}, {From: alice, To: bob, Text: "c"}, {From: alice, To: bob, Text: "c"}} {
+			if got, err := w.post(p); err != nil || got.Duplicate {
+				t.Errorf("%s: %+v, %v", p.Text, got, err)
+			}
+		}
+		expect(t, "each of the others once", w.phones.texts(201)[1:], []string{"a", "我: b", "c", "c"})
+		kept := w.archive.msgs[0]
+		if kept.Source != "https" || kept.MessageID == "" || kept.FromDevice != 0 || kept.Text != "你好\n两行" || kept.CallID != kept.MessageID+"@example.com" {
+			t.Errorf("kept %+v", kept)
+		}
+	})
+}
+
+func TestPostRepliesAndForwards(t *testing.T) {
+	inWorld(t, func(w *world) {
+		alice, bob := w.people.users["alice"], w.people.users["bob"]
+		said, err := w.post(Post{From: bob, To: alice, Text: "去吗？"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		quote := &Quote{Message: &w.archive.msgs[said.GID-1], Author: "bob@example.com"}
+		answer, err := w.post(Post{From: alice, To: bob, Text: "去", ReplyTo: quote})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := Describe(&w.archive.msgs[answer.GID-1]); d.Text != "去" || d.ReplyTo != quote.MessageID || d.ReplyToSender != "bob@example.com" {
+			t.Errorf("answer: %+v", d)
+		}
+		forwarded, err := w.post(Post{From: alice, To: alice, Forward: quote})
+		if err != nil {
+			t.Fatal(err)
+		}
+		twice, err := w.post(Post{From: alice, To: bob, Forward: &Quote{&w.archive.msgs[forwarded.GID-1], "alice@example.com"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, a := range []store.Accepted{forwarded, twice} {
+			if d := Describe(&w.archive.msgs[a.GID-1]); d.Text != "去吗？" || d.ForwardedFrom != "bob@example.com" || d.ReplyTo != "" {
+				t.Errorf("forwarded: %+v", d)
+			}
+		}
+		bare := &Quote{&store.Message{NewMessage: store.NewMessage{Kind: store.KindText, ContentType: "text/plain", Body: []byte("x")}}, "bob@example.com"}
+		if a, err := w.post(Post{From: alice, To: bob, Forward: bare}); err != nil || Describe(&w.archive.msgs[a.GID-1]).Text != "x" {
+			t.Errorf("without CPIM: %v", err)
+		}
+		named := func(id string) *Quote {
+			return &Quote{&store.Message{NewMessage: store.NewMessage{Kind: store.KindText, MessageID: id}}, "bob@example.com"}
+		}
+		notice := &Quote{&store.Message{NewMessage: store.NewMessage{Kind: store.KindNotice, ContentType: "text/plain", Body: []byte("x")}}, ""}
+		for name, p := range map[string]Post{
+			"a reply to what has no name":    {ReplyTo: bare},
+			"a name that ends the line":      {ReplyTo: named("1\r\nX: y")},
+			"a name that would be unescaped": {ReplyTo: named(`1\n`)},
+			"a notice":                       {Forward: notice},
+			"something compressed in secret": {Forward: &Quote{&store.Message{NewMessage: store.NewMessage{Kind: store.KindText, Encoding: "br"}}, ""}},
+		} {
+			p.From, p.To, p.Text = alice, bob, "x"
+			if _, err := w.post(p); !errors.Is(err, store.ErrInvalid) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}
+
+func TestPostIsRefused(t *testing.T) {
+	inMeeting(t, func(m *meeting) {
+		status := func(p Post) int {
+			t.Helper()
+			_, err := m.post(p)
+			e, ok := errors.AsType[*server.Error](err)
+			if !ok {
+				t.Fatalf("%+v: %v", p, err)
+			}
+			return e.Status
+		}
+		alice, bob, dave := m.people.users["alice"], m.people.users["bob"], m.people.users["dave"]
+		if got := status(Post{From: dave, Group: m.team.ID, Text: "x"}); got != 404 {
+			t.Errorf("a stranger: %d", got)
+		}
+		if got := status(Post{From: alice, Group: 99, Text: "x"}); got != 404 {
+			t.Errorf("no group: %d", got)
+		}
+		if got := status(Post{From: alice, To: store.User{ID: 9, Username: "gone", Domain: "example.com", Disabled: true}, Text: "x"}); got != 404 {
+			t.Errorf("to a disabled user: %d", got)
+		}
+		if got := status(Post{From: alice, To: bob, Text: strings.Repeat("x", 1<<20)}); got != 413 {
+			t.Errorf("too much: %d", got)
+		}
+		m.does(1, group.Mute{User: 2, Until: time.Now().Add(time.Hour)})
+		if got := status(Post{From: bob, Group: m.team.ID, Text: "x"}); got != 403 {
+			t.Errorf("who is muted: %d", got)
+		}
+		m.archive.mu.Lock()
+		m.archive.fail = store.ErrUnavailable
+		m.archive.mu.Unlock()
+		if _, err := m.post(Post{From: alice, To: bob, Text: "x"}); !errors.Is(err, store.ErrUnavailable) {
+			t.Errorf("with a full disk: %v", err)
+		}
+		m.archive.mu.Lock()
+		m.archive.fail = nil
+		m.archive.mu.Unlock()
+		m.closing.Store(true)
+		if got := status(Post{From: alice, To: bob, Text: "x"}); got != 503 {
+			t.Errorf("of a server that ends: %d", got)
+		}
+		m.closing.Store(false)
+	})
+}
+
+func TestPostToGroup(t *testing.T) {
+	inMeeting(t, func(m *meeting) {
+		m.arrives(101, 102, 201, 302)
+		a, err := m.post(Post{From: m.people.users["alice"], Group: m.team.ID, Text: "@鲍勃 来吗？", Key: "k"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept := m.archive.msgs[a.GID-1]
+		expect(t, "bob's text phone", m.phones.texts(201), []string{"爱丽丝: @鲍勃 来吗？"})
+		body := strings.Replace(string(kept.Body), "DateTime: 2000-01-01T00:00:00Z\r\n", "", 1) // see january
+		expect(t, "carol's Linphone", m.phones.texts(302), []string{body})
+		expect(t, "the own Linphone", m.phones.texts(102), []string{body})
+		if len(kept.Mentions) != 1 || kept.Mentions[0] != 2 || kept.Group != m.team.ID {
+			t.Errorf("kept %+v", kept)
+		}
+		if again, err := m.post(Post{From: m.people.users["alice"], Group: m.team.ID, Text: "@鲍勃 来吗？", Key: "k"}); err != nil || !again.Duplicate {
+			t.Errorf("repeated: %+v, %v", again, err)
+		}
+	})
+}
