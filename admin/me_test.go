@@ -54,17 +54,23 @@ func newMeWorld(t *testing.T) *meWorld {
 	return w
 }
 
-// directory knows the people of a store; the rest is as in accounts.
+// directory is accounts, and knows the people of a store besides.
 type directory struct {
 	*accounts
 	users store.Users
 }
 
 func (d directory) Find(ctx context.Context, address string) (store.User, error) {
+	if u, err := d.accounts.Find(ctx, address); err == nil {
+		return u, nil
+	}
 	return d.users.UserByAddress(ctx, address, "example.com")
 }
 
 func (d directory) ByID(ctx context.Context, id store.UserID) (store.User, error) {
+	if u, err := d.accounts.ByID(ctx, id); err == nil {
+		return u, nil
+	}
 	return d.users.User(ctx, id)
 }
 

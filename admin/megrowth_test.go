@@ -84,7 +84,7 @@ func grow(t *testing.T, messages int) *grown {
 	}
 	g.send(messages*8/10, true)
 	g.send(messages*2/10, false)
-	g.api = New(Config{Own: db, Groups: groups, GroupRecords: db, SyncKey: []byte("key"), Tokens: db, Log: slog.New(slog.DiscardHandler)})
+	g.api = New(Config{Own: db, Groups: groups, GroupRecords: db, Pictures: &gallery{}, SyncKey: []byte("key"), Tokens: db, Log: slog.New(slog.DiscardHandler)})
 	if _, err := db.AddToken(t.Context(), store.Token{Name: "me", User: 1, Hash: hashToken("sparkle_me")}); err != nil {
 		t.Fatal(err)
 	}
