@@ -215,10 +215,10 @@ func (g *groupLoad) talk(ctx context.Context) (*talked, error) {
 	start := time.Now()
 	stop := g.watch(&t.backlog)
 	defer stop()
-	if g.profile != "" {
-		go g.server.saveProfile(ctx, g.profile, min(g.length/2, 20*time.Second))
+	if !g.kill {
+		g.saveProfile(ctx)
 	}
-	crash := g.killAt(start.Add(g.length / 2))
+	crash := g.killAt(ctx, start.Add(g.length/2))
 	err := g.write(ctx, start, t)
 	t.elapsed = time.Since(start)
 	if err := errors.Join(err, <-crash); err != nil {
@@ -237,7 +237,7 @@ func (g *groupLoad) talk(ctx context.Context) (*talked, error) {
 }
 
 // killAt kills the server at a moment and starts it again, when that is wanted.
-func (g *groupLoad) killAt(at time.Time) <-chan error {
+func (g *groupLoad) killAt(ctx context.Context, at time.Time) <-chan error {
 	done := make(chan error, 1)
 	if !g.kill {
 		done <- nil
@@ -249,9 +249,17 @@ func (g *groupLoad) killAt(at time.Time) <-chan error {
 		began := time.Now()
 		err := g.server.start()
 		g.killed = time.Since(began)
+		g.saveProfile(ctx)
 		done <- err
 	}()
 	return done
+}
+
+// saveProfile begins to profile the server, when that is wanted.
+func (g *groupLoad) saveProfile(ctx context.Context) {
+	if g.profile != "" {
+		go g.server.saveProfile(ctx, g.profile, min(g.length/2, 20*time.Second))
+	}
 }
 
 // watch notes the largest backlog until the returned function is called.
