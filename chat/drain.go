@@ -67,8 +67,23 @@ type acquaintances struct {
 	groups map[store.GroupID]*room
 }
 
-// itemOf makes of an archived message what a queue takes.
+// itemOf makes of an archived message what a queue takes. What goes to a whole
+// group is shared.
 func (s *Service) itemOf(ctx context.Context, known *acquaintances, m *store.Message) (*item, error) {
+	if m.Group == 0 || m.To != 0 {
+		return s.newItem(ctx, known, m)
+	}
+	if it := s.circulation.find(m.GID); it != nil {
+		return it, nil
+	}
+	it, err := s.newItem(ctx, known, m)
+	if err != nil {
+		return nil, err
+	}
+	return s.circulation.add(it), nil
+}
+
+func (s *Service) newItem(ctx context.Context, known *acquaintances, m *store.Message) (*item, error) {
 	it := &item{msg: m}
 	var err error
 	if m.From != 0 { // a notice may be from nobody

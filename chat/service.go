@@ -146,6 +146,8 @@ type Service struct {
 	fanouts fanouts
 	errands line[func()]
 
+	circulation circulation
+
 	ctx     context.Context // ends with Close
 	cancel  context.CancelFunc
 	workers sync.WaitGroup
