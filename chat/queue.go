@@ -7,6 +7,7 @@ const (
 	maxBacklog      = 256       // messages in memory; beyond them the archive keeps the rest
 	maxBacklogBytes = 256 << 10 // of their bodies
 	pageSize        = 16        // messages read from the archive at once
+	maxMeanwhile    = 64        // messages that arrive while that is done
 
 	minBackoff = 30 * time.Second
 	maxBackoff = 10 * time.Minute
@@ -62,6 +63,8 @@ type queue struct {
 	failures int      // in a row
 	pause    time.Duration
 
+	meanwhile []*item // what arrived while a page is being read; forgotten when more is true
+
 	// seen is the highest GID in a page of the archive: a message up to it that
 	// arrives was in that page or before. What came from memory says nothing of
 	// others, for messages of different conversations overtake one another.
@@ -92,6 +95,8 @@ func (q *queue) arrive(it *item, reachable bool) action {
 	}
 	switch {
 	case it.msg.GID <= q.seen: // a page of the archive already held it
+	case q.draining && !q.more && len(q.meanwhile) < maxMeanwhile:
+		q.meanwhile = append(q.meanwhile, it)
 	case q.more, q.draining, q.full():
 		q.more = true
 	default:
@@ -101,9 +106,12 @@ func (q *queue) arrive(it *item, reachable bool) action {
 }
 
 // drained is the answer to actDrain: the oldest messages after the cursors, at
-// most a page.
+// most a page. When there are no more of them, what arrived while the archive was
+// read follows: otherwise a device in a busy group, for which something always
+// arrives meanwhile, would be served from the archive for ever.
 func (q *queue) drained(page []*item, err error) action {
-	q.draining = false
+	meanwhile := q.meanwhile
+	q.draining, q.meanwhile = false, nil
 	if err != nil {
 		return q.wait()
 	}
@@ -111,6 +119,11 @@ func (q *queue) drained(page []*item, err error) action {
 	for _, it := range page {
 		q.push(it)
 		q.seen = max(q.seen, it.msg.GID)
+	}
+	for _, it := range meanwhile {
+		if !q.more && it.msg.GID > q.seen {
+			q.push(it)
+		}
 	}
 	return q.next()
 }

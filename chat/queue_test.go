@@ -89,9 +89,19 @@ func TestQueue(t *testing.T) {
 		{name: "one after the other", steps: []step{
 			{"arrive 1", "send"}, {"arrive 2", "-"}, {"arrive 3", "-"}, {"settled", "send"}, {"settled", "send"},
 		}, left: []int64{3}},
-		{name: "what arrives during a drain waits in the archive", fresh: true, steps: []step{
-			{"register", "drain"}, {"arrive 2", "-"}, {"page 1", "send"}, {"arrive 3", "-"}, {"settled", "drain"},
-			{"page 2", "send"}, {"settled", "-"},
+		{name: "what arrives during a drain follows the page", fresh: true, steps: []step{
+			{"register", "drain"}, {"arrive 1", "-"}, {"arrive 2", "-"}, {"page 1", "send"}, {"arrive 3", "-"}, {"settled", "send"},
+			{"settled", "send"}, {"settled", "-"},
+		}},
+		{name: "but not a full one", fresh: true, steps: []step{
+			{"register", "drain"}, {"arrive 20", "-"}, {"full-page 1", "send"}, {"arrive 21", "-"},
+		}, left: full(1), more: true},
+		{name: "nor one that is doubted", fresh: true, steps: []step{
+			{"register", "drain"}, {"arrive 2", "-"}, {"recheck", "-"}, {"arrive 3", "-"}, {"page 1", "send"}, {"settled", "drain"},
+			{"page 2", "send"},
+		}, left: []int64{2}},
+		{name: "nor one that fails", fresh: true, steps: []step{
+			{"register", "drain"}, {"arrive 2", "-"}, {"page-fails", "wait"}, {"retry", "drain"}, {"page 2", "send"}, {"settled", "-"},
 		}},
 		{name: "the page was faster than the commit's callback", fresh: true, steps: []step{
 			{"register", "drain"}, {"page 1", "send"}, {"settled", "-"}, {"arrive 1", "-"},
@@ -177,6 +187,15 @@ func TestQueueBounds(t *testing.T) {
 	}
 	if !q.draining {
 		t.Error("the rest was not read from the archive")
+	}
+	for gid := range int64(1000) {
+		q.arrive(numbered(gid + 1001)[0], true)
+	}
+	if len(q.meanwhile) != maxMeanwhile || !q.more {
+		t.Fatalf("%d arrived meanwhile, more %v", len(q.meanwhile), q.more)
+	}
+	if q.drained(nil, nil); !q.draining || q.meanwhile != nil {
+		t.Error("what arrived meanwhile was not left to the archive")
 	}
 }
 
