@@ -172,10 +172,12 @@ func (s *Service) between(sub *submission) {
 	m.From, m.To = sub.from.User.ID, sub.to.User.ID
 	m.FromDevice = sub.origin.deviceOf(sub.from.Targets)
 	m.Kind, m.MessageID = store.KindText, sub.content.messageID()
+	var receipts []receipt
 	switch sub.content.class {
 	case classReceipt:
 		m.Kind = store.KindReceipt
-		if s.answersCopy(&sub.content) {
+		receipts = sub.content.receipts()
+		if s.answerCopy(receipts) {
 			sub.Reply(200, "")
 			return
 		}
@@ -195,7 +197,9 @@ func (s *Service) between(sub *submission) {
 	}
 	it := &item{msg: sub.msg, from: &sub.from.User, to: &sub.to.User}
 	s.keep(it, &sub.from, &sub.to, sub.start, func(_ store.Accepted, err error) {
-		s.answer(sub, err)
+		if s.answer(sub, err); err == nil {
+			s.hasRead(it.msg.From, it.msg.To, receipts)
+		}
 	})
 }
 
@@ -224,6 +228,9 @@ func (s *Service) keep(it *item, from, to *registrar.Resolved, start time.Time, 
 		answer(a, err)
 		switch {
 		case err == nil && !a.Duplicate:
+			if it.msg.Kind == store.KindText {
+				s.recent.add(it.msg)
+			}
 			s.dispatch(it, from, to)
 		case err == nil || errors.Is(err, store.ErrUnknown):
 			s.Wake(to.User.ID)

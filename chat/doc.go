@@ -29,7 +29,8 @@
 // type with 415 from then on what its Accept lists. A text phone cannot confirm
 // what it shows; when a CPIM message asks for a delivery notification (RFC
 // 5438) it is confirmed in its place. Receipts go only to devices that show
-// them.
+// them. What a device has displayed its user has read: his position in the
+// conversation moves (store.Conversations).
 //
 // The sender's other devices get a text that comes from his partner and begins
 // with "我: ", because no softphone files a message from oneself with the

@@ -30,10 +30,9 @@ type fanout struct {
 
 // fanouts are those of the groups that something was written in.
 type fanouts struct {
-	mu     sync.Mutex
-	of     map[store.GroupID]*fanout
-	ready  line[*fanout] // each stands in it at most once
-	recent recent
+	mu    sync.Mutex
+	of    map[store.GroupID]*fanout
+	ready line[*fanout] // each stands in it at most once
 }
 
 func (t *fanouts) init() {
@@ -246,60 +245,4 @@ func wasIn(g *group.Snapshot, u store.UserID) bool {
 	}
 	_, in := g.Member(u)
 	return in
-}
-
-// recent remembers what the latest messages of groups are called, for the receipts
-// that come in the seconds after each.
-type recent struct {
-	mu     sync.Mutex
-	places map[groupName]place
-	ring   []groupName
-	at     int
-}
-
-// recentMessages is how many messages are remembered, of all groups together.
-const recentMessages = 1 << 14
-
-// groupName is a message of a group by its Message-ID.
-type groupName struct {
-	group store.GroupID
-	name  string
-}
-
-// place is a message that a receipt may be about.
-type place struct {
-	seq    int64
-	author store.UserID
-}
-
-func (r *recent) add(g store.GroupID, name string, p place) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	n := groupName{g, name}
-	switch {
-	case r.places == nil:
-		r.places = make(map[groupName]place)
-		fallthrough
-	case len(r.ring) < recentMessages:
-		r.ring = append(r.ring, n)
-	default:
-		delete(r.places, r.ring[r.at])
-		r.ring[r.at] = n
-		r.at = (r.at + 1) % recentMessages
-	}
-	r.places[n] = p
-}
-
-// find returns the messages of receipts, and the receipts of which it knows none.
-func (r *recent) find(g store.GroupID, rs []receipt) (found []about, missing []receipt) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, receipt := range rs {
-		if p, ok := r.places[groupName{g, receipt.MessageID}]; ok {
-			found = append(found, about{receipt, p})
-		} else {
-			missing = append(missing, receipt)
-		}
-	}
-	return found, missing
 }

@@ -144,6 +144,17 @@ func (a *memory) Message(_ context.Context, gid int64) (store.Message, error) {
 	return a.msgs[gid-1], nil
 }
 
+func (a *memory) Page(_ context.Context, x, y store.UserID, _ int64, limit int) (page []store.Message, err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, m := range slices.Backward(a.msgs) {
+		if m.Conversation == conversation(&store.NewMessage{Kind: store.KindText, From: x, To: y}) && len(page) < limit {
+			page = append(page, m)
+		}
+	}
+	return page, a.fail
+}
+
 func (a *memory) Named(_ context.Context, c store.ConversationID, name string) (store.Message, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -97,7 +97,7 @@ func (s *Service) committed(f *fanout, it *item) {
 	switch {
 	case !m.Duplicate:
 		s.circulation.add(it)
-		s.fanouts.recent.add(m.Group, m.MessageID, place{m.Seq, m.From})
+		s.recent.add(m)
 		s.put(f, step{first: m.Seq, next: m.Seq + 1, it: it})
 	case !f.covers(m.Seq):
 		s.put(f, step{})

@@ -25,28 +25,28 @@ func (s *Service) acceptReceipts(g *group.Snapshot, sub *submission) {
 	rs := sub.content.receipts()
 	small := g.Size() <= s.cfg.Receipts && sub.content.fitsRoom()
 	if !small {
-		rs = slices.DeleteFunc(rs, func(r receipt) bool { return r.About != aboutDisplay })
+		rs = slices.DeleteFunc(rs, func(r receipt) bool { return !r.displayed() })
 	}
 	if len(rs) == 0 {
 		sub.Reply(200, "")
 		return
 	}
-	abouts, missing := s.fanouts.recent.find(g.ID, rs)
-	if len(missing) == 0 {
-		s.confirm(g, sub, abouts, small)
-		return
-	}
-	if s.errands.waiting() >= maxErrands {
-		s.refuse(sub, &server.Error{Status: 503, RetryAfter: 5})
-		return
-	}
-	s.errands.add(func() {
-		if abouts, err := s.search(g, missing, abouts); err != nil {
+	found, missing := s.recent.find(messageName{group: g.ID}, rs)
+	search := func() {
+		if found, err := s.search(g, missing, found); err != nil {
 			s.refuse(sub, err)
 		} else {
-			s.confirm(g, sub, abouts, small)
+			s.confirm(g, sub, found, small)
 		}
-	})
+	}
+	switch {
+	case len(missing) == 0 || sub.origin.flow.Reliable(): // as in resolve
+		search()
+	case s.errands.waiting() >= maxErrands:
+		s.refuse(sub, &server.Error{Status: 503, RetryAfter: 5})
+	default:
+		s.errands.add(search)
+	}
 }
 
 // search adds to found what the archive knows of receipts. Those about messages
@@ -55,10 +55,10 @@ func (s *Service) search(g *group.Snapshot, missing []receipt, found []about) ([
 	ctx, cancel := context.WithTimeout(s.ctx, lookupTimeout)
 	defer cancel()
 	for _, r := range missing {
-		p, err := s.placeOf(ctx, g, r.MessageID)
+		m, err := s.named(ctx, g, r.MessageID)
 		switch {
 		case err == nil:
-			found = append(found, about{r, p})
+			found = append(found, about{r, placeOf(&m)})
 		case !errors.Is(err, store.ErrNotFound):
 			return nil, err
 		}
@@ -66,44 +66,32 @@ func (s *Service) search(g *group.Snapshot, missing []receipt, found []about) ([
 	return found, nil
 }
 
-// about is a receipt and the message that it is about.
-type about struct {
-	receipt
-	place
-}
-
-// placeOf finds a message of a group in the archive: by its Message-ID, or by the
+// named finds a message of a group in the archive: by its Message-ID, or by the
 // Call-ID that we gave it on its way to a device outside of the room.
-func (s *Service) placeOf(ctx context.Context, g *group.Snapshot, name string) (place, error) {
-	if id, ours := strings.CutSuffix(name, "@"+s.cfg.Domain); ours && len(id) == 16 {
-		if gid, err := strconv.ParseInt(id, 16, 64); err == nil {
-			m, err := s.cfg.Archive.Message(ctx, gid)
-			if err == nil && m.Group != g.ID {
-				err = store.ErrNotFound
-			}
-			return place{m.Seq, m.From}, err
-		}
+func (s *Service) named(ctx context.Context, g *group.Snapshot, name string) (store.Message, error) {
+	id, ours := strings.CutSuffix(name, "@"+s.cfg.Domain)
+	gid, err := strconv.ParseInt(id, 16, 64)
+	if !ours || err != nil {
+		return s.cfg.Archive.Named(ctx, g.Conversation, name)
 	}
-	m, err := s.cfg.Archive.Named(ctx, g.Conversation, name)
-	return place{m.Seq, m.From}, err
+	m, err := s.cfg.Archive.Message(ctx, gid)
+	if err == nil && m.Conversation != g.Conversation {
+		err = store.ErrNotFound
+	}
+	return m, err
 }
 
 // confirm does what receipts are for, and answers when all is kept.
 func (s *Service) confirm(g *group.Snapshot, sub *submission, abouts []about, tell bool) {
 	reader := sub.from.User.ID
+	if s.readUpTo(reader, abouts) {
+		s.showRead(g, sub)
+	}
 	var authors []store.UserID
-	var read int64
 	for _, a := range abouts {
-		if a.About == aboutDisplay && a.Status == statusDisplayed {
-			read = max(read, a.seq)
-		}
 		if tell && a.author != reader && !slices.Contains(authors, a.author) {
 			authors = append(authors, a.author)
 		}
-	}
-	if read > 0 {
-		s.cfg.Archive.ReadUpTo(reader, g.Conversation, read)
-		s.showRead(g, sub)
 	}
 	if len(authors) == 0 {
 		sub.Reply(200, "")

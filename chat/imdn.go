@@ -34,6 +34,9 @@ type receipt struct {
 	At        time.Time
 }
 
+// displayed tells whether the message was shown to its reader.
+func (r *receipt) displayed() bool { return r.About == aboutDisplay && r.Status == statusDisplayed }
+
 // parseReceipt reads message/imdn+xml.
 func parseReceipt(b []byte) (receipt, error) {
 	root, err := payload.ParseXML(b, payload.Small)

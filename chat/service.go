@@ -30,6 +30,7 @@ type Archive interface {
 	StartCursors(ctx context.Context, u store.UserID, d store.DeviceID, replay int) error
 
 	Message(ctx context.Context, gid int64) (store.Message, error)
+	Page(ctx context.Context, a, b store.UserID, before int64, limit int) ([]store.Message, error)
 	Named(ctx context.Context, c store.ConversationID, messageID string) (store.Message, error)
 	ReadUpTo(u store.UserID, c store.ConversationID, seq int64)
 	// Group reads a group that is no more.
@@ -145,6 +146,7 @@ type Service struct {
 	drains  line[*device]
 	fanouts fanouts
 	errands line[func()]
+	recent  recent
 
 	circulation circulation
 

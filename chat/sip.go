@@ -182,10 +182,9 @@ func (s *Service) copyCallID(gid int64) string {
 	return copyPrefix + store.GIDString(gid) + "@" + s.cfg.Domain
 }
 
-// answersCopy tells whether c is a receipt for a copy: it must not reach the
-// other person, who never sent that message.
-func (s *Service) answersCopy(c *content) bool {
-	rs := c.receipts()
+// answerCopy tells whether receipts are for copies: they must not reach the other
+// person, who never sent those messages.
+func (s *Service) answerCopy(rs []receipt) bool {
 	for _, r := range rs {
 		if !strings.HasPrefix(r.MessageID, copyPrefix) || !strings.HasSuffix(r.MessageID, "@"+s.cfg.Domain) {
 			return false

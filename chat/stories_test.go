@@ -156,6 +156,51 @@ func TestReceiptsReachWhoShowsThem(t *testing.T) {
 	})
 }
 
+// What a user's device has displayed he has read, on all his devices.
+func TestDisplayedMovesTheReadPosition(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.registers(101, linphoneSpecs)
+		w.registers(201, linphoneSpecs)
+		for i := range 3 {
+			w.submits(101, fmt.Sprint("call-id-", i), "bob", "text/plain", "", "hi")
+			synctest.Wait()
+		}
+		cpim := linphoneCPIMFrom("alice@example.com")
+		w.sends(101, "bob", cpimType, "", cpim)
+		synctest.Wait()
+		c, err := parseCPIM([]byte(cpim))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, tt := range []struct {
+			about, what, status string
+			want                int64
+		}{
+			{"call-id-0", "delivery", "delivered", 0},
+			{"call-id-1", "display", "displayed", 2},
+			{"call-id-0", "display", "displayed", 2},
+			{"call-id-9", "display", "displayed", 2},
+			{c.imdn("Message-ID"), "display", "displayed", 4},
+		} {
+			r := receipt{MessageID: tt.about, About: tt.what, Status: tt.status, At: time.Now()}
+			w.sends(201, "alice", imdnType, "", string(r.bytes()))
+			synctest.Wait()
+			if got := w.archive.reads[2]; got != tt.want {
+				t.Errorf("%s %s: read up to %d, want %d", tt.about, tt.status, got, tt.want)
+			}
+		}
+		// After a restart the archive knows.
+		w.recent = recent{}
+		w.archive.reads[2] = 0
+		r := receipt{MessageID: "call-id-2", About: "display", Status: "displayed", At: time.Now()}
+		w.sends(201, "alice", imdnType, "", string(r.bytes()))
+		synctest.Wait()
+		if got := w.archive.reads[2]; got != 3 {
+			t.Errorf("after a restart: read up to %d", got)
+		}
+	})
+}
+
 func TestComposingIsPassedAndNotKept(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.registers(101, linphoneSpecs)
