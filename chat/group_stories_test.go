@@ -524,7 +524,7 @@ func TestJoiningIsNotWaitedForForEver(t *testing.T) {
 		m.registers(202, linphoneSpecs) // another try
 		time.Sleep(roomPatience - time.Second)
 		expect(t, "with patience", m.phones.texts(202), nil)
-		time.Sleep(time.Second)
+		time.Sleep(2 * time.Second)
 		expect(t, "without", m.phones.texts(202), []string{"爱丽丝: one", "between us"})
 		m.says(101, "team", "two")
 		expect(t, "and what comes then", m.phones.texts(202)[2:], []string{"爱丽丝: two"})
