@@ -233,7 +233,11 @@ func (p *baresip) count(match func(*trace) bool) int {
 		case m != nil && !inBody && strings.TrimSpace(l) == "":
 			inBody = true
 		case m != nil && inBody:
-			m.body = strings.TrimSuffix(l, "\x1b[;m")
+			last, ended := strings.CutSuffix(l, "\x1b[;m")
+			if m.body += last; !ended {
+				m.body += "\n"
+				return false
+			}
 			matched := match(m)
 			m = nil
 			return matched

@@ -173,11 +173,11 @@ func (s *server) get(t *testing.T, listener, path, token string) []byte {
 	return b
 }
 
-// token makes one for REST.
-func (s *server) token(t *testing.T) string {
+// token makes one for REST, with further flags.
+func (s *server) token(t *testing.T, flags ...string) string {
 	t.Helper()
 	var made struct{ Secret string }
-	if err := json.Unmarshal([]byte(s.sparkle(t, "token", "add", "t", "--json")), &made); err != nil {
+	if err := json.Unmarshal([]byte(s.sparkle(t, append([]string{"token", "add", "t", "--json"}, flags...)...)), &made); err != nil {
 		t.Fatal(err)
 	}
 	return made.Secret
