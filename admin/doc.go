@@ -7,6 +7,24 @@
 // description of the API needs a bearer token. [API.Probe] serves health and
 // metrics only, to anybody.
 //
+// # What is a user's own
+//
+// A token that is bound to a user opens what is below /v1/me and nothing else,
+// and nothing else opens that: his conversations, messages, stars, search and
+// groups. What he may not see is answered as what does not exist. It works as long
+// as he has an account that is not disabled.
+//
+// A device keeps rows of conversations and a cursor. GET /v1/me/sync gives it the
+// rows that have changed since, however long that is ago; PATCH and PUT change them
+// on all devices. It may wait for a change, or be told by a WebSocket
+// (/v1/me/events) that there is one: hints carry no data, and one that is lost
+// loses nothing. The cursor is signed for one user and one history of the database;
+// with any other, after a restore for one, the device is told to begin anew.
+//
+// Bounds: 8 connections that wait for changes a user and 20,000 in all, a hint in
+// 200 ms each; one that does not take a hint or answer a ping within 10 seconds is
+// closed.
+//
 // Promises:
 //
 //   - A change is made by the services ([Accounts] and others), never in the

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/sparkleim/sparkle/group"
 	"github.com/sparkleim/sparkle/store"
@@ -224,6 +225,37 @@ func TestCursorOfAnother(t *testing.T) {
 	}
 	if r := w.ask("alice", "GET", "/v1/me/conversations?cursor="+d.since, ""); r.Code != http.StatusGone {
 		t.Errorf("a list with the cursor of a sync: %d", r.Code)
+	}
+}
+
+// FuzzCursor: what a client sends is a cursor only if it is one that was signed, in
+// the only way to write it.
+func FuzzCursor(f *testing.F) {
+	key := []byte("key")
+	pinned := store.ConversationRow{Conversation: 7, Newest: 1 << 50, State: store.ConversationState{Pinned: new(noon)}}
+	for _, c := range []cursor{{kind: afterStamp}, {kind: inSnapshot, stamp: 1 << 60, last: pinned}, {kind: inList, stamp: -1}} {
+		f.Add(c.sign(key, 1))
+	}
+	f.Add("AQE")
+	f.Fuzz(func(t *testing.T, s string) {
+		if c, ok := readCursor(key, 1, s); ok && c.sign(key, 1) != s {
+			t.Errorf("%q is taken for %+v, which is %q", s, c, c.sign(key, 1))
+		}
+		if _, ok := readCursor(key, 2, s); ok {
+			t.Errorf("%q is good for everybody", s)
+		}
+	})
+}
+
+func TestCursorKeepsItsPlace(t *testing.T) {
+	key := []byte("key")
+	for _, pinned := range []*time.Time{nil, new(noon)} {
+		want := cursor{kind: inSnapshot, stamp: 1 << 60, last: store.ConversationRow{Conversation: 1<<31 - 1, Newest: 1 << 62, State: store.ConversationState{Pinned: pinned}}}
+		got, ok := readCursor(key, 3, want.sign(key, 3))
+		if !ok || got.kind != want.kind || got.stamp != want.stamp || got.last.Conversation != want.last.Conversation || got.last.Newest != want.last.Newest ||
+			(got.last.State.Pinned != nil) != (pinned != nil) {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
 	}
 }
 

@@ -55,6 +55,7 @@ type DB struct {
 	relaxed  *relaxed
 	activity *activity
 	watchers watchers
+	viewing  chan struct{} // a place for each search of a viewer that may run
 	index    *index
 	callIDs  *callIDs
 
@@ -82,7 +83,7 @@ func Open(cfg Config) (*DB, error) {
 	if cfg.Node < 0 || cfg.Node > maxNode {
 		return nil, fmt.Errorf("node %d: must be 0 to %d", cfg.Node, maxNode)
 	}
-	db := &DB{cfg: cfg, log: cfg.Logger, dialect: sqliteDialect(), path: filepath.Join(cfg.Dir, "main.db")}
+	db := &DB{cfg: cfg, log: cfg.Logger, dialect: sqliteDialect(), path: filepath.Join(cfg.Dir, "main.db"), viewing: make(chan struct{}, maxViewing)}
 	if err := db.open(); err != nil {
 		db.release()
 		return nil, fmt.Errorf("open store in %s: %w", cfg.Dir, err)

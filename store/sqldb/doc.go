@@ -75,5 +75,8 @@
 // falls behind: every character of a Chinese text and every pair of
 // neighbours, and words of other scripts, as tokens of an FTS5 table. What is
 // not indexed yet is scanned. FTS5 needs the build tag sqlite_fts5; without
-// it, search scans a bounded number of messages and says so.
+// it, search scans a bounded number of messages and says so. For a user the index
+// is narrowed to his own messages and his groups, what is not indexed is scanned
+// conversation by conversation, and all that is found is compared with what he sees;
+// two such searches run at a time, so that others who read do not wait for them.
 package sqldb

@@ -16,6 +16,7 @@ const (
 	maxScan      = 200_000         // messages that one search looks at beside the index
 	scanTime     = 2 * time.Second // and how long it does
 	maxLookedUp  = 20_000          // messages of the index that one search for a viewer compares
+	maxViewing   = 2               // searches of viewers at a time: fewer than there are readers
 	exportPage   = 500
 )
 
@@ -112,6 +113,14 @@ func (db *DB) Search(ctx context.Context, q store.SearchQuery) (store.SearchResu
 		q.Limit = defaultFound
 	}
 	q.Limit = min(q.Limit, maxFound)
+	if q.Viewer != 0 {
+		select {
+		case db.viewing <- struct{}{}:
+			defer func() { <-db.viewing }()
+		case <-ctx.Done():
+			return store.SearchResult{}, ctx.Err()
+		}
+	}
 	f := newFilter(q)
 	terms, err := db.searchTerms(ctx, f)
 	if err != nil {
