@@ -122,6 +122,7 @@ type verdict struct {
 	doubled    int // at a phone twice, and not known for the same
 	disordered int // phones that have another order than the archive
 	misnamed   int // at a phone by the name of another message
+	misshapen  int // in a form that the phone does not show
 	repeated   int // at a phone twice, known for the same
 	unarchived int // answered 2xx and not in the archive
 	twice      int // in the archive twice
@@ -129,8 +130,8 @@ type verdict struct {
 }
 
 func (v *verdict) String() string {
-	return fmt.Sprintf("lost %d, doubled %d, misnamed %d, phones out of order %d, repeated %d; archive: lost %d, doubled %d, out of order %d",
-		v.lost, v.doubled, v.misnamed, v.disordered, v.repeated, v.unarchived, v.twice, v.jumbled)
+	return fmt.Sprintf("lost %d, doubled %d, misnamed %d, in a wrong form %d, phones out of order %d, repeated %d; archive: lost %d, doubled %d, out of order %d",
+		v.lost, v.doubled, v.misnamed, v.misshapen, v.disordered, v.repeated, v.unarchived, v.twice, v.jumbled)
 }
 
 func (v *verdict) err() error {
@@ -187,6 +188,7 @@ func (v *verdict) judge(p *crowd.Phone, want []archived, writer func(number int)
 	defer box.mu.Unlock()
 	v.repeated += box.repeated
 	v.doubled += box.doubled
+	v.misshapen += box.misshapen
 	place := make(map[int]int, len(want)) // by number
 	for i, a := range want {
 		if writer(a.number) != p.Number {

@@ -199,7 +199,7 @@ type talked struct {
 	delivered            int64
 	server, own, machine time.Duration // of CPU
 	last                 []time.Duration
-	backlog              int64
+	backlog, left        int64 // at most, and in the end
 }
 
 func (t *talked) perDelivery() time.Duration {
@@ -229,7 +229,7 @@ func (g *groupLoad) talk(ctx context.Context) (*talked, error) {
 			return nil, err
 		}
 	}
-	t.drained = time.Since(start) - t.elapsed
+	t.drained, t.left = time.Since(start)-t.elapsed, g.ledger.backlog()
 	t.delivered = g.ledger.delivered.Load() - before
 	t.server, t.own, t.machine = processCPU(g.server.pid())-server, ownCPU()-own, machineCPU()-machine
 	t.last = g.ledger.lastDelays()
@@ -304,5 +304,5 @@ func (g *groupLoad) report(w io.Writer, t *talked, r *verdict) {
 	if n := len(t.last); n > 0 {
 		fmt.Fprintf(w, "ms from a message to its last device: p50 %.1f, p90 %.1f, p99 %.1f, at most %.1f\n", ms(t.last[n/2]), ms(t.last[n*9/10]), ms(t.last[n*99/100]), ms(t.last[n-1]))
 	}
-	fmt.Fprintf(w, "backlog at most %d deliveries; the last one %.2f s after the last answer\n", t.backlog, t.drained.Seconds())
+	fmt.Fprintf(w, "backlog at most %d deliveries; %d left %.2f s after the last answer\n", t.backlog, t.left, t.drained.Seconds())
 }

@@ -41,11 +41,12 @@ type post struct {
 type inbox struct {
 	group int
 
-	mu       sync.Mutex
-	got      []received // in the order of the first arrivals
-	seen     []uint64   // bits by number
-	repeated int        // arrivals with the same identity as the first
-	doubled  int        // with another
+	mu        sync.Mutex
+	got       []received // in the order of the first arrivals
+	seen      []uint64   // bits by number
+	repeated  int        // arrivals with the same identity as the first
+	doubled   int        // with another
+	misshapen int        // posts that are not CPIM at a room device, or are elsewhere
 }
 
 // received is a post as it came.
@@ -88,7 +89,7 @@ func (l *ledger) arrived(p *crowd.Phone, m crowd.Message) {
 	}
 	gid, _ := strconv.ParseUint(string(m.ID), 16, 64)
 	a := received{uint32(number), gid, maphash.Bytes(l.seed, identityOf(m))}
-	if !box.take(a) {
+	if !box.take(a, isCPIM(m.Body) == p.Room) {
 		return
 	}
 	l.delivered.Add(1)
@@ -105,10 +106,14 @@ func (l *ledger) arrived(p *crowd.Phone, m crowd.Message) {
 	l.delays = append(l.delays, time.Since(post.at))
 }
 
-// take notes an arrival and tells whether it is the first one of its post.
-func (b *inbox) take(a received) bool {
+// take notes an arrival, fitting in a form that the phone shows, and tells whether
+// it is the first one of its post.
+func (b *inbox) take(a received, fitting bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if !fitting {
+		b.misshapen++
+	}
 	word, bit := int(a.number/64), uint64(1)<<(a.number%64)
 	if word >= len(b.seen) {
 		b.seen = append(b.seen, make([]uint64, word+1-len(b.seen))...)
@@ -140,6 +145,9 @@ func numberIn(body []byte) (int, bool) {
 	n, err := strconv.Atoi(string(rest[:6]))
 	return n, err == nil
 }
+
+// isCPIM tells whether a body is CPIM as far as we know one.
+func isCPIM(body []byte) bool { return bytes.Contains(body, []byte("imdn.Message-ID: ")) }
 
 // identityOf is what phones drop repetitions by: the Message-ID of CPIM
 // (RFC 5438 §6.3), else the Call-ID.

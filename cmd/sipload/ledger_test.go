@@ -11,7 +11,7 @@ import (
 
 // phoneIn is the phone of user 7 in a group of which posts 0 to 3 were written by
 // others and post 4 by himself.
-func phoneIn(l *ledger) *crowd.Phone {
+func phoneIn(l *ledger, room bool) *crowd.Phone {
 	for n := range 5 {
 		writer := 1
 		if n == 4 {
@@ -19,7 +19,7 @@ func phoneIn(l *ledger) *crowd.Phone {
 		}
 		l.open(0, writer, 1)
 	}
-	return &crowd.Phone{Setup: crowd.Setup{Number: 7, Data: &inbox{}}}
+	return &crowd.Phone{Setup: crowd.Setup{Number: 7, Room: room, Data: &inbox{}}}
 }
 
 // message is how post n comes with a name, by a Call-ID or within CPIM.
@@ -32,7 +32,7 @@ func message(n int, gid, callID, messageID string) crowd.Message {
 }
 
 func TestJudge(t *testing.T) {
-	first, second, third, fourth := message(0, "a0", "c0", ""), message(1, "a1", "c1", ""), message(2, "a2", "c2", "m2"), message(3, "a3", "c3", "")
+	first, second, third, fourth := message(0, "a0", "c0", ""), message(1, "a1", "c1", ""), message(2, "a2", "c2", ""), message(3, "a3", "c3", "")
 	for _, c := range []struct {
 		name string
 		got  []crowd.Message
@@ -40,30 +40,45 @@ func TestJudge(t *testing.T) {
 	}{
 		{"all in order", []crowd.Message{first, second, third, fourth}, verdict{}},
 		{"repeated after others", []crowd.Message{first, second, first, third, fourth}, verdict{repeated: 1}},
-		{"repeated in CPIM, with another Call-ID", []crowd.Message{first, second, third, message(2, "a2", "new", "m2"), fourth}, verdict{repeated: 1}},
 		{"repeated with another Call-ID", []crowd.Message{first, message(0, "a0", "new", ""), second, third, fourth}, verdict{doubled: 1}},
 		{"lost in the middle and at the end", []crowd.Message{first, third}, verdict{lost: 2}},
 		{"out of order", []crowd.Message{first, third, second, fourth}, verdict{disordered: 1}},
 		{"by another name", []crowd.Message{first, message(1, "a2", "c1", ""), third, fourth}, verdict{misnamed: 1}},
+		{"as for a room", []crowd.Message{first, second, message(2, "a2", "c2", "m2"), fourth}, verdict{misshapen: 1}},
 		{"nothing", nil, verdict{lost: 4}},
 		{"notices and strangers", []crowd.Message{{Body: []byte("somebody came")}, first, message(99, "a9", "c9", ""), second, third, fourth}, verdict{}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := newLedger(10)
-			p := phoneIn(l)
-			for _, m := range c.got {
-				l.arrived(p, m)
-			}
-			archive := make([]archived, 5)
-			for i := range archive {
-				archive[i] = archived{i, uint64(0xa0 + i), int64(i + 2)}
-			}
-			var v verdict
-			v.judge(p, archive, func(n int) int { return l.posts[n].writer })
-			if v != c.want {
-				t.Errorf("judged %v, want %v", &v, &c.want)
-			}
+			judgeOf(t, l, phoneIn(l, false), c.got, c.want)
 		})
+	}
+}
+
+// A room device knows a message by its Message-ID.
+func TestJudgeRoom(t *testing.T) {
+	room := func(n int, callID string) crowd.Message {
+		return message(n, fmt.Sprintf("a%d", n), callID, fmt.Sprintf("m%d", n))
+	}
+	l := newLedger(10)
+	judgeOf(t, l, phoneIn(l, true), []crowd.Message{room(0, "c0"), room(1, "c1"), room(0, "new"), message(2, "a2", "c2", ""), room(3, "c3")},
+		verdict{repeated: 1, misshapen: 1})
+}
+
+// judgeOf lets a phone get messages and compares it with an archive of five.
+func judgeOf(t *testing.T, l *ledger, p *crowd.Phone, got []crowd.Message, want verdict) {
+	t.Helper()
+	for _, m := range got {
+		l.arrived(p, m)
+	}
+	archive := make([]archived, 5)
+	for i := range archive {
+		archive[i] = archived{i, uint64(0xa0 + i), int64(i + 2)}
+	}
+	var v verdict
+	v.judge(p, archive, func(n int) int { return l.posts[n].writer })
+	if v != want {
+		t.Errorf("judged %v, want %v", &v, &want)
 	}
 }
 
@@ -81,7 +96,7 @@ func TestJudgeArchive(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			g := &groupLoad{ledger: newLedger(5)}
-			phoneIn(g.ledger)
+			phoneIn(g.ledger, false)
 			var v verdict
 			g.judgeArchive([][]archived{c.archive}, &v)
 			if v != c.want {
