@@ -540,16 +540,15 @@ func TestJoiningIsNotWaitedForForEver(t *testing.T) {
 	})
 }
 
-// Who waits for a room and is removed gets what is his all the same.
+// Who waits for a room and is removed gets what is his all the same; that he is out he
+// learns from the focus.
 func TestRemovedWhileJoining(t *testing.T) {
 	inMeeting(t, func(m *meeting) {
 		m.arrives(101, 302)
 		m.rooms.set(302, focus.Joining)
 		m.says(101, "team", "one")
 		m.does(1, group.Remove{Users: []store.UserID{3}})
-		if got := m.phones.texts(302); len(got) != 2 || got[0] != "爱丽丝: one" {
-			t.Errorf("%q", got)
-		}
+		expect(t, "what was said while he was in", m.phones.texts(302), []string{"爱丽丝: one"})
 	})
 }
 

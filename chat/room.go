@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -89,7 +90,7 @@ func (s *Service) roomForm(d *device, t *registrar.Target, own bool) *rendering 
 	switch {
 	case standing == focus.Joining && !d.impatient.Load():
 		return nil
-	case a.msg.Kind == store.KindNotice && standing == focus.Inside:
+	case a.msg.Kind == store.KindNotice && (standing == focus.Inside || showsRooms(&t.Device)):
 		return &rendering{name: skipRoster, skip: true}
 	case a.msg.Kind == store.KindReceipt && (!inside || a.room.size > s.cfg.Receipts):
 		return &rendering{name: skipReceipt, skip: true}
@@ -103,6 +104,11 @@ func (s *Service) roomForm(d *device, t *registrar.Target, own bool) *rendering 
 	}
 	return s.shape(a.item, kind)
 }
+
+// showsRooms tells whether a device shows rooms, in one or not. It learns from the
+// focus who comes and goes; the last notice of a room that it has left would open
+// another one, with the group as its only member.
+func showsRooms(d *store.Device) bool { return strings.Contains(d.Specs, "groupchat") }
 
 // shape makes a form of a message once for all devices of a kind. What was sent
 // compressed is made anew for each: forms that are kept could be 200 times what
