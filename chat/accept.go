@@ -171,34 +171,37 @@ func (s *Service) between(sub *submission) {
 	m := &sub.msg.NewMessage
 	m.From, m.To = sub.from.User.ID, sub.to.User.ID
 	m.FromDevice = sub.origin.deviceOf(sub.from.Targets)
-	m.Kind, m.MessageID = store.KindText, sub.content.messageID()
-	var receipts []receipt
+	m.MessageID = sub.content.messageID()
 	switch sub.content.class {
-	case classReceipt:
-		m.Kind = store.KindReceipt
-		receipts = sub.content.receipts()
-		if s.answerCopy(receipts) {
-			sub.Reply(200, "")
-			return
-		}
 	case classComposing: // RFC 3994 §3: gone with the moment, nobody waits for it
 		m.Kind = store.KindReceipt
 		s.passOn(sub)
 		sub.Reply(200, "")
-		return
-	}
-	m.Dedup = dedupOf(sub)
-	if m.Kind == store.KindText {
-		m.Text = s.words.text(&sub.content, false)
+	case classReceipt:
+		m.Kind = store.KindReceipt
+		if rs := sub.content.receipts(); s.answerCopy(rs) {
+			sub.Reply(200, "")
+		} else {
+			s.keepBetween(sub, rs)
+		}
+	default:
+		m.Kind = store.KindText
 		if m.To == s.cfg.Assistant.ID && s.cfg.Commands != nil {
 			s.command(sub, nil)
 			return
 		}
+		m.Text = s.words.text(&sub.content, false)
+		s.keepBetween(sub, nil)
 	}
+}
+
+// keepBetween commits a message between two; rs are the receipts in it.
+func (s *Service) keepBetween(sub *submission, rs []receipt) {
+	sub.msg.Dedup = dedupOf(sub)
 	it := &item{msg: sub.msg, from: &sub.from.User, to: &sub.to.User}
 	s.keep(it, &sub.from, &sub.to, sub.start, func(_ store.Accepted, err error) {
 		if s.answer(sub, err); err == nil {
-			s.hasRead(it.msg.From, it.msg.To, receipts)
+			s.hasRead(it.msg.From, it.msg.To, rs)
 		}
 	})
 }

@@ -138,10 +138,10 @@ func (half) Standing(_ store.GroupID, d *store.Device) focus.Standing {
 	return focus.Outside
 }
 
-// assembly returns what sends one message into a group and takes the 200 of each
-// device of its members.
-func assembly(tb testing.TB, members int) (send func()) {
-	c := &collector{all: make(chan struct{}, 1)}
+// gathering makes a group of users 1 and more, each with a device that has nothing
+// waiting.
+func gathering(tb testing.TB, c *collector, members int) (*Service, *group.Snapshot) {
+	tb.Helper()
 	p := &people{users: map[string]store.User{}, targets: map[store.UserID][]registrar.Target{}}
 	db := newMemory(&journal{})
 	tb.Cleanup(db.close)
@@ -155,7 +155,7 @@ func assembly(tb testing.TB, members int) (send func()) {
 	tb.Cleanup(s.Close)
 	var ids []store.UserID
 	for i := range members {
-		u := p.add(fmt.Sprintf("user%d", i), fmt.Sprintf("User %d", i))
+		u := p.add(fmt.Sprintf("user%d", i+1), fmt.Sprintf("User %d", i+1))
 		d := store.DeviceID(u.ID*100 + 1)
 		p.put(registrar.Target{
 			User: u.ID, AOR: "sip:" + u.AOR(), Device: store.Device{ID: d, User: u.ID}, Flow: flowOf(d), GRUU: "sip:" + u.AOR() + ";gr=urn:uuid:1",
@@ -170,19 +170,52 @@ func assembly(tb testing.TB, members int) (send func()) {
 		tb.Fatal(err)
 	}
 	s.fanouts.find(g.ID).seq.expected = 1
-	in := incoming(tb, "team", cpimType, "From: <sip:user0@example.com>\r\nTo: <sip:team@example.com>\r\n\r\nContent-Type: text/plain\r\n\r\nhello")
+	return s, g
+}
+
+// fromFirst is what the first user has written.
+func fromFirst(in *transaction.Incoming) *submission {
+	sub := read(&server.Request{Incoming: in, Sender: auth.Identity{User: 1, Username: "user1", Domain: "example.com"}, TraceID: "trace"})
+	sub.answerer = noAnswer{}
+	return sub
+}
+
+// assembly returns what sends one message into a group and takes the 200 of each
+// device of its members.
+func assembly(tb testing.TB, members int) (send func()) {
+	c := &collector{all: make(chan struct{}, 1)}
+	s, _ := gathering(tb, c, members)
+	in := incoming(tb, "team", cpimType, "From: <sip:user1@example.com>\r\nTo: <sip:team@example.com>\r\n\r\nContent-Type: text/plain\r\n\r\nhello")
 	ok := wire.NewResponse(in.Request, 200, "")
 	return func() {
 		c.left.Store(int64(members - 1))
-		r := server.Request{Incoming: in, Sender: auth.Identity{User: ids[0], Username: "user0", Domain: "example.com"}, TraceID: "trace"}
-		sub := read(&r)
-		sub.answerer = noAnswer{}
-		s.receive(sub)
+		s.receive(fromFirst(in))
 		<-c.all
 		for _, on := range c.on {
 			on(nil, ok, nil)
 		}
 		c.on = c.on[:0]
+	}
+}
+
+// BenchmarkAccept is a message that nobody gets yet: what it costs to take one
+// does not grow with those it is for.
+func BenchmarkAccept(b *testing.B) {
+	for _, to := range []string{"nobody", "team"} {
+		b.Run(to, func(b *testing.B) {
+			s, g := gathering(b, &collector{}, 500)
+			f := s.fanouts.find(g.ID)
+			f.mu.Lock()
+			f.busy = true // no worker takes it
+			f.mu.Unlock()
+			p := s.cfg.Locations.(*people)
+			p.users["nobody"] = store.User{ID: 1000, Username: "nobody", Domain: "example.com"}
+			in := incoming(b, to, "text/plain", "hello")
+			b.ReportAllocs()
+			for b.Loop() {
+				s.receive(fromFirst(in))
+			}
+		})
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/emiago/sipgo/sip"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/sparkleim/sparkle/group"
 	"github.com/sparkleim/sparkle/sip/focus"
 	"github.com/sparkleim/sparkle/sip/wire"
@@ -571,25 +573,39 @@ func TestNoticesAreForTextPhones(t *testing.T) {
 
 func TestGroupDuplicates(t *testing.T) {
 	inMeeting(t, func(m *meeting) {
-		m.arrives(101, 102, 201)
+		m.arrives(101, 102, 201, 202)
 		for i := range 2 {
 			m.submits(102, fmt.Sprint("new-", i), "team", cpimType, "", cpimOf("alice", "same", "once"))
 			m.submits(101, "same", "team", "text/plain", "", "twice")
 			synctest.Wait()
 		}
 		expect(t, "bob", m.phones.texts(201), []string{"爱丽丝: once", "爱丽丝: twice"})
-		m.posts(201, cpimType, "", cpimOf("bob", "same", "mine"))
-		m.arrives(301)
-		m.says(101, "team", "x")
-		// After a restart a repetition makes the phones look.
+		m.writes(202, "same", "another one's") // every client names its messages by itself
+		expect(t, "alice", m.phones.texts(101), []string{"我: once", "鲍勃: another one's"})
+	})
+}
+
+// What was committed before a restart, and told to nobody, is delivered when its
+// sender says it again.
+func TestRepetitionAfterARestart(t *testing.T) {
+	inMeeting(t, func(m *meeting) {
+		m.arrives(101, 201)
 		f := m.fanouts.find(m.team.ID)
 		f.mu.Lock()
-		f.seq.expected = 0
+		f.seq, f.busy = sequence{}, true
 		f.mu.Unlock()
-		m.forget()
-		m.submits(101, "same", "team", "text/plain", "", "twice")
+		m.submits(101, "same", "team", "text/plain", "", "once")
 		synctest.Wait()
-		expect(t, "all is delivered", m.phones.texts(201), nil)
+		f.mu.Lock()
+		f.seq, f.busy = sequence{}, false // as after a restart
+		f.mu.Unlock()
+		m.log.take()
+		a := m.submits(101, "same", "team", "text/plain", "", "once")
+		synctest.Wait()
+		if a.status != 202 {
+			t.Errorf("answered %d", a.status)
+		}
+		expect(t, "bob", m.phones.texts(201), []string{"爱丽丝: once"})
 	})
 }
 
@@ -702,6 +718,10 @@ func TestDissolvedGroupOwes(t *testing.T) {
 		if a := m.says(101, "team", "anybody?"); a.status != 404 {
 			t.Errorf("answered %d", a.status)
 		}
+		time.Sleep(2 * sweepEvery)
+		if n := len(m.fanouts.of); n != 0 {
+			t.Errorf("%d groups are remembered", n)
+		}
 	})
 }
 
@@ -788,6 +808,22 @@ func TestCommandsAreBounded(t *testing.T) {
 		synctest.Wait()
 		if a := m.says(101, "team", "/x"); a.status != 202 {
 			t.Errorf("answered %d", a.status)
+		}
+	})
+}
+
+func TestGroupMetrics(t *testing.T) {
+	reg := prometheus.NewRegistry()
+	inMeetingWith(t, Config{Registerer: reg}, group.Config{}, func(m *meeting) {
+		m.arrives(101, 201)
+		m.archive.commit(&store.NewMessage{Kind: store.KindText, From: 1, Group: m.team.ID})
+		m.says(101, "team", "behind a gap")
+		if n, err := testutil.GatherAndCount(reg, "sparkle_chat_fanout_seconds", "sparkle_chat_group_merged_total", "sparkle_chat_commands_total"); n != 3 || err != nil {
+			t.Errorf("%d, %v", n, err)
+		}
+		want := "# HELP sparkle_chat_group_steps Messages and changes of groups that wait for their turn.\n# TYPE sparkle_chat_group_steps gauge\nsparkle_chat_group_steps 1\n"
+		if err := testutil.GatherAndCompare(reg, strings.NewReader(want), "sparkle_chat_group_steps"); err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/sparkleim/sparkle/group"
+	"github.com/sparkleim/sparkle/store"
 )
 
 // TestSequence: what is put on the left, what is done then on the right. m5 is
@@ -161,4 +162,31 @@ func FuzzSequence(f *testing.F) {
 			t.Fatalf("ends at %d of %d, %d wait", reached, len(moves), len(q.waiting))
 		}
 	})
+}
+
+func TestCovers(t *testing.T) {
+	q := sequence{expected: 5}
+	q.put(step{first: 7, next: 8, it: &item{}})
+	for seq, want := range map[int64]bool{1: true, 4: true, 5: false, 6: false, 7: true, 8: false} {
+		if q.covers(seq) != want {
+			t.Errorf("%d: %v", seq, !want)
+		}
+	}
+	if q.giveUp(); q.covers(1) {
+		t.Error("what is in doubt is covered")
+	}
+}
+
+func TestRecentIsARing(t *testing.T) {
+	var r recent
+	named := func(i int) *store.Message {
+		return &store.Message{NewMessage: store.NewMessage{Group: 1, MessageID: fmt.Sprint(i)}, Accepted: store.Accepted{Seq: int64(i)}}
+	}
+	for i := range recentMessages + 10 {
+		r.add(named(i))
+	}
+	found, missing := r.find(messageName{group: 1}, []receipt{{MessageID: "9"}, {MessageID: "10"}, {MessageID: fmt.Sprint(recentMessages + 9)}})
+	if len(r.places) != recentMessages || len(found) != 2 || len(missing) != 1 || missing[0].MessageID != "9" || found[0].seq != 10 {
+		t.Errorf("%d places, found %v, missing %v", len(r.places), found, missing)
+	}
 }
