@@ -297,20 +297,45 @@ func TestFixedGroup(t *testing.T) {
 		w.memory.groups[1].record.Follows = &store.Follows{Unit: 1, Orphan: "dissolve"}
 		w.restart(true)
 		bob := w.Phones["bob"]
-		w.Play(`bob BYE`)
-		w.refusedWith(bob, 403, "organisation")
 		w.Play(`
+			wait 61s
+			bob BYE
+			bob gets 200 BYE
+			wait 4s
+			quiet
+			wait 2s
 			invites bob
 			quiet`)
 		if w.standing(bob) != Inside {
 			t.Error("bob is not in the room any more")
+		}
+		// A client that leaves what it is invited to is not invited for ever.
+		w.Play(`
+			bob BYE
+			bob gets 200 BYE
+			wait 10s
+			quiet`)
+		w.registers(bob)
+		if w.Play("quiet"); w.standing(bob) != Outside {
+			t.Error("he gets no texts")
+		}
+		w.away(bob)
+		bob = w.back(bob)
+		w.Play(`
+			invites bob
+			quiet`)
+		bob.Add("Refer-To: <sip:bob@example.com;method=BYE>")
+		bob.Request("REFER", w.group().URI(), "")
+		w.refusedWith(bob, 403, "organisation")
+		if got := w.members(); got != "alice owner, bob member" {
+			t.Error(got)
 		}
 	})
 }
 
 func TestDissolve(t *testing.T) {
 	inWorld(t, func(w *world) {
-		alice, bob, carol := w.Phones["alice"], w.Phones["bob"], w.Phones["carol"]
+		alice, carol := w.Phones["alice"], w.Phones["carol"]
 		uri := w.creates(alice, "Subject: Short", "bob", "carol")
 		w.Play(`
 			invites bob
@@ -330,7 +355,7 @@ func TestDissolve(t *testing.T) {
 			t.Errorf("%d rows, want carol's", len(w.memory.rooms))
 		}
 		w.restart(false)
-		carol = w.back(carol)
+		w.back(carol)
 		w.Play(`
 			carol gets BYE
 			carol 200 BYE
@@ -343,7 +368,6 @@ func TestDissolve(t *testing.T) {
 			alice.Request(method, uri, "")
 			w.refusedWith(alice, 404, "")
 		}
-		_ = bob
 		w.Idle()
 	})
 }

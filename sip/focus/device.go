@@ -80,11 +80,8 @@ func (d *device) seen(flow uint64) (anew bool) {
 	return anew
 }
 
-// in tells whether the device shows the room of a group, and out that it never
-// will.
-func (d *device) in(g store.GroupID) bool { return d.rooms[g] != nil }
-
-func (d *device) out(g store.GroupID) bool {
+// refused tells whether the device will not come into a room of its own will.
+func (d *device) refused(g store.GroupID) bool {
 	t := d.trouble[g]
 	return t != nil && t.final
 }
@@ -208,23 +205,26 @@ func reachable(targets []registrar.Target, id store.DeviceID) *registrar.Target 
 	return nil
 }
 
-// Standing tells what a device is to a group. Until a device was told that its user
-// is no member any more it is inside. Standing does not block.
+// Standing tells what a device is to a group. A user who is no member has nothing
+// to wait for: what he is owed from before goes to the room that his device shows
+// still, or has shown. Standing does not block.
 func (s *Service) Standing(g store.GroupID, d *store.Device) Standing {
 	if !capable(d) {
 		return Outside
 	}
-	_, member := s.memberOf(d.User)(g)
+	if _, member := s.memberOf(d.User)(g); !member {
+		return Inside
+	}
 	sh := s.devices.of(d.User)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	known := sh.find(d.User, d.ID)
 	switch {
-	case known != nil && known.in(g) && s.fresh.has(stay{g, d.User, d.ID}):
+	case known == nil:
 		return Joining
-	case known != nil && known.in(g):
+	case known.rooms[g] != nil && !s.fresh.has(stay{g, d.User, d.ID}):
 		return Inside
-	case !member || known != nil && known.out(g):
+	case known.refused(g):
 		return Outside
 	}
 	return Joining

@@ -267,7 +267,7 @@ func TestRemovedWhileAway(t *testing.T) {
 				w.Play(`
 					bob 200 BYE
 					quiet`)
-				if w.standing(bob) != Outside || !done.Load() || len(w.memory.rooms) != 1 {
+				if w.standing(bob) != Inside || !done.Load() || len(w.memory.rooms) != 1 {
 					t.Error(w.standing(bob), done.Load(), w.memory.rooms)
 				}
 				w.Idle()
@@ -347,7 +347,7 @@ func TestBackAndForth(t *testing.T) {
 		w.away(bob)
 		w.change(group.Remove{Users: users("bob")})
 		w.change(group.Add{Users: users("bob")})
-		bob = w.back(bob)
+		w.back(bob)
 		w.Play(`
 			invites bob
 			quiet`)

@@ -42,7 +42,7 @@ func (s *Service) renew(d *device, t *registrar.Target, left *room) (send func()
 
 func (s *Service) inviteTo(d *device, t *registrar.Target, r *room, hs []sip.Header) (send func()) {
 	r.User, r.Device = d.user, d.id
-	r.CallID, r.LocalTag, r.LocalCSeq = wire.NewCallID()+"@"+s.cfg.Domain, wire.NewTag(), 1
+	r.CallID, r.LocalTag, r.LocalCSeq = wire.NewCallID()+"@"+s.cfg.Domain, newTag(d.user), 1
 	req := s.request("INVITE", r, t, append(hs,
 		wire.H("Contact", contactOf(s.uriOf(r))),
 		wire.H("Record-Route", s.route(t.Flow)), // or the client asks DNS for the way back

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/emiago/sipgo/sip"
 	"github.com/sparkleim/sparkle/group"
 	"github.com/sparkleim/sparkle/sip/registrar"
 	"github.com/sparkleim/sparkle/sip/server"
@@ -118,72 +117,6 @@ func (s *Service) join(r *server.Request, g *group.Snapshot) error {
 	return nil
 }
 
-// inDialog takes a request in the dialog of a device and a room.
-func (s *Service) inDialog(r *server.Request) error {
-	g, ok := s.groupOf(&r.Recipient)
-	if !ok {
-		return &server.Error{Status: 404}
-	}
-	d, err := s.dialog(r, g.ID)
-	if err != nil {
-		return err
-	}
-	if r.Method == sip.BYE {
-		s.leave(r, d, g)
-		return nil
-	}
-	if _, member := g.Member(r.Sender.User); !member {
-		return &server.Error{Status: 481}
-	}
-	switch r.Method {
-	case sip.INVITE:
-		return s.reinvite(r, g)
-	case sip.REFER:
-		return s.refer(r, g)
-	case sip.OPTIONS:
-		r.Reply(200, "", s.abilities(g.URI())...)
-		return nil
-	case sip.UPDATE, sip.INFO: // they keep the dialog alive
-		r.Reply(200, "", wire.H("Contact", contactOf(g.URI())), wire.H("Allow", allow))
-		return nil
-	case sip.PRACK, sip.NOTIFY: // RFC 3262 §3, RFC 6665 §4.1.3: to nothing of ours
-		return &server.Error{Status: 481}
-	}
-	return notAllowed()
-}
-
-// dialog finds the device of the sender that is in a room by this dialog. Its
-// sequence number moves on.
-func (s *Service) dialog(r *server.Request, g store.GroupID) (*device, error) {
-	sh := s.devices.of(r.Sender.User)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	for _, d := range sh.users[r.Sender.User] {
-		room := d.rooms[g]
-		if room == nil || room.CallID != r.CallID || room.LocalTag != r.ToTag || room.RemoteTag != r.FromTag {
-			continue
-		}
-		if r.CSeq <= room.RemoteCSeq { // RFC 3261 §12.2.2
-			return nil, &server.Error{Status: 500, Warning: "the request is older than one that was answered"}
-		}
-		room.RemoteCSeq = r.CSeq
-		return d, nil
-	}
-	return nil, &server.Error{Status: 481}
-}
-
-// reinvite renames the group where the INVITE in a dialog has a Subject.
-func (s *Service) reinvite(r *server.Request, g *group.Snapshot) error {
-	if err := checkOffer(r); err != nil {
-		return err
-	}
-	if err := s.rename(r, g); err != nil {
-		return err
-	}
-	s.agree(r, g, r.ToTag)
-	return nil
-}
-
 // rename gives the group the name that an INVITE brings, if it does.
 func (s *Service) rename(r *server.Request, g *group.Snapshot) error {
 	subject := strings.TrimSpace(wire.Header(r.Request, "Subject"))
@@ -191,28 +124,6 @@ func (s *Service) rename(r *server.Request, g *group.Snapshot) error {
 		return nil
 	}
 	return s.change(r, g, group.Rename{Subject: subject})
-}
-
-// leave takes a BYE: the user leaves the group with all his devices. Where he may
-// not, his device is invited again, for its dialog is over all the same (RFC 3261
-// §15.1.1).
-func (s *Service) leave(r *server.Request, d *device, g *group.Snapshot) {
-	sh := s.devices.of(d.user)
-	sh.mu.Lock()
-	d.holds++
-	s.forget(d, g.ID)
-	sh.mu.Unlock()
-	defer s.release(d)
-	if _, member := g.Member(d.user); member {
-		if err := s.change(r, g, group.Remove{Users: []store.UserID{d.user}}); err != nil {
-			sh.mu.Lock()
-			d.dirty = true
-			sh.mu.Unlock()
-			s.refuse(r, err)
-			return
-		}
-	}
-	r.Reply(200, "")
 }
 
 // change does what the sender of a request wants of his group.
@@ -231,7 +142,7 @@ func (s *Service) change(r *server.Request, g *group.Snapshot, changes ...group.
 func (s *Service) enter(r *server.Request, d *device, g *group.Snapshot) {
 	in := &room{name: g.Name, RoomDevice: store.RoomDevice{
 		Group: g.ID, User: d.user, Device: d.id, Since: time.Now(),
-		CallID: strings.Clone(r.CallID), LocalTag: wire.NewTag(), RemoteTag: strings.Clone(r.FromTag), RemoteCSeq: r.CSeq,
+		CallID: strings.Clone(r.CallID), LocalTag: newTag(d.user), RemoteTag: strings.Clone(r.FromTag), RemoteCSeq: r.CSeq,
 	}}
 	sh := s.devices.of(d.user)
 	sh.mu.Lock()

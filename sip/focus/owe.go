@@ -77,7 +77,7 @@ func (s *Service) tell(d *device) bool {
 	case d.holds > 0: // looked at when they are over
 		sh.mu.Unlock()
 		return false
-	case t == nil || s.closing.Load():
+	case t == nil || !capable(&t.Device) || s.closing.Load():
 		s.rest(sh, d, true)
 		return false
 	}

@@ -67,7 +67,7 @@ func FuzzParseReferTo(f *testing.F) {
 // What a REFER may not ask for.
 func TestReferRefuses(t *testing.T) {
 	inWorld(t, func(w *world) {
-		alice, bob := w.Phones["alice"], w.Phones["bob"]
+		alice := w.Phones["alice"]
 		other := w.creates(alice, "Subject: Other", "dave")
 		own := w.creates(alice, "Subject: Team", "bob")
 		w.Play("invites bob")
@@ -103,7 +103,6 @@ func TestReferRefuses(t *testing.T) {
 		if n := w.memory.commits; n != 2 {
 			t.Errorf("%d commits", n)
 		}
-		_ = bob
 		w.Play("quiet")
 		w.Idle()
 	})

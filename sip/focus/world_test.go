@@ -14,11 +14,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/emiago/sipgo/sip"
 	"github.com/sparkleim/sparkle/group"
+	"github.com/sparkleim/sparkle/sip/auth"
 	"github.com/sparkleim/sparkle/sip/event"
 	"github.com/sparkleim/sparkle/sip/registrar"
 	"github.com/sparkleim/sparkle/sip/server"
 	"github.com/sparkleim/sparkle/sip/siptest"
+	"github.com/sparkleim/sparkle/sip/transport"
 	"github.com/sparkleim/sparkle/sip/wire"
 	"github.com/sparkleim/sparkle/store"
 )
@@ -27,13 +30,13 @@ import (
 // has none.
 type world struct {
 	*siptest.World
-	t       *testing.T
-	memory  *memory
-	groups  *group.Service
-	focus   *Service
-	subs    *subscribers
-	joined  []string // "bob 3": devices whose place was decided
-	refused bool
+	t      *testing.T
+	memory *memory
+	groups *group.Service
+	focus  *Service
+	subs   *subscribers
+	joined []string // "bob 3": devices whose place was decided
+	doubt  bool     // everybody is challenged
 }
 
 // inWorld runs a story in a bubble of time.
@@ -149,6 +152,14 @@ func (w *world) back(p *siptest.Phone) *siptest.Phone {
 	}
 	w.registers(again)
 	return again
+}
+
+// Check is the authenticator.
+func (w *world) Check(f *transport.Flow, req *sip.Request, core *wire.Core, proxy bool, resume func(auth.Result)) (auth.Result, bool) {
+	if w.doubt {
+		return auth.Result{Verdict: auth.Challenge, Status: 401}, true
+	}
+	return w.World.Check(f, req, core, proxy, resume)
 }
 
 // Lookup is the location service.

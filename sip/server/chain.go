@@ -107,12 +107,22 @@ func (s *Server) unmatched(r *Request) verdict {
 	return pass
 }
 
-// dialog lets requests in that the proxy's token opens a dialog for.
+// dialog lets requests in that the proxy's token opens a dialog for, and a BYE to a
+// conference that comes from where its dialog leads.
 func (s *Server) dialog(r *Request) verdict {
-	if !s.inDialog(r) {
+	if s.inDialog(r) {
+		r.handTo(s.cfg.Proxy)
+		return done
+	}
+	if r.Method != sip.BYE || r.ToTag == "" || !s.toFocus(r) {
 		return pass
 	}
-	r.handTo(s.cfg.Proxy)
+	sender, known := s.cfg.Focus.Knows(r)
+	if !known {
+		return pass
+	}
+	r.Sender = sender
+	r.handTo(s.cfg.Focus)
 	return done
 }
 

@@ -12,7 +12,8 @@
 //   - extensions: 420 for what Require and Proxy-Require insist on in vain;
 //   - transaction: ACK and CANCEL that met no transaction;
 //   - self: OPTIONS and other requests for the server itself;
-//   - dialog: requests that the proxy's dialog token lets in;
+//   - dialog: requests that the proxy's dialog token lets in, and a BYE to a
+//     conference from the device that is in its dialog;
 //   - relay: 404 from outside for outside, 403 for a Route that is not ours;
 //   - authenticate: everything else proves who sent it;
 //   - identity: From must be the sender's own;

@@ -39,6 +39,11 @@ type Focus interface {
 	Handler
 	// Claims tells whether an address of ours is a conference. It must not block.
 	Claims(u *sip.Uri) bool
+	// Knows tells who sent a BYE inside a dialog with a conference, when it names
+	// the dialog and came by the flow of the device that is in it. It need not be
+	// proven again: a challenged BYE leaves some clients without the dialog, and in
+	// the room for ever. It must not block.
+	Knows(r *Request) (auth.Identity, bool)
 }
 
 // Authenticator is what the chain needs of [auth.Authenticator].
