@@ -719,6 +719,7 @@ func TestDissolvedGroupOwes(t *testing.T) {
 			t.Errorf("answered %d", a.status)
 		}
 		time.Sleep(2 * sweepEvery)
+		synctest.Wait()
 		if n := len(m.fanouts.of); n != 0 {
 			t.Errorf("%d groups are remembered", n)
 		}
