@@ -62,8 +62,8 @@ func (c *cursor) sign(key []byte, u store.UserID) string {
 
 // readCursor returns false for what was not signed for this user with this key.
 func readCursor(key []byte, u store.UserID, s string) (c cursor, ok bool) {
-	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(b) != cursorSize || b[0] != cursorVersion || !hmac.Equal(b[cursorFields:], cursorMAC(key, u, b[:cursorFields])) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(s) // skips line ends
+	if err != nil || len(s) != base64.RawURLEncoding.EncodedLen(cursorSize) || len(b) != cursorSize || b[0] != cursorVersion || !hmac.Equal(b[cursorFields:], cursorMAC(key, u, b[:cursorFields])) {
 		return c, false
 	}
 	number := func(at int) int64 { return int64(binary.BigEndian.Uint64(b[at:])) }
