@@ -24,12 +24,14 @@ func (s *Service) Name() string { return packageName }
 // its user is not in are left out.
 func (s *Service) Subscribe(sub *event.Subscription, r *server.Request) error {
 	if sub.List != nil {
-		sub.List = slices.DeleteFunc(sub.List, func(resource string) bool { return s.watched(sub.User, resource) == nil })
+		s.keepWatched(sub)
 		return nil
 	}
-	if s.watched(sub.User, sub.Resource) == nil {
+	g := s.watched(sub.User, sub.Resource)
+	if g == nil {
 		return &server.Error{Status: 404}
 	}
+	sub.Resource = g.AOR() // as it is published, however the client writes it
 	version, err := strconv.ParseInt(wire.Header(r.Request, "Last-Notify-Version"), 10, 64)
 	if _, known := sub.Told[sub.Resource]; err == nil && version > 0 && !known {
 		if sub.Told == nil {
@@ -38,6 +40,26 @@ func (s *Service) Subscribe(sub *event.Subscription, r *server.Request) error {
 		sub.Told[sub.Resource] = version
 	}
 	return nil
+}
+
+// keepWatched leaves in a list the groups that its user is in, each once and as it is
+// published, with what their entries say that he was told. The list itself is others'.
+func (s *Service) keepWatched(sub *event.Subscription) {
+	list, told, seen := make([]string, 0, len(sub.List)), make(map[string]int64, len(sub.Told)), make(map[store.GroupID]bool)
+	for _, resource := range sub.List {
+		g := s.watched(sub.User, resource)
+		if g == nil {
+			continue
+		}
+		if v, ok := sub.Told[resource]; ok {
+			told[g.AOR()] = max(told[g.AOR()], v)
+		}
+		if !seen[g.ID] {
+			seen[g.ID] = true
+			list = append(list, g.AOR())
+		}
+	}
+	sub.List, sub.Told = list, told
 }
 
 // watched finds the group that a member subscribes to.

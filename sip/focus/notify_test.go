@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -304,6 +305,21 @@ func TestSubscribe(t *testing.T) {
 			List: []string{"g-nothing@example.com", g.AOR(), "bob@example.com"}}}
 		if err := w.focus.Subscribe(sub, request("Event: conference")); err != nil || len(sub.List) != 1 || sub.List[0] != g.AOR() {
 			t.Error(sub.List, err)
+		}
+		// However its address is written, it is found by the one that is published.
+		other := strings.ToUpper(g.Name) + "@192.0.2.1"
+		sub = &event.Subscription{Subscription: store.Subscription{User: 'a', Resource: other}}
+		if err := w.focus.Subscribe(sub, request("Last-Notify-Version: 7")); err != nil || sub.Resource != g.AOR() || sub.Told[g.AOR()] != 7 {
+			t.Error(sub.Resource, sub.Told, err)
+		}
+		asked := []string{"g-nothing@example.com", other, g.AOR()}
+		sub = &event.Subscription{Subscription: store.Subscription{User: 'a', List: asked}, Told: map[string]int64{other: 7, "g-nothing@example.com": 3}}
+		if err := w.focus.Subscribe(sub, request("Event: conference")); err != nil || !slices.Equal(sub.List, []string{g.AOR()}) ||
+			len(sub.Told) != 1 || sub.Told[g.AOR()] != 7 {
+			t.Error(sub.List, sub.Told, err)
+		}
+		if asked[1] != other { // the notifier still finds the subscription by it
+			t.Errorf("the list that was there has become %q", asked)
 		}
 	})
 }
