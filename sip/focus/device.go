@@ -158,6 +158,14 @@ type shard struct {
 
 func (ds *devices) of(u store.UserID) *shard { return &ds.shards[uint64(u)%uint64(len(ds.shards))] }
 
+// in tells whether a device of a user is in the room of a group.
+func (ds *devices) in(u store.UserID, g store.GroupID) bool {
+	sh := ds.of(u)
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return slices.ContainsFunc(sh.users[u], func(d *device) bool { return d.rooms[g] != nil })
+}
+
 // find returns a device, nil when there is none. The lock is held.
 func (sh *shard) find(u store.UserID, id store.DeviceID) *device {
 	for _, d := range sh.users[u] {

@@ -25,6 +25,21 @@ func checkOffer(r *server.Request) error {
 	return nil
 }
 
+// checkRequired refuses what a client insists on and we do not have. The chain
+// leaves this to us, for it tells nobody which address is a group.
+func checkRequired(r *server.Request) error {
+	var missing []string
+	for _, tag := range wire.Values(r.Request, "Require") {
+		if !strings.EqualFold(tag, "recipient-list-invite") { // RFC 5366 §5; clients keep it in every request of the dialog
+			missing = append(missing, tag)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	return &server.Error{Status: 420, Headers: []sip.Header{wire.H("Unsupported", strings.Join(missing, ", "))}} // RFC 3261 §8.2.2.3
+}
+
 // contentType is the media type of a body, "" without one.
 func contentType(req *sip.Request) string {
 	if len(req.Body()) == 0 {

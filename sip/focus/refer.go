@@ -79,7 +79,7 @@ func (s *Service) refer(r *server.Request, g *group.Snapshot) error {
 	if err != nil {
 		return &server.Error{Status: 400, Warning: err.Error()}
 	}
-	if err := s.checkReference(&ref.uri); err != nil {
+	if err := s.checkReference(&ref.uri, r.Sender.User); err != nil {
 		return err
 	}
 	u, err := s.userAt(&ref.uri)
@@ -104,12 +104,13 @@ func (s *Service) refer(r *server.Request, g *group.Snapshot) error {
 	return nil
 }
 
-// checkReference refuses addresses that cannot be a person here.
-func (s *Service) checkReference(uri *sip.Uri) error {
+// checkReference refuses addresses that cannot be a person here. A group that the
+// sender is not in is an address that is nobody's.
+func (s *Service) checkReference(uri *sip.Uri, by store.UserID) error {
 	if !strings.EqualFold(uri.Host, s.cfg.Domain) {
 		return &server.Error{Status: 403, Warning: "only people of " + s.cfg.Domain + " can be in a group"}
 	}
-	if s.Claims(uri) {
+	if s.Claims(uri, by) {
 		return &server.Error{Status: 403, Warning: "a group cannot be a member of a group: refer to a person"}
 	}
 	return nil

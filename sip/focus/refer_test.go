@@ -92,6 +92,7 @@ func TestReferRefuses(t *testing.T) {
 			{"bob", "<sip:bob@example.com>;admin=1", 403, "Only the owner and administrators"},
 			{"carol", "<sip:dave@example.com>", 404, ""},
 			{"carol", "<sip:carol@example.com>", 404, ""},
+			{"bob", "<" + other + ">", 404, "no such user"}, // as any address that is nobody's
 		} {
 			p := w.Phones[c.by]
 			p.Add("Refer-To: " + c.to)

@@ -149,13 +149,18 @@ func (s *Service) Close() {
 	s.worker.Wait()
 }
 
-// Claims tells whether an address of ours is a group or the factory of groups.
-func (s *Service) Claims(u *sip.Uri) bool {
+// Claims implements server.Focus: the factory is everybody's, a group that of its
+// members and of who has a device in its room yet.
+func (s *Service) Claims(u *sip.Uri, by store.UserID) bool {
 	if s.isFactory(u) {
 		return true
 	}
-	_, ok := s.groupOf(u)
-	return ok
+	g, ok := s.groupOf(u)
+	if !ok {
+		return false
+	}
+	_, member := g.Member(by)
+	return member || s.devices.in(by, g.ID)
 }
 
 func (s *Service) isFactory(u *sip.Uri) bool {
@@ -210,6 +215,9 @@ func (s *Service) serve(r *server.Request) {
 // answer gives a request to who knows what to do. An error is what it is to be
 // answered with; otherwise it was answered.
 func (s *Service) answer(r *server.Request) error {
+	if err := checkRequired(r); err != nil {
+		return err
+	}
 	if s.isFactory(&r.Recipient) {
 		return s.atFactory(r)
 	}

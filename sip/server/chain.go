@@ -99,7 +99,7 @@ func (s *Server) unmatched(r *Request) verdict {
 		switch {
 		case s.inDialog(r):
 			s.cfg.Proxy.ServeSIP(r)
-		case s.toFocus(r):
+		case s.cfg.Focus != nil && s.isOurs(&r.Recipient): // which knows what it waits for
 			s.cfg.Focus.ServeSIP(r)
 		}
 		return done // RFC 3261 §17: nobody answers an ACK
@@ -114,7 +114,7 @@ func (s *Server) dialog(r *Request) verdict {
 		r.handTo(s.cfg.Proxy)
 		return done
 	}
-	if r.Method != sip.BYE || r.ToTag == "" || !s.toFocus(r) {
+	if r.Method != sip.BYE || r.ToTag == "" || s.cfg.Focus == nil || !s.isOurs(&r.Recipient) {
 		return pass
 	}
 	sender, known := s.cfg.Focus.Knows(r)

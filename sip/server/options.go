@@ -54,7 +54,7 @@ func extensionsOf(method sip.RequestMethod) []string {
 	case sip.SUBSCRIBE:
 		return []string{"recipient-list-subscribe", "eventlist"} // RFC 5367 §4, RFC 4662 §4.5
 	}
-	return []string{"recipient-list-invite"} // RFC 5366 §5; clients keep it in every request of the dialog
+	return nil
 }
 
 // self answers what is asked of the server and not of a user.

@@ -11,7 +11,8 @@ import (
 // are ours to judge.
 func (s *Server) isOurs(u *sip.Uri) bool { return u.Scheme == "tel" || s.Owns(u.Host) }
 
-// isUAS tells whether we answer r ourselves instead of forwarding it.
+// isUAS tells whether we answer r ourselves instead of forwarding it, as far as
+// somebody may know who has not said who he is: conferences are not told from users.
 func (s *Server) isUAS(r *Request) bool {
 	switch r.Method {
 	case sip.REGISTER:
@@ -19,12 +20,12 @@ func (s *Server) isUAS(r *Request) bool {
 	case sip.MESSAGE, sip.SUBSCRIBE, sip.PUBLISH:
 		return s.isOurs(&r.Recipient)
 	}
-	return s.toFocus(r)
+	return false
 }
 
-// toFocus tells whether r is for a conference.
+// toFocus tells whether r is for a conference that its sender knows.
 func (s *Server) toFocus(r *Request) bool {
-	return s.cfg.Focus != nil && s.isOurs(&r.Recipient) && s.cfg.Focus.Claims(&r.Recipient)
+	return s.cfg.Focus != nil && s.isOurs(&r.Recipient) && s.cfg.Focus.Claims(&r.Recipient, r.Sender.User)
 }
 
 // relay turns away what comes from outside for outside, and routes that the

@@ -13,6 +13,7 @@ import (
 	"github.com/sparkleim/sparkle/sip/transaction"
 	"github.com/sparkleim/sparkle/sip/transport"
 	"github.com/sparkleim/sparkle/sip/wire"
+	"github.com/sparkleim/sparkle/store"
 )
 
 // Handler is a service.
@@ -37,8 +38,10 @@ type Border interface {
 // Focus serves conferences: groups, and the factory where they are made.
 type Focus interface {
 	Handler
-	// Claims tells whether an address of ours is a conference. It must not block.
-	Claims(u *sip.Uri) bool
+	// Claims tells whether an address of ours is a conference to a user. To who has
+	// nothing to do with one its address is any other, of which nobody answers. It
+	// must not block.
+	Claims(u *sip.Uri, by store.UserID) bool
 	// Knows tells who sent a BYE inside a dialog with a conference, when it names
 	// the dialog and came by the flow of the device that is in it. It need not be
 	// proven again: a challenged BYE leaves some clients without the dialog, and in
