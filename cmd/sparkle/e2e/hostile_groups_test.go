@@ -188,7 +188,9 @@ func (g *besiegedGroup) ranks(*testing.T) map[string]attack {
 	}
 	all["refers to two"] = attack{g.carol, request("REFER", g.room, "Refer-To: <sip:wangwu@"+g.Ready.Domain+">;text", "Refer-To: <sip:zhangsan@"+g.Ready.Domain+">;text"), []int{400, 403}, ""}
 	all["renames"] = attack{g.carol, request("INVITE", g.room, "Subject: evil"), []int{200, 403}, ""} // he joins again, no more
-	bye := func() *agent.Request { return &agent.Request{Method: "BYE", URI: g.room, To: "<" + g.room + ">;tag=guessed"} }
+	bye := func() *agent.Request {
+		return &agent.Request{Method: "BYE", URI: g.room, To: "<" + g.room + ">;tag=guessed"}
+	}
 	all["ends a dialog of another"] = attack{g.carol, bye(), []int{481}, ""}
 	all["ends a dialog of a group that he is not in"] = attack{g.wangwu, bye(), []int{404}, ""} // as at any address that is nobody's
 	return all
