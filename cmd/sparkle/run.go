@@ -25,6 +25,7 @@ const (
 	deliveryTime = 3 * time.Second           // of finishTime
 	callTime     = finishTime - deliveryTime // how long calls go on
 	flushTime    = 5 * time.Second
+	longStep     = 3 * time.Second // a step of the end that is worth a line in the log
 )
 
 // listener is an open address.
@@ -173,30 +174,40 @@ func (s *Server) drain() error {
 	s.stack.StopAccepting()
 	finish, cancel := context.WithTimeout(context.Background(), finishTime)
 	defer cancel()
-	drained := s.chat.Drain(finish)
-	s.focus.Close()
 	talk, cancel := context.WithTimeout(finish, callTime)
 	defer cancel()
-	s.calls.Drain(talk)
-	s.waitForTransactions(finish)
+	var drained, closed error
+	s.await("messages for the archive", func() { drained = s.chat.Drain(finish) })
+	s.await("changes of groups", s.focus.Close)
+	s.await("calls", func() { s.calls.Drain(talk) })
+	s.await("requests", func() { s.waitForTransactions(finish) })
 
 	flush, cancel := context.WithTimeout(context.Background(), flushTime)
 	defer cancel()
 	close(s.stopping)
 	s.api.Close()
-	s.doors.close(flush)
-	if err := s.stack.Close(flush); err != nil {
-		s.log.Warn("cut off peers that do not read", "error", err) // theirs is the failure
-	}
-	s.events.Close()
-	s.chat.Close()
-	s.calls.Close()
-	s.border.Close()
-	drained = errors.Join(drained, s.media.Close(flush))
+	s.await("HTTP", func() { s.doors.close(flush) })
+	s.await("connections", func() {
+		if err := s.stack.Close(flush); err != nil {
+			s.log.Warn("cut off peers that do not read", "error", err) // theirs is the failure
+		}
+	})
+	s.await("subscriptions", s.events.Close)
+	s.await("deliveries", s.chat.Close)
+	s.await("the legs of calls", s.calls.Close)
+	s.await("carriers", s.border.Close)
+	s.await("media", func() { drained = errors.Join(drained, s.media.Close(flush)) })
 	s.transactions.Close()
-	closed := s.closeStore()
+	s.await("the store", func() { closed = s.closeStore() })
 	s.log.Info("stopped")
 	return errors.Join(drained, closed)
+}
+
+// await does a step of the end; who waits long reads in the log for what.
+func (s *Server) await(what string, end func()) {
+	long := time.AfterFunc(longStep, func() { s.log.Info("still waiting", "for", what) })
+	defer long.Stop()
+	end()
 }
 
 // waitForTransactions waits until every request that was accepted has its final

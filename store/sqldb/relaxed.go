@@ -158,7 +158,7 @@ type relaxed struct {
 	mu      sync.Mutex
 	waiting *relaxedSet
 	writing *relaxedSet // in the transaction of the moment, nil without one
-	since   time.Time   // from when the patience with waiting counts; zero when it is empty
+	since   time.Time   // from when the patience with waiting counts; zero exactly when it is empty
 }
 
 func newRelaxed() *relaxed { return &relaxed{waiting: newRelaxedSet()} }
@@ -211,7 +211,7 @@ func (r *relaxed) deliver(k cursorKey, seq int64, d store.Delivery) (first, kept
 // than others by patience. It tells whether the writer must look at it.
 func (r *relaxed) begin(patience time.Duration) (first bool) {
 	since := time.Now().Add(patience)
-	if !r.since.IsZero() && !since.Before(r.since) {
+	if r.waiting.len() == 0 || !r.since.IsZero() && !since.Before(r.since) {
 		return false
 	}
 	r.since = since

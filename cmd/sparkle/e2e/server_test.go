@@ -153,9 +153,9 @@ func (s *server) stop(t *testing.T) {
 			t.Errorf("the server did not end cleanly: %v", err)
 		}
 	case <-time.After(35 * time.Second):
-		t.Error("the server did not end within 35 s of SIGTERM")
-		s.cmd.Process.Kill()
+		s.cmd.Process.Signal(syscall.SIGQUIT) // it tells what every goroutine waits for
 		<-s.done
+		t.Errorf("the server did not end within 35 s of SIGTERM:\n%s", tail(s.log.Name(), 2000))
 	}
 }
 
