@@ -15,7 +15,7 @@ type Policy struct {
 	MentionAll string `json:"mention_all,omitempty" enum:"default,member,administrator,owner,nobody" doc:"Who may address everybody with @all."`
 	Speak      string `json:"speak,omitempty" enum:"default,member,administrator,owner,nobody" doc:"Who may write."`
 	Private    string `json:"private,omitempty" enum:"default,member,administrator,owner,nobody" doc:"Who may write to one member through the group."`
-	Promote    string `json:"promote,omitempty" enum:"default,member,administrator,owner,nobody" doc:"Who may make others administrators, and members again."`
+	Promote    string `json:"promote,omitempty" enum:"default,member,administrator,owner,nobody" doc:"Who may make others administrators; only the owner makes them members again."`
 	AllDaily   *int   `json:"all_daily,omitempty" minimum:"0" doc:"How often a day one who is no administrator may address everybody; 0: the server's default."`
 	MaxMembers *int   `json:"max_members,omitempty" minimum:"0" doc:"0: the server's limit."`
 	History    *int   `json:"history,omitempty" minimum:"-1" doc:"Messages from before he came that a new member sees; -1: none, 0: the server's default."`

@@ -53,8 +53,9 @@ type (
 	// Remove takes users out. Who removes himself leaves; a room of two ends
 	// with that.
 	Remove struct{ Users []store.UserID }
-	// SetRole promotes or demotes a member. RoleOwner hands the group over: who
-	// owned it becomes an administrator.
+	// SetRole promotes or demotes a member; an administrator is demoted by himself
+	// or the owner. RoleOwner hands the group over: who owned it becomes an
+	// administrator.
 	SetRole struct {
 		User store.UserID
 		Role store.Role

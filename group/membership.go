@@ -97,6 +97,10 @@ func (c SetRole) apply(d *draft) error {
 		return nil
 	case m.Role == store.RoleOwner && d.group.Kind != store.GroupFixed:
 		return deny(d.words.ownerStays)
+	case c.Role < m.Role && c.User != d.by.User:
+		if err := d.above(m); err != nil {
+			return err
+		}
 	}
 	if former, ok := d.member(d.owner); handing && ok {
 		former.Role = store.RoleAdministrator

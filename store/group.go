@@ -78,7 +78,7 @@ type GroupPolicy struct {
 	MentionAll Role `json:"mention_all,omitempty" doc:"Who may address everybody with @all."`
 	Speak      Role `json:"speak,omitempty" doc:"Who may write."`
 	Private    Role `json:"private,omitempty" doc:"Who may write to one member through the group."`
-	Promote    Role `json:"promote,omitempty" doc:"Who may make others administrators, and members again."`
+	Promote    Role `json:"promote,omitempty" doc:"Who may make others administrators; only the owner makes them members again."`
 	AllDaily   int  `json:"all_daily,omitempty" doc:"How often a day one who is no administrator may address everybody; 0: the server's default."`
 	MaxMembers int  `json:"max_members,omitempty" doc:"0: the server's limit."`
 	History    int  `json:"history,omitempty" doc:"Messages from before he came that a new member sees; -1: none, 0: the server's default."`

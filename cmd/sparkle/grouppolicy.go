@@ -41,7 +41,7 @@ func policyFlags(cmd *cobra.Command) *edits[admin.Policy] {
 	e.text("mention-all", "who may address everybody with @all", func(p *admin.Policy) *string { return &p.MentionAll })
 	e.text("speak", "who may write", func(p *admin.Policy) *string { return &p.Speak })
 	e.text("private", "who may write to one member through the group", func(p *admin.Policy) *string { return &p.Private })
-	e.text("promote", "who may make others administrators, and members again", func(p *admin.Policy) *string { return &p.Promote })
+	e.text("promote", "who may make others administrators", func(p *admin.Policy) *string { return &p.Promote })
 	e.number("all-daily", "how often a day one who is no administrator may address everybody; 0 for the server's default", pointed(func(p *admin.Policy) **int { return &p.AllDaily }))
 	e.number("max-members", "how many members the group may have; 0 for the server's limit", pointed(func(p *admin.Policy) **int { return &p.MaxMembers }))
 	e.number("history", "messages from before that a new member sees; -1 for none, 0 for the server's default", pointed(func(p *admin.Policy) **int { return &p.History }))
