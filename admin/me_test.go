@@ -340,6 +340,29 @@ func TestLeftGroup(t *testing.T) {
 	}
 }
 
+// TestLeftGroupNicknames: he does not see either what its members are called since.
+func TestLeftGroupNicknames(t *testing.T) {
+	w := newMeWorld(t)
+	alice, bob := w.users["alice"].ID, w.users["bob"].ID
+	w.change(group.Add{Users: []store.UserID{bob}})
+	w.say(store.NewMessage{From: alice, Group: w.club, Text: "third"})
+	w.change(group.SetNickname{User: alice, Nickname: "Boss"})
+	for _, c := range []struct {
+		left bool
+		want string
+	}{{false, "Boss"}, {true, w.users["alice"].DisplayName}} {
+		if c.left {
+			w.change(group.Remove{Users: []store.UserID{bob}})
+		}
+		row := read200[MyConversation](w, "bob", w.path("/v1/me/conversations/{club}"))
+		messages := read200[Page[MyMessage]](w, "bob", w.path("/v1/me/conversations/{club}/messages")).Items
+		third := messages[slices.IndexFunc(messages, func(m MyMessage) bool { return m.Text == "third" })]
+		if third.From.DisplayName != c.want || row.Left != c.left {
+			t.Errorf("left %v: %+v in %+v", row.Left, third.From, row)
+		}
+	}
+}
+
 func TestMyMessages(t *testing.T) {
 	w := newMeWorld(t)
 	ab := w.path("/v1/me/conversations/{ab}/messages")

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"errors"
 
 	"github.com/sparkleim/sparkle/group"
 	"github.com/sparkleim/sparkle/picture"
@@ -52,7 +51,8 @@ func (f *faces) address(id store.UserID) string {
 	return ""
 }
 
-// author is who wrote a message; in a group under his nickname. nil for the server.
+// author is who wrote a message; in a group that the viewer is in under his nickname
+// there. nil for the server.
 func (f *faces) author(m *store.Message) *Person {
 	u := f.people[m.From]
 	if u.ID == 0 {
@@ -62,7 +62,9 @@ func (f *faces) author(m *store.Message) *Person {
 	p.Numbers = nil
 	if m.Group != 0 {
 		if g, ok := f.Groups.ByID(m.Group); ok {
-			p.DisplayName = nicknameIn(g, u)
+			if _, in := g.Member(f.viewer); in { // a nickname may be newer than his leaving
+				p.DisplayName = nicknameIn(g, u)
+			}
 		}
 	}
 	return &p
@@ -108,24 +110,6 @@ func (f *faces) groupOf(ctx context.Context, row *store.ConversationRow) (GroupF
 		face.Address, face.Kind = g.AOR(), g.Kind
 	}
 	var err error
-	face.Title, err = f.lastSubject(ctx, row.Group)
+	face.Title, err = group.LastSubject(ctx, f.GroupRecords, row.Group, f.viewer)
 	return face, err
-}
-
-// lastSubject is the subject that a group had when the viewer left it, or when it
-// was dissolved with him in it.
-func (f *faces) lastSubject(ctx context.Context, id store.GroupID) (string, error) {
-	upTo := int64(0)
-	last, err := f.GroupRecords.LastGroupEvent(ctx, id, 0, f.viewer, group.ActionJoin, group.ActionLeave, group.ActionKick)
-	switch {
-	case err == nil && last.Action != group.ActionJoin:
-		upTo = last.Version
-	case err != nil && !errors.Is(err, store.ErrNotFound):
-		return "", err
-	}
-	named, err := f.GroupRecords.LastGroupEvent(ctx, id, upTo, 0, group.ActionSubject, group.ActionCreate)
-	if errors.Is(err, store.ErrNotFound) {
-		err = nil
-	}
-	return named.Detail, err
 }

@@ -56,6 +56,11 @@
 // a time gives the messages of a group, a few for all groups together, so that
 // neither a sender nor the archive waits for thousands of members.
 //
+// Who has left, or was removed, is still owed what was written while he was a member,
+// up to the notice of his going: his phone may have been away. It comes under the
+// subject that the group had when he left, and under the writers' own names, since a
+// nickname may be newer. Receipts go to writers who are members still.
+//
 // A device that is in the room of the group (package focus) gets CPIM: the bytes
 // of the sender, or what was written without CPIM, wrapped in it. It comes from
 // the group to the device's GRUU. All others get text that begins with the name of

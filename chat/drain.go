@@ -34,7 +34,7 @@ func (s *Service) page(ctx context.Context, d *device) ([]*item, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read pending messages: %w", err)
 	}
-	known := acquaintances{people: make(map[store.UserID]*store.User, 2)}
+	known := acquaintances{of: d.user, people: make(map[store.UserID]*store.User, 2)}
 	page := make([]*item, len(msgs))
 	for i := range msgs {
 		if page[i], err = s.itemOf(ctx, &known, &msgs[i]); err != nil {
@@ -63,14 +63,22 @@ func (s *Service) startCursors(ctx context.Context, d *device) error {
 
 // acquaintances are who and what the messages of a page name, looked up once.
 type acquaintances struct {
+	of     store.UserID // who gets the page
 	people map[store.UserID]*store.User
 	groups map[store.GroupID]*room
 }
 
 // itemOf makes of an archived message what a queue takes. What goes to a whole
-// group is shared.
+// group is shared by who is in it.
 func (s *Service) itemOf(ctx context.Context, known *acquaintances, m *store.Message) (*item, error) {
 	if m.Group == 0 || m.To != 0 {
+		return s.newItem(ctx, known, m)
+	}
+	r, err := s.groupOf(ctx, known, m.Group)
+	if err != nil {
+		return nil, err
+	}
+	if r.snapshot == nil {
 		return s.newItem(ctx, known, m)
 	}
 	if it := s.circulation.find(m.GID); it != nil {
@@ -118,12 +126,12 @@ func (s *Service) person(ctx context.Context, known *acquaintances, id store.Use
 	return &u, nil
 }
 
-// groupOf looks up a group, also one that is no more.
+// groupOf looks up a group as the user of the page knows it.
 func (s *Service) groupOf(ctx context.Context, known *acquaintances, id store.GroupID) (*room, error) {
 	if r := known.groups[id]; r != nil {
 		return r, nil
 	}
-	r, err := s.findRoom(ctx, id)
+	r, err := s.findRoom(ctx, id, known.of)
 	if err != nil {
 		return nil, fmt.Errorf("look up group %d: %w", id, err)
 	}

@@ -238,6 +238,43 @@ func TestKickedUnderWay(t *testing.T) {
 	})
 }
 
+// Who was removed while his phone was away gets what was written before, under the
+// names of that time.
+func TestKickedWhileAway(t *testing.T) {
+	inMeeting(t, func(m *meeting) {
+		m.arrives(101, 201, 301, 302)
+		for _, d := range []store.DeviceID{201, 301, 302} {
+			m.leaves(d)
+		}
+		m.says(101, "team", "before")
+		m.does(1, group.Rename{Subject: "新名"})
+		m.does(1, group.Remove{Users: []store.UserID{3}})
+		m.does(1, group.Rename{Subject: "裁员名单"})
+		m.does(1, group.SetNickname{User: 1, Nickname: "总监"})
+		m.circulation = circulation{} // it was long ago
+		m.registers(201, "")
+		m.registers(301, "")
+		m.registers(302, linphoneSpecs)
+		expect(t, "who stayed", m.phones.texts(201)[:1], []string{"总监: before"})
+		expectHeaders(t, "who stayed", m.phones.got[201][0], map[string]string{"From": `"裁员名单" <sip:team@example.com>`})
+		expect(t, "who was removed", m.phones.texts(301)[:1], []string{"爱丽丝: before"})
+		for _, d := range []store.DeviceID{301, 302} {
+			if len(m.phones.got[d]) == 0 {
+				t.Errorf("%d got nothing", d)
+			}
+			for _, req := range m.phones.got[d] {
+				if text := wire.Header(req, "From") + string(req.Body()); strings.Contains(text, "裁员") || strings.Contains(text, "总监") {
+					t.Errorf("%d got %q", d, text)
+				}
+			}
+		}
+		expectHeaders(t, "who was removed", m.phones.got[301][0], map[string]string{"From": `"新名" <sip:team@example.com>`})
+		m.does(1, group.Dissolve{})
+		m.registers(303, "")
+		expectHeaders(t, "after its end", m.phones.got[303][0], map[string]string{"From": `"新名" <sip:team@example.com>`})
+	})
+}
+
 // To who is not in it a group does not exist.
 func TestOutsidersSeeNoGroup(t *testing.T) {
 	inMeeting(t, func(m *meeting) {

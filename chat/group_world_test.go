@@ -18,6 +18,7 @@ import (
 // groupMemory is what an archive in memory keeps of groups.
 type groupMemory struct {
 	records map[store.GroupID]store.Group
+	events  map[store.GroupID][]store.GroupEvent
 	members map[store.GroupID]map[store.UserID]store.Member
 	windows map[store.ConversationID][]window
 	// told is called between the commit of a change and its return.
@@ -41,7 +42,7 @@ func (a *memory) AddGroup(_ context.Context, c store.GroupChange) (store.GroupCh
 	a.mu.Lock()
 	if g.records == nil {
 		g.records, g.members = map[store.GroupID]store.Group{}, map[store.GroupID]map[store.UserID]store.Member{}
-		g.windows = map[store.ConversationID][]window{}
+		g.windows, g.events = map[store.ConversationID][]window{}, map[store.GroupID][]store.GroupEvent{}
 	}
 	c.Group.ID = store.GroupID(len(g.records) + 1)
 	c.Group.Conversation = groupConversation(c.Group.ID)
@@ -94,6 +95,7 @@ func (a *memory) commitGroup(c store.GroupChange) (store.GroupChange, []store.Ac
 			}
 		}
 	}
+	g.events[c.Group.ID] = append(g.events[c.Group.ID], c.Events...)
 	c.Group.Version += int64(len(c.Events))
 	g.records[c.Group.ID] = c.Group
 	a.mu.Unlock()
@@ -127,6 +129,17 @@ func (a *memory) AllGroups(_ context.Context, fn func(store.Group, []store.Membe
 		}
 	}
 	return nil
+}
+
+func (a *memory) LastGroupEvent(_ context.Context, id store.GroupID, upTo int64, u store.UserID, actions ...string) (store.GroupEvent, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, e := range slices.Backward(a.groups.events[id]) {
+		if (upTo == 0 || e.Version <= upTo) && (u == 0 || e.User == u) && slices.Contains(actions, e.Action) {
+			return e, nil
+		}
+	}
+	return store.GroupEvent{}, store.ErrNotFound
 }
 
 func (a *memory) GroupEvents(context.Context, store.GroupID, int64, int) ([]store.GroupEvent, error) {

@@ -21,18 +21,19 @@ type room struct {
 	uri      string
 	subject  string // "" when each member sees another name
 	size     int
-	snapshot *group.Snapshot // nil when the group is no more
+	snapshot *group.Snapshot // nil when the group is no more, or not for whom it is delivered to
 }
 
 func roomOf(g *group.Snapshot) *room {
 	return &room{id: g.ID, uri: g.URI(), subject: g.Subject, size: g.Size(), snapshot: g}
 }
 
-// findRoom finds a group by its number; one that is no more still has messages
-// that are owed to who was in it.
-func (s *Service) findRoom(ctx context.Context, id store.GroupID) (*room, error) {
+// findRoom finds a group by its number, as one of its members sees it; or as he saw
+// it last, for he is still owed what was written while he was in it. Of what became
+// of the group and its people since then he learns nothing.
+func (s *Service) findRoom(ctx context.Context, id store.GroupID, viewer store.UserID) (*room, error) {
 	if s.cfg.Groups != nil {
-		if g, ok := s.cfg.Groups.ByID(id); ok {
+		if g, ok := s.cfg.Groups.ByID(id); ok && wasIn(g, viewer) {
 			return roomOf(g), nil
 		}
 	}
@@ -40,10 +41,15 @@ func (s *Service) findRoom(ctx context.Context, id store.GroupID) (*room, error)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return nil, err
 	}
-	return &room{id: id, uri: "sip:" + g.AOR(), subject: g.Subject, size: len(members)}, nil
+	subject, err := group.LastSubject(ctx, s.cfg.Archive, id, viewer)
+	if err != nil {
+		return nil, err
+	}
+	return &room{id: id, uri: "sip:" + g.AOR(), subject: subject, size: len(members)}, nil
 }
 
-// called is how a member is called in the group.
+// called is how a member is called in the group; to who is no longer in it, by his
+// own name.
 func (r *room) called(u *store.User) string {
 	nickname := ""
 	if r.snapshot != nil {
@@ -249,7 +255,8 @@ func (s *Service) outOfRoom(it *item, how *rendering, t *registrar.Target) *sip.
 	return wire.NewRequest("MESSAGE", t.Contact, how.body, hs.List(how.room.headers...)...)
 }
 
-// titled is the From of a group that each member sees under another name.
+// titled is the From of a group that each member sees under another name. Who is no
+// longer in it sees its address.
 func (s *Service) titled(r *room, viewer store.UserID) string {
 	if r.snapshot == nil {
 		return "<" + r.uri + ">"

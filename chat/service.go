@@ -33,8 +33,9 @@ type Archive interface {
 	Page(ctx context.Context, a, b store.UserID, before int64, limit int) ([]store.Message, error)
 	Named(ctx context.Context, c store.ConversationID, messageID string) (store.Message, error)
 	ReadUpTo(u store.UserID, c store.ConversationID, seq int64)
-	// Group reads a group that is no more.
+	// Group and LastGroupEvent read a group as who is no longer in it knows it.
 	Group(ctx context.Context, id store.GroupID) (store.Group, []store.Member, error)
+	LastGroupEvent(ctx context.Context, id store.GroupID, upTo int64, u store.UserID, actions ...string) (store.GroupEvent, error)
 }
 
 // Users names the people of archived messages.
