@@ -145,6 +145,9 @@ func (a *memory) LastGroupEvent(_ context.Context, id store.GroupID, upTo int64,
 func (a *memory) GroupEvents(context.Context, store.GroupID, int64, int) ([]store.GroupEvent, error) {
 	return nil, nil
 }
+func (a *memory) MessagesOf(context.Context, store.UserID, []int64) ([]store.Message, error) {
+	return nil, nil
+}
 func (a *memory) AllUnits(context.Context) ([]store.Unit, error)          { return nil, nil }
 func (a *memory) UnitMembers(context.Context) ([]store.UnitMember, error) { return nil, nil }
 

@@ -75,7 +75,8 @@ type (
 	MuteAll struct{ On bool }
 	// Announce sets the announcement, "" removes it.
 	Announce struct{ Text string }
-	// Pin puts a message of the group above the others, or takes it away.
+	// Pin puts a text message of the group that the actor sees above the others, or
+	// takes it away.
 	Pin struct {
 		GID int64
 		On  bool

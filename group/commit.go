@@ -30,7 +30,7 @@ func (s *Service) Change(ctx context.Context, by Actor, id store.GroupID, change
 		// As if there were none, before anything else of it is told.
 		return nil, fmt.Errorf("group %d: %w", id, store.ErrNotFound)
 	}
-	messages, err := s.examine(ctx, id, changes)
+	messages, err := s.examine(ctx, by, id, changes)
 	if err != nil {
 		return nil, err
 	}
@@ -44,8 +44,9 @@ func (s *Service) Change(ctx context.Context, by Actor, id store.GroupID, change
 }
 
 // examine asks the store what plan cannot know: whether the people to be added
-// have accounts, and which of the messages to be pinned are of the group.
-func (s *Service) examine(ctx context.Context, id store.GroupID, changes []Change) (map[int64]bool, error) {
+// have accounts, and which of the messages to be pinned are texts of the group that
+// the actor sees.
+func (s *Service) examine(ctx context.Context, by Actor, id store.GroupID, changes []Change) (map[int64]bool, error) {
 	messages := map[int64]bool{}
 	for _, c := range changes {
 		switch c := c.(type) {
@@ -57,14 +58,34 @@ func (s *Service) examine(ctx context.Context, id store.GroupID, changes []Chang
 				return nil, err
 			}
 		case Pin:
-			m, err := s.cfg.Store.Message(ctx, c.GID)
+			if !c.On {
+				continue
+			}
+			m, err := s.message(ctx, by, c.GID)
 			if err != nil && !errors.Is(err, store.ErrNotFound) {
 				return nil, err
 			}
-			messages[c.GID] = err == nil && m.Group == id && m.Kind == store.KindText
+			// A reaction has no text.
+			messages[c.GID] = err == nil && m.Group == id && m.Kind == store.KindText && m.Text != ""
 		}
 	}
 	return messages, nil
+}
+
+// message reads a message as far as the actor sees it, and has not deleted it for
+// himself.
+func (s *Service) message(ctx context.Context, by Actor, gid int64) (store.Message, error) {
+	if by.System {
+		return s.cfg.Store.Message(ctx, gid)
+	}
+	found, err := s.cfg.Store.MessagesOf(ctx, by.User, []int64{gid})
+	if err == nil && len(found) == 0 {
+		err = fmt.Errorf("message %s: %w", store.GIDString(gid), store.ErrNotFound)
+	}
+	if err != nil {
+		return store.Message{}, err
+	}
+	return found[0], nil
 }
 
 // checkPeople refuses people without an account.

@@ -34,6 +34,13 @@ func (b *broken) Message(ctx context.Context, gid int64) (store.Message, error) 
 	return b.memory.Message(ctx, gid)
 }
 
+func (b *broken) MessagesOf(ctx context.Context, u store.UserID, gids []int64) ([]store.Message, error) {
+	if b.messages != nil {
+		return nil, b.messages
+	}
+	return b.memory.MessagesOf(ctx, u, gids)
+}
+
 func (b *broken) AllUnits(ctx context.Context) ([]store.Unit, error) {
 	if b.units != nil {
 		return nil, b.units

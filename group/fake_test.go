@@ -71,6 +71,22 @@ func (m *memory) Message(_ context.Context, gid int64) (store.Message, error) {
 	return msg, nil
 }
 
+func (m *memory) MessagesOf(ctx context.Context, u store.UserID, gids []int64) (found []store.Message, err error) {
+	for _, gid := range gids {
+		msg, err := m.Message(ctx, gid)
+		if err != nil {
+			continue
+		}
+		m.mu.Lock()
+		member, is := m.groups[msg.Group].members[u]
+		m.mu.Unlock()
+		if is && member.JoinedSeq < msg.Seq {
+			found = append(found, msg)
+		}
+	}
+	return found, nil
+}
+
 func (m *memory) AllUnits(context.Context) ([]store.Unit, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -197,7 +213,7 @@ func (m *memory) write(id store.GroupID, from store.UserID) int64 {
 	m.gid++
 	m.groups[id].head++
 	m.messages[m.gid] = store.Message{
-		NewMessage: store.NewMessage{Kind: store.KindText, Group: id, From: from},
+		NewMessage: store.NewMessage{Kind: store.KindText, Group: id, From: from, Text: "x"},
 		Accepted:   store.Accepted{GID: m.gid, Seq: m.groups[id].head},
 	}
 	return m.gid

@@ -26,6 +26,7 @@ type Store interface {
 
 	User(ctx context.Context, id store.UserID) (store.User, error)
 	Message(ctx context.Context, gid int64) (store.Message, error)
+	MessagesOf(ctx context.Context, u store.UserID, gids []int64) ([]store.Message, error)
 }
 
 // Config of a Service.

@@ -36,6 +36,92 @@ func alike(t *testing.T, got, want *Snapshot) {
 	}
 }
 
+// TestPinsAreSeenByWhoPins: nobody gives away, or asks after, what he does not see.
+func TestPinsAreSeenByWhoPins(t *testing.T) {
+	db, err := sqldb.Open(sqldb.Config{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var ids []store.UserID
+	for _, name := range []string{"zhang", "li"} {
+		u, err := db.AddUser(t.Context(), store.User{Username: name, Domain: "example.com"}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, u.ID)
+	}
+	s, err := New(t.Context(), Config{Store: db, Domain: "example.com", Language: "en"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g, err := s.Create(t.Context(), as(ids[0]), store.Group{Subject: "Team", Policy: store.GroupPolicy{History: -1}}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := s.Create(t.Context(), as(ids[1]), store.Group{Subject: "Other"}, ids[:1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	write := func(m store.NewMessage) int64 {
+		t.Helper()
+		m.From, m.ContentType, m.Body = ids[0], "text/plain", []byte("x")
+		var place store.Accepted
+		var err error
+		done := make(chan struct{})
+		db.Append(&m, func(a store.Accepted, failed error) {
+			place, err = a, failed
+			close(done)
+		})
+		if <-done; err != nil {
+			t.Fatal(err)
+		}
+		return place.GID
+	}
+	before := write(store.NewMessage{Kind: store.KindText, Group: g.ID, Text: "before li came"})
+	if g, err = s.Change(t.Context(), as(ids[0]), g.ID, Add{ids[1:], store.RoleAdministrator}); err != nil {
+		t.Fatal(err)
+	}
+	after := write(store.NewMessage{Kind: store.KindText, Group: g.ID, Text: "after"})
+	deleted := write(store.NewMessage{Kind: store.KindText, Group: g.ID, Text: "deleted"})
+	if err := db.HideMessage(t.Context(), ids[1], deleted); err != nil {
+		t.Fatal(err)
+	}
+	reaction := write(store.NewMessage{Kind: store.KindText, Group: g.ID})
+	receipt := write(store.NewMessage{Kind: store.KindReceipt, Group: g.ID, To: ids[1]})
+	notice := write(store.NewMessage{Kind: store.KindNotice, Group: g.ID, Text: "came"})
+	private := write(store.NewMessage{Kind: store.KindText, To: ids[1], Text: "between two"})
+	foreign := write(store.NewMessage{Kind: store.KindText, Group: other.ID, Text: "elsewhere"})
+	for _, c := range []struct {
+		name                          string
+		gid                           int64
+		byLi, byZhang, byServersOwner bool
+	}{
+		{"before he came", before, false, true, true},
+		{"after he came", after, true, true, true},
+		{"deleted for himself", deleted, false, true, true},
+		{"a reaction", reaction, false, false, false},
+		{"a receipt", receipt, false, false, false},
+		{"a notice", notice, false, false, false},
+		{"between two", private, false, false, false},
+		{"of another group", foreign, false, false, false},
+		{"nothing", foreign + 1000, false, false, false},
+	} {
+		for _, by := range []struct {
+			Actor
+			may bool
+		}{{as(ids[1]), c.byLi}, {as(ids[0]), c.byZhang}, {organisation, c.byServersOwner}} {
+			_, err := s.Change(t.Context(), by.Actor, g.ID, Pin{c.gid, true})
+			if said := said(t, err); (said == "") != by.may || !by.may && said != "This message is not in the group" {
+				t.Errorf("%s, pinned by %+v: %q", c.name, by.Actor, said)
+			}
+			if _, err := s.Change(t.Context(), by.Actor, g.ID, Pin{c.gid, false}); err != nil {
+				t.Errorf("%s, unpinned by %+v: %v", c.name, by.Actor, err)
+			}
+		}
+	}
+}
+
 // TestOverTheRealStore: what the service has in memory is what a start reads, and
 // the archive has the notices where newcomers begin to see.
 func TestOverTheRealStore(t *testing.T) {

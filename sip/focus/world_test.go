@@ -394,6 +394,9 @@ func (m *memory) ListDevices(context.Context, store.UserID) ([]store.Device, err
 func (m *memory) Message(context.Context, int64) (store.Message, error) {
 	return store.Message{}, store.ErrNotFound
 }
+func (m *memory) MessagesOf(context.Context, store.UserID, []int64) ([]store.Message, error) {
+	return nil, nil
+}
 func (m *memory) AllUnits(context.Context) ([]store.Unit, error)          { return nil, nil }
 func (m *memory) UnitMembers(context.Context) ([]store.UnitMember, error) { return nil, nil }
 
