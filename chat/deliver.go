@@ -229,7 +229,7 @@ func (s *Service) learn(d *device, status int, res *sip.Response) {
 func (s *Service) notify(about *item, d *device, status string) {
 	to := about.to
 	if about.room != nil {
-		if to = s.memberOf(d.user); to == nil || about.room.size > s.cfg.Receipts {
+		if to = s.memberOf(d.user); to == nil || !s.confirms(about.room, d.user, about.msg.From) {
 			return
 		}
 	}
@@ -260,6 +260,13 @@ func (s *Service) notify(about *item, d *device, status string) {
 			s.log.Warn("receipt not kept", "gid", store.GIDString(about.msg.GID), "err", err)
 		}
 	})
+}
+
+// confirms tells whether a writer in a group learns that a reader was given what he
+// wrote: while it is small, and both are in it.
+func (s *Service) confirms(r *room, reader, writer store.UserID) bool {
+	g, ok := s.cfg.Groups.ByID(r.id)
+	return ok && g.Size() <= s.cfg.Receipts && wasIn(g, reader) && wasIn(g, writer)
 }
 
 // memberOf names a user by his registrations; nil when he has none any more.

@@ -461,6 +461,48 @@ func TestReceiptsInAGroup(t *testing.T) {
 	})
 }
 
+// A receipt is answered as if it were about nothing when its reader does not see the
+// message, nobody has written it, or its writer has left.
+func TestReceiptsThatNobodyIsTold(t *testing.T) {
+	inMeeting(t, func(m *meeting) {
+		m.arrives(102, 202, 302, 402)
+		m.writes(102, "id-1", "before")
+		m.writes(302, "id-2", "mine")
+		m.does(1, group.Add{Users: []store.UserID{4}})
+		m.does(1, group.Remove{Users: []store.UserID{3}})
+		name := func(gid int64) string { return store.GIDString(gid) + "@example.com" }
+		for what, c := range map[string]struct {
+			from        store.DeviceID
+			name, about string
+			read        int64
+		}{
+			"by its Message-ID, from before he came": {from: 402, name: "id-1"},
+			"by its number, from before he came":     {from: 402, name: name(2)},
+			"a notice":                               {from: 202, name: name(1), read: 1},
+			"by who has left":                        {from: 202, name: "id-2", read: 3},
+		} {
+			for _, forgotten := range []bool{false, true} {
+				if forgotten {
+					m.recent = recent{}
+				}
+				m.forget()
+				clear(m.archive.reads)
+				kept := len(m.archive.msgs)
+				a := m.posts(c.from, cpimType, "", receiptOf(m.people.owner(c.from).Username, fmt.Sprint("r", what, forgotten), c.name, "display", "displayed"))
+				if a.status != 200 || len(m.archive.msgs) != kept {
+					t.Errorf("%s: answered %d, %d kept", what, a.status, len(m.archive.msgs)-kept)
+				}
+				if got := m.archive.reads[store.UserID(c.from/100)]; got != c.read {
+					t.Errorf("%s: read up to %d, want %d", what, got, c.read)
+				}
+				for d, got := range m.phones.got {
+					t.Errorf("%s: %d was told %q", what, d, got[0].Body())
+				}
+			}
+		}
+	})
+}
+
 // In a large group receipts are counted, not sent.
 func TestReceiptsInALargeGroup(t *testing.T) {
 	inMeetingWith(t, Config{Receipts: 2}, group.Config{}, func(m *meeting) {
@@ -485,12 +527,22 @@ func TestReceiptsInALargeGroup(t *testing.T) {
 // A text phone cannot confirm: it is done in its user's name.
 func TestTextPhonesAreConfirmed(t *testing.T) {
 	inMeeting(t, func(m *meeting) {
-		m.arrives(102, 201, 203)
+		m.arrives(102, 201, 203, 302)
 		m.phones.answer(203, always(405))
 		m.writes(102, "id-1", "one")
 		got := m.phones.texts(102)
 		if len(got) != 1 || !strings.HasPrefix(got[0], "From: <sip:bob@example.com>\r\nTo: <sip:team@example.com>\r\n") || !strings.Contains(got[0], "<delivered/>") {
 			t.Errorf("%q", got)
+		}
+
+		// Who has left is told no more.
+		m.leaves(201)
+		m.writes(302, "id-2", "two")
+		m.does(1, group.Remove{Users: []store.UserID{3}})
+		m.forget()
+		m.registers(201, "")
+		if len(m.phones.texts(201)) < 2 || m.phones.texts(201)[0] != "carol: two" || len(m.phones.texts(302)) != 0 {
+			t.Errorf("given: %q, told: %q", m.phones.texts(201), m.phones.texts(302))
 		}
 	})
 }

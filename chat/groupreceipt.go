@@ -81,23 +81,30 @@ func (s *Service) named(ctx context.Context, g *group.Snapshot, name string) (st
 	return m, err
 }
 
-// confirm does what receipts are for, and answers when all is kept.
+// confirm does what receipts are for, and answers when all is kept. Those about
+// messages that the reader does not see are answered like those about none.
 func (s *Service) confirm(g *group.Snapshot, sub *submission, abouts []about, tell bool) {
-	reader := sub.from.User.ID
-	if s.readUpTo(reader, abouts) {
+	reader, _ := g.Member(sub.from.User.ID)
+	abouts = slices.DeleteFunc(abouts, func(a about) bool { return a.seq <= reader.JoinedSeq })
+	if s.readUpTo(reader.User, abouts) {
 		s.showRead(g, sub)
 	}
-	var authors []store.UserID
+	if authors := authorsOf(g, abouts, reader.User); tell && len(authors) > 0 {
+		s.tellAuthors(g, sub, authors)
+		return
+	}
+	sub.Reply(200, "")
+}
+
+// authorsOf are the members, but for the reader, who wrote what receipts are about.
+// Who has left learns no more of who reads him.
+func authorsOf(g *group.Snapshot, abouts []about, reader store.UserID) (authors []store.UserID) {
 	for _, a := range abouts {
-		if tell && a.author != reader && !slices.Contains(authors, a.author) {
+		if a.author != reader && wasIn(g, a.author) && !slices.Contains(authors, a.author) {
 			authors = append(authors, a.author)
 		}
 	}
-	if len(authors) == 0 {
-		sub.Reply(200, "")
-		return
-	}
-	s.tellAuthors(g, sub, authors)
+	return authors
 }
 
 // showRead passes a receipt to the reader's other devices in the room: they mark

@@ -42,10 +42,16 @@ func nameOf(m *store.Message) messageName {
 type place struct {
 	conversation store.ConversationID
 	seq          int64
-	author       store.UserID
+	author       store.UserID // 0: nobody is told, as of a notice
 }
 
-func placeOf(m *store.Message) place { return place{m.Conversation, m.Seq, m.From} }
+func placeOf(m *store.Message) place {
+	p := place{m.Conversation, m.Seq, m.From}
+	if m.Kind != store.KindText {
+		p.author = 0
+	}
+	return p
+}
 
 func (r *recent) add(m *store.Message) {
 	r.mu.Lock()
