@@ -148,6 +148,9 @@ func (a *memory) GroupEvents(context.Context, store.GroupID, int64, int) ([]stor
 func (a *memory) MessagesOf(context.Context, store.UserID, []int64) ([]store.Message, error) {
 	return nil, nil
 }
+func (a *memory) LastOfEach(context.Context, store.GroupID, string) ([]store.GroupEvent, error) {
+	return nil, nil
+}
 func (a *memory) AllUnits(context.Context) ([]store.Unit, error)          { return nil, nil }
 func (a *memory) UnitMembers(context.Context) ([]store.UnitMember, error) { return nil, nil }
 

@@ -116,8 +116,13 @@ func (s *Service) change(ctx context.Context, e *entry, by Actor, messages map[i
 		if g.Dissolved != nil {
 			return nil, fmt.Errorf("group %d: %w", e.id, store.ErrNotFound)
 		}
+		var muted map[store.UserID]time.Time
+		muted, err = s.mutedOutside(ctx, g, changes)
+		if err != nil {
+			return nil, err
+		}
 		var planned store.GroupChange
-		planned, err = plan(g, s.conditions(messages), by, changes)
+		planned, err = plan(g, s.conditions(messages, muted), by, changes)
 		if err != nil {
 			return nil, err
 		}
@@ -138,11 +143,42 @@ func (s *Service) change(ctx context.Context, e *entry, by Actor, messages map[i
 	return nil, fmt.Errorf("%w: group %d changes all the time: %w", store.ErrUnavailable, e.id, err)
 }
 
-func (s *Service) conditions(messages map[int64]bool) conditions {
+// mutedOutside tells until when those who are in the group no more may not write,
+// should any of the changes bring somebody in: leaving ends no muting.
+func (s *Service) mutedOutside(ctx context.Context, g *Snapshot, changes []Change) (map[store.UserID]time.Time, error) {
+	muted := map[store.UserID]time.Time{}
+	if !slices.ContainsFunc(changes, func(c Change) bool { return brings(c, g) }) {
+		return muted, nil
+	}
+	events, err := s.cfg.Store.LastOfEach(ctx, g.ID, ActionMute)
+	if err != nil {
+		return nil, fmt.Errorf("%w: who is muted in group %d cannot be read: %w", store.ErrUnavailable, g.ID, err)
+	}
+	for _, e := range events {
+		if until, err := time.Parse(time.RFC3339, e.Detail); err == nil && g.roleOf(e.User) == 0 {
+			muted[e.User] = until
+		}
+	}
+	return muted, nil
+}
+
+// brings tells whether a change might make a member of somebody who is none.
+func brings(c Change, g *Snapshot) bool {
+	var users []store.UserID
+	switch c := c.(type) {
+	case Add:
+		users = c.Users
+	case follow:
+		users = c.join
+	}
+	return slices.ContainsFunc(users, func(u store.UserID) bool { return g.roleOf(u) == 0 })
+}
+
+func (s *Service) conditions(messages map[int64]bool, muted map[store.UserID]time.Time) conditions {
 	return conditions{
 		// What is in memory shall be what a restart reads.
 		now:   s.cfg.Now().Truncate(time.Millisecond),
-		words: s.words, defaults: s.cfg.Defaults, maxMembers: s.cfg.MaxMembers, messages: messages,
+		words: s.words, defaults: s.cfg.Defaults, maxMembers: s.cfg.MaxMembers, messages: messages, muted: muted,
 	}
 }
 

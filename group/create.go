@@ -45,7 +45,7 @@ func (s *Service) design(by Actor, g store.Group) (store.Group, error) {
 	}
 	d := store.Group{
 		Name: g.Name, Domain: s.cfg.Domain, Kind: g.Kind, Subject: subject, Policy: g.Policy,
-		Picture: g.Picture, Created: s.conditions(nil).now, CreatedBy: by.User,
+		Picture: g.Picture, Created: s.conditions(nil, nil).now, CreatedBy: by.User,
 	}
 	if d.Kind == "" {
 		d.Kind = store.GroupDiscussion

@@ -23,6 +23,9 @@
 // group turns out to be another one (store.ErrConflict), it is read again, the
 // observers are told what they missed, and the change is planned anew.
 //
+// Who is muted is so until the time that was set, or somebody lets him write: to
+// leave and come back ends it no sooner.
+//
 // A refusal is a [Denied] with words for the user. To who is not in a group it
 // does not exist: store.ErrNotFound.
 //

@@ -31,7 +31,8 @@ type conditions struct {
 	words      *words
 	defaults   store.GroupPolicy
 	maxMembers int
-	messages   map[int64]bool // of the group, among those that the changes pin
+	messages   map[int64]bool             // of the group, among those that the changes pin
+	muted      map[store.UserID]time.Time // until when those outside may not write; who goes is added
 }
 
 // plan makes of changes what the store shall commit: nothing (no events) when
@@ -132,12 +133,18 @@ func (d *draft) put(m store.Member) {
 
 // join makes somebody a member who is none.
 func (d *draft) join(u store.UserID, role store.Role) {
-	d.put(store.Member{User: u, Role: role, Joined: d.now})
+	m := store.Member{User: u, Role: role, Joined: d.now}
+	if until := d.muted[u]; until.After(d.now) {
+		m.MutedUntil = until
+	}
+	d.put(m)
 	d.record(ActionJoin, u, "")
 }
 
 // drop takes a member out.
 func (d *draft) drop(u store.UserID, action string) {
+	m, _ := d.member(u)
+	d.muted[u] = m.MutedUntil
 	if _, was := d.before.Member(u); was {
 		d.removed[u] = true
 	}

@@ -76,6 +76,13 @@ func (b *broken) GroupEvents(ctx context.Context, id store.GroupID, after int64,
 	return b.memory.GroupEvents(ctx, id, after, limit)
 }
 
+func (b *broken) LastOfEach(ctx context.Context, id store.GroupID, action string) ([]store.GroupEvent, error) {
+	if b.events != nil {
+		return nil, b.events
+	}
+	return b.memory.LastOfEach(ctx, id, action)
+}
+
 // TestReadingsFail: what cannot be judged is not done, and the error says so.
 func TestReadingsFail(t *testing.T) {
 	for name, c := range map[string]struct {
@@ -91,6 +98,9 @@ func TestReadingsFail(t *testing.T) {
 		}},
 		"what is pinned": {func(b *broken) { b.messages = errDisk }, func(w *world, g *Snapshot) error {
 			return w.refusedAtAll(g, Pin{1, true})
+		}},
+		"who was muted": {func(b *broken) { b.events = errDisk }, func(w *world, g *Snapshot) error {
+			return w.refusedAtAll(g, Add{Users: []store.UserID{5}})
 		}},
 		"units": {func(b *broken) { b.units = errDisk }, func(w *world, _ *Snapshot) error {
 			return w.Follow(t.Context())

@@ -206,6 +206,18 @@ func (m *memory) GroupEvents(_ context.Context, id store.GroupID, after int64, l
 	return slices.Clone(events[first:min(len(events), first+limit)]), nil
 }
 
+func (m *memory) LastOfEach(_ context.Context, id store.GroupID, action string) ([]store.GroupEvent, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	last := map[store.UserID]store.GroupEvent{}
+	for _, e := range m.groups[id].events {
+		if e.Action == action {
+			last[e.User] = e
+		}
+	}
+	return slices.Collect(maps.Values(last)), nil
+}
+
 // write archives a message in a group's conversation.
 func (m *memory) write(id store.GroupID, from store.UserID) int64 {
 	m.mu.Lock()

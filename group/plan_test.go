@@ -240,7 +240,7 @@ func TestPlan(t *testing.T) {
 }
 
 func tableConditions() conditions {
-	return conditions{now: noon, words: chinese(), maxMembers: 10, messages: map[int64]bool{12: true}}
+	return conditions{now: noon, words: chinese(), maxMembers: 10, messages: map[int64]bool{12: true}, muted: map[store.UserID]time.Time{}}
 }
 
 // TestPlanTogether: several changes are one.

@@ -20,6 +20,7 @@ type Store interface {
 	Group(ctx context.Context, id store.GroupID) (store.Group, []store.Member, error)
 	AllGroups(ctx context.Context, fn func(store.Group, []store.Member) error) error
 	GroupEvents(ctx context.Context, id store.GroupID, after int64, limit int) ([]store.GroupEvent, error)
+	LastOfEach(ctx context.Context, id store.GroupID, action string) ([]store.GroupEvent, error)
 
 	AllUnits(ctx context.Context) ([]store.Unit, error)
 	UnitMembers(ctx context.Context) ([]store.UnitMember, error)

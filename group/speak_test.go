@@ -63,6 +63,55 @@ func TestMaySpeak(t *testing.T) {
 	}
 }
 
+// TestMutingOutlivesMembership: who goes and comes back may write no sooner.
+func TestMutingOutlivesMembership(t *testing.T) {
+	one := func(u store.UserID) []store.UserID { return []store.UserID{u} }
+	w := newWorld(t, 6, nil)
+	g := w.make(as(zhang), store.Group{Subject: "产品"}, li, wang, zhao, 5)
+	w.unit(1, 0, li, wang)
+	fixed := w.make(organisation, store.Group{Kind: store.GroupFixed, Follows: &store.Follows{Unit: 1}})
+	until := noon.Add(2 * time.Hour)
+	w.do(organisation, fixed, Mute{li, until})
+	w.moved(func(m *memory) { delete(m.people, unitUser{1, li}) })
+	g = w.do(as(zhang), g, Mute{li, until}, Mute{wang, noon.AddDate(100, 0, 0)}, Mute{zhao, until}, Mute{5, until}, Mute{5, time.Time{}})
+	g = w.do(as(li), g, Remove{one(li)})
+	g = w.do(as(zhang), g, Remove{[]store.UserID{wang, 5}})
+	w.pass(time.Hour)
+	w.restart(nil)
+	g = w.do(as(zhao), g, Add{[]store.UserID{li, wang, 5, 6}, 0})
+	g = w.do(as(zhang), g, Remove{one(zhao)}, Add{one(zhao), 0}) // at once
+	w.moved(func(m *memory) { m.people[unitUser{1, li}] = store.UnitMember{Unit: 1, User: li} })
+	fixed, _ = w.ByID(fixed.ID)
+	const muted = "您已被禁言，禁言至 2026-03-02 14:00"
+	for _, c := range []struct {
+		name string
+		g    *Snapshot
+		u    store.UserID
+		want string
+	}{
+		{"left and was added", g, li, muted},
+		{"was removed and added", g, wang, "您已被禁言"},
+		{"out and in at once", g, zhao, muted},
+		{"might write when he left", g, 5, ""},
+		{"is new", g, 6, ""},
+		{"left the unit and came back", fixed, li, muted},
+		{"stayed in the unit", fixed, wang, ""},
+	} {
+		if got := said(t, w.MaySpeak(c.g, c.u, false)); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+	w.do(as(zhang), g, Remove{one(li)}, Add{one(li), 0}, Mute{li, time.Time{}})
+	g = w.do(as(zhang), g, Remove{one(zhao)})
+	w.pass(time.Hour)
+	g = w.do(as(zhang), g, Add{one(zhao), 0})
+	for _, u := range []store.UserID{li, zhao} {
+		if m, _ := g.Member(u); !m.MutedUntil.IsZero() || w.MaySpeak(g, u, false) != nil {
+			t.Errorf("%d is muted until %v", u, m.MutedUntil)
+		}
+	}
+}
+
 func TestPrivateMessages(t *testing.T) {
 	w := newWorld(t, 8, nil)
 	g := w.make(as(zhang), store.Group{Subject: "产品"}, li, wang, zhao)

@@ -163,6 +163,9 @@ type Groups interface {
 	// LastGroupEvent returns the newest event with one of the actions, of those up to
 	// a version (0: all) and about a user (0: whoever); ErrNotFound when there is none.
 	LastGroupEvent(ctx context.Context, id GroupID, upTo int64, u UserID, actions ...string) (GroupEvent, error)
+	// LastOfEach returns of each user the newest event with an action about him, by
+	// their versions. It reads all events of the group.
+	LastOfEach(ctx context.Context, id GroupID, action string) ([]GroupEvent, error)
 
 	// SaveRooms keeps the devices that are in a group's room: what the focus needs
 	// to go on after a restart. Group and Device name one. Relaxed.

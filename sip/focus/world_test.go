@@ -397,6 +397,9 @@ func (m *memory) Message(context.Context, int64) (store.Message, error) {
 func (m *memory) MessagesOf(context.Context, store.UserID, []int64) ([]store.Message, error) {
 	return nil, nil
 }
+func (m *memory) LastOfEach(context.Context, store.GroupID, string) ([]store.GroupEvent, error) {
+	return nil, nil
+}
 func (m *memory) AllUnits(context.Context) ([]store.Unit, error)          { return nil, nil }
 func (m *memory) UnitMembers(context.Context) ([]store.UnitMember, error) { return nil, nil }
 

@@ -116,8 +116,20 @@ func selectMembers(ctx context.Context, t *sql.Tx, whose string, args ...any) (m
 
 // GroupEvents implements store.Groups.
 func (db *DB) GroupEvents(ctx context.Context, id store.GroupID, after int64, limit int) ([]store.GroupEvent, error) {
+	return db.groupEvents(ctx, id, `version > $2 ORDER BY version LIMIT $3`, after, limit)
+}
+
+// LastOfEach implements store.Groups.
+func (db *DB) LastOfEach(ctx context.Context, id store.GroupID, action string) ([]store.GroupEvent, error) {
+	return db.groupEvents(ctx, id, `version IN (SELECT max(version) FROM group_event WHERE group_id = $1 AND action = $2 GROUP BY user_id)
+		ORDER BY version`, action)
+}
+
+// groupEvents reads those events of a group that a condition names, which may use
+// the args from $2 on.
+func (db *DB) groupEvents(ctx context.Context, id store.GroupID, where string, args ...any) ([]store.GroupEvent, error) {
 	rows, err := db.reader.QueryContext(ctx, `SELECT version, at, by_user, action, user_id, detail FROM group_event
-		WHERE group_id = $1 AND version > $2 ORDER BY version LIMIT $3`, int64(id), after, limit)
+		WHERE group_id = $1 AND `+where, append([]any{int64(id)}, args...)...)
 	if err != nil {
 		return nil, fmt.Errorf("events of group %d: %w", id, err)
 	}

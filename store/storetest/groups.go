@@ -129,6 +129,22 @@ func testGroups(t *testing.T, f *fixture) {
 	if len(events) != 2 || events[0].Version != 2 || events[0].User != bob.ID || events[1].Action != "leave" || !events[1].At.Equal(at) {
 		t.Errorf("events %+v", events)
 	}
+	mutes := []store.GroupEvent{
+		{Version: 5, At: at, By: alice.ID, Action: "mute", User: carol.ID, Detail: "one"},
+		{Version: 6, At: at, By: alice.ID, Action: "mute", User: bob.ID, Detail: "two"},
+		{Version: 7, At: at, By: alice.ID, Action: "mute", User: carol.ID, Detail: "three"},
+		{Version: 8, At: at, By: alice.ID, Action: "nickname", User: bob.ID},
+	}
+	_, _, err = f.ChangeGroup(ctx, store.GroupChange{Group: changed.Group, Events: mutes})
+	f.must(err)
+	other := f.group("other", alice)
+	_, _, err = f.ChangeGroup(ctx, store.GroupChange{Group: other, Events: []store.GroupEvent{{Version: other.Version + 1, At: at, Action: "mute", User: bob.ID, Detail: "elsewhere"}}})
+	f.must(err)
+	events, err = f.LastOfEach(ctx, g.ID, "mute")
+	f.must(err)
+	if fmt.Sprint(events) != fmt.Sprint(mutes[1:3]) {
+		t.Errorf("the last of each %+v, want %+v", events, mutes[1:3])
+	}
 }
 
 func testGroupConflicts(t *testing.T, f *fixture) {
