@@ -503,6 +503,29 @@ func TestReceiptsThatNobodyIsTold(t *testing.T) {
 	})
 }
 
+// Who gives his message the name of somebody else's does not get the receipts for it.
+func TestReceiptsOfANamesake(t *testing.T) {
+	inMeeting(t, func(m *meeting) {
+		time.Sleep(40 * 24 * time.Hour) // no DateTime in January
+		m.arrives(102, 202, 302)
+		m.writes(102, "id-1", "mine")
+		m.writes(302, "id-1", "mine too")
+		for _, from := range []string{"memory", "archive"} {
+			if from == "archive" {
+				m.recent = recent{}
+			}
+			m.forget()
+			displayed := receiptOf("bob", "r-"+from, "id-1", "display", "displayed")
+			m.posts(202, cpimType, "", displayed)
+			expect(t, from+", the first", m.phones.texts(102), []string{displayed})
+			expect(t, from+", the second", m.phones.texts(302), nil)
+			if m.archive.reads[2] != 2 {
+				t.Errorf("%s: read up to %d", from, m.archive.reads[2])
+			}
+		}
+	})
+}
+
 // In a large group receipts are counted, not sent.
 func TestReceiptsInALargeGroup(t *testing.T) {
 	inMeetingWith(t, Config{Receipts: 2}, group.Config{}, func(m *meeting) {

@@ -177,7 +177,7 @@ func (a *memory) Page(_ context.Context, x, y store.UserID, _ int64, limit int) 
 func (a *memory) Named(_ context.Context, c store.ConversationID, name string) (store.Message, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, m := range slices.Backward(a.msgs) {
+	for _, m := range a.msgs {
 		if m.Conversation == c && m.MessageID == name {
 			return m, nil
 		}

@@ -53,6 +53,10 @@ func placeOf(m *store.Message) place {
 	return p
 }
 
+// add remembers a message. A receipt from a group does not say who wrote what it is
+// about: a name belongs to who used it first, so that nobody can draw receipts for
+// another one's message to himself. One phone may use a Call-ID again; it means its
+// latest message.
 func (r *recent) add(m *store.Message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -60,6 +64,12 @@ func (r *recent) add(m *store.Message) {
 		r.places = make(map[messageName]place)
 	}
 	n := nameOf(m)
+	if known, ok := r.places[n]; ok {
+		if known.author == m.From {
+			r.places[n] = placeOf(m)
+		}
+		return
+	}
 	if len(r.ring) < recentMessages {
 		r.ring = append(r.ring, n)
 	} else {

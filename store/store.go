@@ -95,8 +95,10 @@ type Archive interface {
 	Page(ctx context.Context, a, b UserID, before int64, limit int) ([]Message, error)
 	// ConversationPage is Page for any conversation, that of a group for one.
 	ConversationPage(ctx context.Context, c ConversationID, before int64, limit int) ([]Message, error)
-	// Named returns the newest message with that MessageID among the last
-	// NamedWithin of a conversation: what a receipt from a group is about.
+	// Named returns the oldest message with that MessageID among the last
+	// NamedWithin of a conversation: what a receipt from a group is about, which
+	// does not say who wrote it. Who uses the name of somebody else's message
+	// again gets no receipts for that.
 	Named(ctx context.Context, c ConversationID, messageID string) (Message, error)
 	// Search returns messages newest first.
 	Search(ctx context.Context, q SearchQuery) (SearchResult, error)

@@ -89,7 +89,7 @@ func (db *DB) Named(ctx context.Context, c store.ConversationID, messageID strin
 	}
 	m, err := scanMessage(db.reader.QueryRowContext(ctx, `SELECT `+messageColumns+` FROM message
 		WHERE pos > (SELECT max(pos) FROM message WHERE pos > $1 AND pos <= $2) - $3 AND pos > $1 AND pos <= $2 AND message_id = $4
-		ORDER BY pos DESC LIMIT 1`, position(c, 0), position(c, seqMask), store.NamedWithin, messageID))
+		ORDER BY pos LIMIT 1`, position(c, 0), position(c, seqMask), store.NamedWithin, messageID))
 	return m, notFound(err, "message %q in conversation %d", messageID, c)
 }
 

@@ -220,8 +220,8 @@ func testGroupArchive(t *testing.T, f *fixture) {
 	f.wantTexts("a page", bodies(page), "会议 1", "会议 0")
 	m, err := f.Named(ctx, g.Conversation, "id0")
 	f.must(err)
-	if m.Text != "会议 4" {
-		t.Errorf("the newest of that name is %q", m.Text)
+	if m.Text != "会议 0" {
+		t.Errorf("the oldest of that name is %q", m.Text)
 	}
 	if _, err := f.Named(ctx, other.Conversation, "id0"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("in another conversation: %v", err)
