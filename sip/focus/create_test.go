@@ -254,6 +254,35 @@ func TestCreateWhenTheStoreFails(t *testing.T) {
 	})
 }
 
+// The end does not wait for a slow store: what has begun is answered when it is done,
+// what waits behind it is refused.
+func TestCloseWithRequestsWaiting(t *testing.T) {
+	inWorld(t, func(w *world) {
+		alice := w.Phones["alice"]
+		w.memory.slow = 10 * time.Second
+		for range 4 {
+			w.asks(alice, "Subject: X", "bob")
+		}
+		begin := time.Now()
+		w.focus.Close()
+		if took := time.Since(begin); took > 0 {
+			t.Errorf("closing took %v", took)
+		}
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		var got []string
+		for m := alice.Next(); m != nil; m = alice.Next() {
+			if res := m.(*sip.Response); res.StatusCode != 100 {
+				got = append(got, fmt.Sprint(res.StatusCode))
+			}
+		}
+		if want := "200 503 503 503"; strings.Join(got, " ") != want {
+			t.Errorf("answered %v, want %s", got, want)
+		}
+		w.Idle()
+	})
+}
+
 // A 200 over UDP comes again until it is acknowledged (RFC 3261 §13.3.1.4).
 func TestAnswerIsRepeatedOverUDP(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -166,6 +166,8 @@ func TestJobs(t *testing.T) {
 			t.Errorf("one too many: %v", err)
 		}
 		j.close()
+		time.Sleep(time.Minute)
+		synctest.Wait()
 		if got, want := fmt.Sprint(order), "[1.0 2.0 1.1 5.0 2.1 5.1]"; got != want {
 			t.Errorf("%s, want %s", got, want)
 		}

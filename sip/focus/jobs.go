@@ -18,7 +18,6 @@ type jobs struct {
 	ready   []store.UserID            // users that no worker has taken
 	workers int
 	closed  bool
-	running sync.WaitGroup
 }
 
 func newJobs(limit, bound int) *jobs {
@@ -41,7 +40,7 @@ func (j *jobs) do(u store.UserID, job func()) error {
 	j.ready = append(j.ready, u)
 	if j.workers < j.limit {
 		j.workers++
-		j.running.Go(j.work)
+		go j.work()
 	}
 	return nil
 }
@@ -78,10 +77,9 @@ func (j *jobs) finish(u store.UserID) {
 	delete(j.of, u)
 }
 
-// close takes no more jobs and waits for those that were taken.
+// close takes no more jobs. It does not wait for those that were taken.
 func (j *jobs) close() {
 	j.mu.Lock()
 	j.closed = true
 	j.mu.Unlock()
-	j.running.Wait()
 }

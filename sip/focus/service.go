@@ -138,8 +138,9 @@ func (s *Service) Notifies(p Publisher) { s.publisher = p }
 // not. It must not block; it is set before anything is served.
 func (s *Service) OnJoined(fn func(store.UserID, store.DeviceID)) { s.joined = append(s.joined, fn) }
 
-// Close refuses what comes from now on, and waits for what users have asked for.
-// What is owed to devices is so after the next start.
+// Close refuses what comes from now on, and what waits for its turn. What has begun
+// goes on: who closes the program waits for the transactions in progress. What is
+// owed to devices is so after the next start.
 func (s *Service) Close() {
 	s.closing.Store(true)
 	s.jobs.close()
@@ -186,7 +187,7 @@ func (s *Service) ServeSIP(r *server.Request) {
 		s.answers.acknowledged(r.CallID, r.ToTag)
 		return
 	case s.closing.Load():
-		s.refuse(r, &server.Error{Status: 503, RetryAfter: 10, Warning: "server is going down"})
+		s.refuse(r, errClosing())
 		return
 	case r.Sender.User == 0: // an agent of ours, which is no user
 		s.refuse(r, &server.Error{Status: 404})
@@ -199,8 +200,16 @@ func (s *Service) ServeSIP(r *server.Request) {
 	}
 }
 
+func errClosing() error {
+	return &server.Error{Status: 503, RetryAfter: 10, Warning: "server is going down"}
+}
+
 // serve answers a request. It may block.
 func (s *Service) serve(r *server.Request) {
+	if s.closing.Load() {
+		s.refuse(r, errClosing())
+		return
+	}
 	defer func() {
 		if p := recover(); p != nil { // DESIGN.md law 6
 			s.log.Error("a request panicked", "trace", r.TraceID, "method", string(r.Method), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
