@@ -6,7 +6,8 @@
 // archive and will reach every device that registers before the message
 // expires, in the order of its conversation, at least once; a repetition
 // carries the same Call-ID (and Message-ID), so clients drop it. What comes
-// twice from its sender is stored once.
+// twice from its sender is stored once, and answered as it was the first time, even
+// if he may no longer write where he did.
 //
 // # A device's queue
 //

@@ -330,6 +330,44 @@ func TestMuted(t *testing.T) {
 	})
 }
 
+// What was accepted is so when it comes again, whatever its writer may by now; and it
+// costs him nothing.
+func TestRepetitionNeedsNoRights(t *testing.T) {
+	inMeetingWith(t, Config{}, group.Config{Defaults: store.GroupPolicy{AllDaily: 2, MentionAll: store.RoleMember}}, func(m *meeting) {
+		m.arrives(101, 201, 202)
+		private := func() *answers {
+			return m.posts(202, cpimType, "", strings.Replace(cpimOf("bob", "p", "psst"), "To: <sip:team@", "To: <sip:alice@", 1))
+		}
+		bare := func(callID string) *answers {
+			a := m.submits(201, callID, "team", "text/plain", "", "@all fire")
+			synctest.Wait()
+			return a
+		}
+		expectAnswers := func(when string, want int, got ...*answers) {
+			t.Helper()
+			for i, a := range got {
+				if a.status != want {
+					t.Errorf("%s, %d: %d %q, want %d", when, i, a.status, a.warning, want)
+				}
+			}
+		}
+		again := func() []*answers {
+			return []*answers{m.writes(202, "all-1", "@all one"), m.writes(202, "all-1", "@all one"), bare("fire"), private()}
+		}
+		expectAnswers("at first", 202, again()...)
+		kept := len(m.archive.msgs)
+		expectAnswers("the quota is used up", 403, m.writes(202, "all-2", "@all two"), bare("another-fire"))
+		m.does(1, group.Mute{User: 2, Until: time.Now().Add(48 * time.Hour)})
+		expectAnswers("muted", 403, m.writes(202, "id-3", "three"))
+		expectAnswers("again", 202, again()...)
+		if got := len(m.archive.msgs) - kept; got != 1 {
+			t.Errorf("%d more in the archive than the notice", got-1)
+		}
+		time.Sleep(25 * time.Hour)
+		expectAnswers("long after", 403, again()...)
+	})
+}
+
 func composingIn(from string) string {
 	return "From: <sip:" + from + "@example.com>\r\nTo: <sip:team@example.com>\r\n\r\nContent-Type: " + composingType + "\r\n\r\n" +
 		`<?xml version="1.0"?><isComposing xmlns="` + nsComposing + `"><state>active</state><refresh>60</refresh></isComposing>`

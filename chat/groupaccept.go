@@ -66,15 +66,16 @@ func (s *Service) acceptText(g *group.Snapshot, sub *submission) {
 	m := &sub.msg.NewMessage
 	m.Kind, m.Group = store.KindText, g.ID
 	m.Text = s.words.text(&sub.content, false)
+	m.Dedup = dedupInGroup(sub, g, 0)
 	users, all := parseMentions(m.Text, s.cfg.Groups.Names(s.ctx, g))
-	if err := s.cfg.Groups.MaySpeak(g, m.From, all); err != nil {
+	err := s.admissions.ask(m.Dedup, func() error { return s.cfg.Groups.MaySpeak(g, m.From, all) })
+	if err != nil {
 		s.refuse(sub, denied(err))
 		return
 	}
 	if m.Mentions = users; all {
 		m.Mentions = append(m.Mentions, 0)
 	}
-	m.Dedup = dedupInGroup(sub, g, 0)
 	if m.MessageID == "" { // by which those who see it in CPIM confirm it
 		m.MessageID = hex.EncodeToString(m.Dedup[:12])
 	}
@@ -160,7 +161,10 @@ func (s *Service) acceptPrivate(g *group.Snapshot, sub *submission, uri *sip.Uri
 		case err == nil && !wasIn(g, to.User.ID):
 			err = &server.Error{Status: 404}
 		case err == nil:
-			err = denied(s.cfg.Groups.MaySpeakTo(g, sub.from.User.ID, to.User.ID))
+			sub.msg.To = to.User.ID
+			err = denied(s.admissions.ask(dedupOf(sub), func() error {
+				return s.cfg.Groups.MaySpeakTo(g, sub.from.User.ID, to.User.ID)
+			}))
 		}
 		if err != nil {
 			s.refuse(sub, err)

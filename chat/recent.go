@@ -10,9 +10,7 @@ import (
 // come in the seconds and minutes after each.
 type recent struct {
 	mu     sync.Mutex
-	places map[messageName]place
-	ring   []messageName
-	at     int
+	places latest[messageName, place]
 }
 
 // recentMessages is how many messages are remembered.
@@ -60,24 +58,10 @@ func placeOf(m *store.Message) place {
 func (r *recent) add(m *store.Message) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.places == nil {
-		r.places = make(map[messageName]place)
-	}
 	n := nameOf(m)
-	if known, ok := r.places[n]; ok {
-		if known.author == m.From {
-			r.places[n] = placeOf(m)
-		}
-		return
+	if first, taken := r.places.values[n]; !taken || first.author == m.From {
+		r.places.put(n, placeOf(m), recentMessages)
 	}
-	if len(r.ring) < recentMessages {
-		r.ring = append(r.ring, n)
-	} else {
-		delete(r.places, r.ring[r.at])
-		r.ring[r.at] = n
-		r.at = (r.at + 1) % recentMessages
-	}
-	r.places[n] = placeOf(m)
 }
 
 // find returns the messages of receipts, and the receipts of which it knows none;
@@ -87,7 +71,7 @@ func (r *recent) find(among messageName, rs []receipt) (found []about, missing [
 	defer r.mu.Unlock()
 	for _, receipt := range rs {
 		among.name = receipt.MessageID
-		if p, ok := r.places[among]; ok {
+		if p, ok := r.places.values[among]; ok {
 			found = append(found, about{receipt, p})
 		} else {
 			missing = append(missing, receipt)

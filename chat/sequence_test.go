@@ -186,7 +186,7 @@ func TestRecentIsARing(t *testing.T) {
 		r.add(named(i))
 	}
 	found, missing := r.find(messageName{group: 1}, []receipt{{MessageID: "9"}, {MessageID: "10"}, {MessageID: fmt.Sprint(recentMessages + 9)}})
-	if len(r.places) != recentMessages || len(found) != 2 || len(missing) != 1 || missing[0].MessageID != "9" || found[0].seq != 10 {
-		t.Errorf("%d places, found %v, missing %v", len(r.places), found, missing)
+	if len(r.places.values) != recentMessages || len(found) != 2 || len(missing) != 1 || missing[0].MessageID != "9" || found[0].seq != 10 {
+		t.Errorf("%d places, found %v, missing %v", len(r.places.values), found, missing)
 	}
 }

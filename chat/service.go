@@ -149,6 +149,7 @@ type Service struct {
 	errands line[func()]
 	recent  recent
 
+	admissions  admissions
 	circulation circulation
 
 	ctx     context.Context // ends with Close
