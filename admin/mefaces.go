@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/sparkleim/sparkle/group"
@@ -49,6 +50,11 @@ func (f *faces) address(id store.UserID) string {
 		return u.AOR()
 	}
 	return ""
+}
+
+// called is how somebody is called outside groups.
+func (f *faces) called(id store.UserID) string {
+	return cmp.Or(f.people[id].DisplayName, f.people[id].Username)
 }
 
 // author is who wrote a message; in a group that the viewer is in under his nickname

@@ -1,9 +1,11 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/sparkleim/sparkle/chat"
@@ -20,9 +22,21 @@ var _ Chat = (*chat.Service)(nil)
 
 // NewMessage is a message to be sent.
 type NewMessage struct {
-	Text    string `json:"text,omitempty" maxLength:"10000" doc:"What is sent, unless something is forwarded."`
-	ReplyTo string `json:"reply_to,omitempty" doc:"The id of a message of this conversation that this answers."`
-	Forward string `json:"forward,omitempty" doc:"The id of a message that I may see, to be sent on as it is, files too."`
+	Text    string   `json:"text,omitempty" maxLength:"10000" doc:"What is sent, unless something is forwarded."`
+	ReplyTo string   `json:"reply_to,omitempty" doc:"The id of a message of this conversation that this answers."`
+	ReactTo string   `json:"react_to,omitempty" doc:"The id of a message of this conversation to which text, an emoji, is put; without text mine is taken back."`
+	Forward string   `json:"forward,omitempty" doc:"The id of a message that I may see, to be sent on as it is, files too."`
+	Record  []string `json:"record,omitempty" maxItems:"100" doc:"The ids of messages of one conversation, to be sent on as one text: who wrote what, and when."`
+}
+
+// kinds counts what the message is: it must be one.
+func (m *NewMessage) kinds() (n int) {
+	for _, is := range []bool{m.Text != "" || m.ReactTo != "", m.Forward != "", len(m.Record) > 0} {
+		if is {
+			n++
+		}
+	}
+	return n
 }
 
 // IdempotencyKey is a header of a request that must not be done twice.
@@ -74,8 +88,8 @@ func (a *API) writeTo(ctx context.Context, in *struct {
 
 // post sends a message into conversation c, 0 for one that is new.
 func (a *API) post(ctx context.Context, p *chat.Post, m NewMessage, c store.ConversationID) (*reply[MyMessage], error) {
-	if (m.Text == "") == (m.Forward == "") {
-		return nil, a.problem(invalid("send a text, or forward a message: one of them"))
+	if m.kinds() != 1 || m.ReactTo != "" && m.ReplyTo != "" {
+		return nil, a.problem(invalid("send a text, react to a message, or forward something: one of them"))
 	}
 	p.Text = m.Text
 	var err error
@@ -86,10 +100,13 @@ func (a *API) post(ctx context.Context, p *chat.Post, m NewMessage, c store.Conv
 		p.Forward, err = a.quote(ctx, m.Forward)
 	}
 	if err == nil {
-		p.ReplyTo, err = a.quote(ctx, m.ReplyTo)
+		p.Record, err = a.record(ctx, m.Record)
 	}
-	if err == nil && p.ReplyTo != nil && p.ReplyTo.Conversation != c {
-		err = invalid("reply_to: message %s is in another conversation", m.ReplyTo)
+	if err == nil {
+		p.ReplyTo, err = a.quoteIn(ctx, c, "reply_to", m.ReplyTo)
+	}
+	if err == nil {
+		p.ReactTo, err = a.quoteIn(ctx, c, "react_to", m.ReactTo)
 	}
 	if err != nil {
 		return nil, a.problem(err)
@@ -101,27 +118,99 @@ func (a *API) post(ctx context.Context, p *chat.Post, m NewMessage, c store.Conv
 	return a.posted(ctx, sent)
 }
 
+// quoteIn reads a message that must be in conversation c; nil for none.
+func (a *API) quoteIn(ctx context.Context, c store.ConversationID, field, id string) (*chat.Quote, error) {
+	q, err := a.quote(ctx, id)
+	if err == nil && q != nil && q.Conversation != c {
+		err = invalid("%s: message %s is in another conversation", field, id)
+	}
+	return q, err
+}
+
 // quote reads a message that the user may see; nil for none.
 func (a *API) quote(ctx context.Context, id string) (*chat.Quote, error) {
 	if id == "" {
 		return nil, nil
 	}
-	gid, err := parseGID(id)
+	found, err := a.quotes(ctx, []string{id})
 	if err != nil {
 		return nil, err
 	}
-	found, err := a.Own.MessagesOf(ctx, me(ctx), []int64{gid})
-	if err == nil && len(found) == 0 {
-		err = invalid("there is no message %s", id)
+	return &found[0], nil
+}
+
+// quotes reads messages that the user may see, in the order of their conversation.
+func (a *API) quotes(ctx context.Context, ids []string) ([]chat.Quote, error) {
+	gids := make([]int64, len(ids))
+	for i, id := range ids {
+		var err error
+		if gids[i], err = parseGID(id); err != nil {
+			return nil, err
+		}
 	}
+	slices.Sort(gids)
+	gids = slices.Compact(gids)
+	found, err := a.Own.MessagesOf(ctx, me(ctx), gids)
 	if err != nil {
 		return nil, err
 	}
-	people, err := a.Own.People(ctx, []store.UserID{found[0].From})
+	f := a.newFaces(me(ctx))
+	for i := range found {
+		f.want(found[i].From)
+	}
+	if err := f.load(ctx); err != nil {
+		return nil, err
+	}
+	quotes := make([]chat.Quote, len(found))
+	for i := range found {
+		m := &found[i]
+		quotes[i] = chat.Quote{Message: m, Author: f.address(m.From)}
+		if who := f.author(m); who != nil {
+			quotes[i].Name = cmp.Or(who.DisplayName, who.Address)
+		}
+		gids = slices.DeleteFunc(gids, func(gid int64) bool { return gid == m.GID })
+	}
+	if len(gids) > 0 {
+		return nil, invalid("there is no message %s", store.GIDString(gids[0]))
+	}
+	return quotes, nil
+}
+
+// record puts messages of one conversation together; nil for none.
+func (a *API) record(ctx context.Context, ids []string) (*chat.Record, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	quotes, err := a.quotes(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	return &chat.Quote{Message: &found[0], Author: people[found[0].From].AOR()}, nil
+	c := quotes[0].Conversation
+	for i := range quotes {
+		if quotes[i].Conversation != c {
+			return nil, invalid("record: the messages are of more than one conversation")
+		}
+	}
+	row, err := a.Own.ConversationOf(ctx, me(ctx), c)
+	if err != nil {
+		return nil, err
+	}
+	title, err := a.recordTitle(ctx, &row)
+	return &chat.Record{Title: title, Messages: quotes}, err
+}
+
+// recordTitle is the name of a group, or the names of two.
+func (a *API) recordTitle(ctx context.Context, row *store.ConversationRow) (string, error) {
+	f := a.newFaces(me(ctx))
+	if row.Group != 0 {
+		face, err := f.groupOf(ctx, row)
+		return face.Title, err
+	}
+	f.want(f.viewer, row.Peer)
+	if err := f.load(ctx); err != nil {
+		return "", err
+	}
+	return f.called(f.viewer) + ", " + f.called(row.Peer), nil
 }
 
 // posted answers with the message as it is kept.

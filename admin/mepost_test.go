@@ -47,6 +47,8 @@ func TestSending(t *testing.T) {
 	for _, ok := range []struct{ path, body string }{
 		{ab, `{"text":"sent"}`}, {club, `{"text":"sent"}`}, {ab, `{"text":"sent","reply_to":"{hello alice}"}`}, {club, `{"forward":"{hello alice}"}`},
 		{"/v1/me/messages", `{"to":"1001","text":"sent"}`}, {"/v1/me/messages", `{"to":"1001","text":"sent again"}`},
+		{ab, `{"react_to":"{hello alice}","text":"👍"}`}, {ab, `{"react_to":"{hello alice}"}`},
+		{ab, `{"record":["{hello alice}","{hello bob}"]}`}, {"/v1/me/messages", `{"to":"1001","record":["{first}"]}`},
 	} {
 		r, m := send(ok.path, ok.body)
 		p := c.posts[len(c.posts)-1]
@@ -69,11 +71,22 @@ func TestSending(t *testing.T) {
 	if p := c.posts[4]; p.To.Username != "zhangsan" {
 		t.Errorf("to a number: %+v", p)
 	}
+	if p := c.posts[6]; p.ReactTo == nil || p.ReactTo.Text != "hello alice" || p.Text != "👍" {
+		t.Errorf("a reaction: %+v", p)
+	}
+	if r := c.posts[8].Record; r == nil || r.Title != "Alice, BOB" || len(r.Messages) != 2 || r.Messages[0].Text != "hello bob" || r.Messages[0].Name != "Alice" || r.Messages[1].Name != "BOB" {
+		t.Errorf("a record of two: %+v", r)
+	}
+	if r := c.posts[9].Record; r == nil || r.Title != "Without Bob" || len(r.Messages) != 1 {
+		t.Errorf("a record of a group: %+v", r)
+	}
 	sent := len(c.posts)
 	for _, bad := range []struct {
 		path, body string
 		status     int
 	}{
+		{ab, `{"text":"x","record":["{hello alice}"]}`, 422}, {ab, `{"record":["{hello alice}","{first}"]}`, 422},
+		{ab, `{"react_to":"{hello alice}","reply_to":"{hello alice}","text":"x"}`, 422}, {club, `{"react_to":"{hello alice}","text":"x"}`, 422},
 		{ab, `{}`, 422}, {ab, `{"text":"x","forward":"{hello alice}"}`, 422}, {club, `{"text":"x","reply_to":"{hello alice}"}`, 422},
 		{ab, `{"text":"x","reply_to":"00000000000003e7"}`, 422}, {ab, `{"text":"x","reply_to":"zz"}`, 422},
 		{"/v1/me/conversations/999/messages", `{"text":"x"}`, 404}, {"/v1/me/messages", `{"to":"nobody","text":"x"}`, 422},
@@ -94,6 +107,7 @@ func TestSending(t *testing.T) {
 		{"eve", ab, `{"text":"x"}`, 404},                                          // it is not hers
 		{"eve", "/v1/me/messages", `{"to":"bob","forward":"{hello alice}"}`, 422}, // nor is that
 		{"bob", ab, `{"forward":"{second}"}`, 422},                                // said after he had left
+		{"bob", ab, `{"record":["{first}","{second}"]}`, 422},                     // likewise
 	} {
 		if r := w.ask(refused.user, "POST", w.path(refused.path), w.path(refused.body)); r.Code != refused.status {
 			t.Errorf("%s to %s: %d %s", refused.user, refused.path, r.Code, r.Body)

@@ -152,10 +152,12 @@ func (s *Service) whenIdle() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.idle == nil {
-		s.idle = make(chan struct{})
+		idle := make(chan struct{})
 		if len(s.byID) == 0 {
-			close(s.idle)
+			close(idle)
+			return idle
 		}
+		s.idle = idle
 	}
 	return s.idle
 }

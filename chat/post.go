@@ -29,14 +29,17 @@ type Post struct {
 	// Key makes a repetition the same message, as Message-ID does: the same one of
 	// the same user to the same recipient. "": it is never repeated.
 	Key     string
-	ReplyTo *Quote // what it answers, nil for nothing
-	Forward *Quote // what it passes on, instead of Text
+	ReplyTo *Quote  // what it answers, nil for nothing
+	ReactTo *Quote  // to what it puts Text, an emoji; "" takes back what was put there
+	Forward *Quote  // what it passes on, instead of Text
+	Record  *Record // likewise
 }
 
-// Quote is an archived message with the address of who wrote it.
+// Quote is an archived message with who wrote it.
 type Quote struct {
 	*store.Message
-	Author string
+	Author string // his address
+	Name   string // and how he is called, in a Record
 }
 
 // Post returns when the message is committed, with its place: for a repetition that
@@ -126,8 +129,13 @@ func (s *Service) compose(p *Post) (body []byte, id string, err error) {
 		content: []field{{"Content-Type", "text/plain;charset=UTF-8"}},
 		body:    []byte(p.Text),
 	}
-	if p.Forward != nil {
+	switch {
+	case p.Forward != nil:
 		err = p.Forward.forward(&c)
+	case p.Record != nil:
+		err = s.words.record(p.Record, &c)
+	case p.ReactTo != nil:
+		err = p.ReactTo.react(p.Text, &c)
 	}
 	if err == nil && p.ReplyTo != nil {
 		err = p.ReplyTo.reply(&c)
@@ -146,9 +154,9 @@ func (p *Post) messageID(to string) string {
 
 // forward passes on the content of a message, and says who wrote it first.
 func (q *Quote) forward(c *cpim) error {
-	of, err := openContent(q.ContentType, q.Encoding, q.Body)
-	if err != nil || q.Kind != store.KindText || of.reaction() {
-		return fmt.Errorf("%w: message %s cannot be forwarded", store.ErrInvalid, store.GIDString(q.GID))
+	of, err := q.open()
+	if err != nil {
+		return err
 	}
 	author := cmp.Or(Describe(q.Message).ForwardedFrom, q.Author)
 	if strings.Contains(author, "@") {
@@ -162,16 +170,54 @@ func (q *Quote) forward(c *cpim) error {
 	return nil
 }
 
+// open reads the content of a message that can be forwarded.
+func (q *Quote) open() (content, error) {
+	c, err := openContent(q.ContentType, q.Encoding, q.Body)
+	if err != nil || q.Kind != store.KindText || c.reaction() {
+		return c, fmt.Errorf("%w: message %s cannot be forwarded", store.ErrInvalid, store.GIDString(q.GID))
+	}
+	return c, nil
+}
+
 // reply names what is answered.
 func (q *Quote) reply(c *cpim) error {
-	if q.MessageID == "" || strings.ContainsFunc(q.MessageID, func(r rune) bool { return r == '\\' || unicode.IsControl(r) }) {
-		return fmt.Errorf("%w: message %s has no name that an answer could give: it came from a phone without CPIM", store.ErrInvalid, store.GIDString(q.GID))
+	name, err := q.name("answer")
+	if err != nil {
+		return err
 	}
 	c.headers = append(c.headers,
 		field{"NS", "linphone <" + nsLinphone + ">"},
-		field{"linphone.Replying-To-Message-ID", q.MessageID},
+		field{"linphone.Replying-To-Message-ID", name},
 		field{"linphone.Replying-To-Sender", "sip:" + uriOf(q.Author)})
 	return nil
+}
+
+// maxEmoji bytes hold every emoji that Unicode recommends for interchange.
+const maxEmoji = 64
+
+// react makes of the text an emoji that is put to a message.
+func (q *Quote) react(emoji string, c *cpim) error {
+	name, err := q.name("emoji")
+	if err != nil {
+		return err
+	}
+	if len(emoji) > maxEmoji || strings.ContainsFunc(emoji, unicode.IsControl) {
+		return fmt.Errorf("%w: react with one emoji, and with nothing to take it back", store.ErrInvalid)
+	}
+	c.headers = append(c.headers, field{"NS", "linphone <" + nsLinphone + ">"}, field{"linphone.In-Reply-To", name})
+	c.content = append(c.content, field{"Content-Disposition", "Reaction"})
+	return nil
+}
+
+// name is the Message-ID by which other messages name this one.
+func (q *Quote) name(what string) (string, error) {
+	switch {
+	case q.Kind != store.KindText:
+		return "", fmt.Errorf("%w: message %s is not one of a person: it takes no %s", store.ErrInvalid, store.GIDString(q.GID), what)
+	case q.MessageID == "" || strings.ContainsFunc(q.MessageID, func(r rune) bool { return r == '\\' || unicode.IsControl(r) }):
+		return "", fmt.Errorf("%w: message %s has no name that an %s could give: it came from a phone without CPIM", store.ErrInvalid, store.GIDString(q.GID), what)
+	}
+	return q.MessageID, nil
 }
 
 // uriOf is an address as it stands in a URI.

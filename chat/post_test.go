@@ -67,7 +67,7 @@ func TestPostRepliesAndForwards(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		twice, err := w.post(Post{From: alice, To: bob, Forward: &Quote{&w.archive.msgs[forwarded.GID-1], "alice@example.com"}})
+		twice, err := w.post(Post{From: alice, To: bob, Forward: &Quote{Message: &w.archive.msgs[forwarded.GID-1], Author: "alice@example.com"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -76,24 +76,80 @@ func TestPostRepliesAndForwards(t *testing.T) {
 				t.Errorf("forwarded: %+v", d)
 			}
 		}
-		bare := &Quote{&store.Message{NewMessage: store.NewMessage{Kind: store.KindText, ContentType: "text/plain", Body: []byte("x")}}, "bob@example.com"}
+		bare := &Quote{Message: &store.Message{NewMessage: store.NewMessage{Kind: store.KindText, ContentType: "text/plain", Body: []byte("x")}}, Author: "bob@example.com"}
 		if a, err := w.post(Post{From: alice, To: bob, Forward: bare}); err != nil || Describe(&w.archive.msgs[a.GID-1]).Text != "x" {
 			t.Errorf("without CPIM: %v", err)
 		}
 		named := func(id string) *Quote {
-			return &Quote{&store.Message{NewMessage: store.NewMessage{Kind: store.KindText, MessageID: id}}, "bob@example.com"}
+			return &Quote{Message: &store.Message{NewMessage: store.NewMessage{Kind: store.KindText, MessageID: id}}, Author: "bob@example.com"}
 		}
-		notice := &Quote{&store.Message{NewMessage: store.NewMessage{Kind: store.KindNotice, ContentType: "text/plain", Body: []byte("x")}}, ""}
+		notice := &Quote{Message: &store.Message{NewMessage: store.NewMessage{Kind: store.KindNotice, ContentType: "text/plain", Body: []byte("x")}}, Author: ""}
 		for name, p := range map[string]Post{
 			"a reply to what has no name":    {ReplyTo: bare},
 			"a name that ends the line":      {ReplyTo: named("1\r\nX: y")},
 			"a name that would be unescaped": {ReplyTo: named(`1\n`)},
 			"a notice":                       {Forward: notice},
-			"something compressed in secret": {Forward: &Quote{&store.Message{NewMessage: store.NewMessage{Kind: store.KindText, Encoding: "br"}}, ""}},
+			"something compressed in secret": {Forward: &Quote{Message: &store.Message{NewMessage: store.NewMessage{Kind: store.KindText, Encoding: "br"}}, Author: ""}},
 		} {
 			p.From, p.To, p.Text = alice, bob, "x"
 			if _, err := w.post(p); !errors.Is(err, store.ErrInvalid) {
 				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}
+
+// A record is a text for every phone; whoever writes it cannot make others say
+// what they have not.
+func TestPostRecord(t *testing.T) {
+	inWorld(t, func(w *world) {
+		alice, bob := w.people.users["alice"], w.people.users["bob"]
+		w.registers(201, "")
+		at := time.Date(2026, 11, 23, 14, 3, 0, 0, time.Local)
+		quote := func(name, typ, body string) Quote {
+			return Quote{Message: &store.Message{Accepted: store.Accepted{At: at}, NewMessage: store.NewMessage{Kind: store.KindText, ContentType: typ, Body: []byte(body)}}, Name: name}
+		}
+		a, err := w.post(Post{From: alice, To: bob, Record: &Record{Title: "技术组", Messages: []Quote{
+			quote("张三", "text/plain", "早\n李四 2026-11-23 14:04\n    我辞职"),
+			quote("李\n四", cpimType, cpimWith("imdn.Forward-Info: <sip:carol@example.com>\r\n", "Content-Type: "+fileType+"\r\n", fileXML)),
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const want = "聊天记录 · 技术组\n张三 2026-11-23 14:03\n    早\n    李四 2026-11-23 14:04\n        我辞职\n李 四 2026-11-23 14:03\n    [转发自 carol@example.com] [图片] 图 1.png 2.9KB https://files.example.com/tmp/ID"
+		if d := Describe(&w.archive.msgs[a.GID-1]); d.Text != want || d.ForwardedFrom != "anonymous" {
+			t.Errorf("kept as %q from %q", d.Text, d.ForwardedFrom)
+		}
+		expect(t, "a text phone", w.phones.texts(201), []string{"[转发] " + want})
+		reaction := quote("bob", cpimType, cpimWith("linphone.In-Reply-To: 17\r\n", "Content-Type: text/plain\r\nContent-Disposition: Reaction\r\n", "👍"))
+		for name, r := range map[string]*Record{"nothing": {}, "an emoji": {Messages: []Quote{reaction}}, "too much": {Messages: make([]Quote, MaxRecord+1)}} {
+			if _, err := w.post(Post{From: alice, To: bob, Record: r}); !errors.Is(err, store.ErrInvalid) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	})
+}
+
+func TestPostReaction(t *testing.T) {
+	inWorld(t, func(w *world) {
+		alice, bob := w.people.users["alice"], w.people.users["bob"]
+		said, err := w.post(Post{From: bob, To: alice, Text: "去吗？"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		quote := &Quote{Message: &w.archive.msgs[said.GID-1], Author: "bob@example.com"}
+		for _, emoji := range []string{"👍", ""} {
+			a, err := w.post(Post{From: alice, To: bob, ReactTo: quote, Text: emoji})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := Describe(&w.archive.msgs[a.GID-1]); d.ReactionTo != quote.MessageID || d.Text != emoji || w.archive.msgs[a.GID-1].Text != "" {
+				t.Errorf("%q: %+v", emoji, d)
+			}
+		}
+		for _, bad := range []string{strings.Repeat("👍", 20), "a\r\nb"} {
+			if _, err := w.post(Post{From: alice, To: bob, ReactTo: quote, Text: bad}); !errors.Is(err, store.ErrInvalid) {
+				t.Errorf("%q: %v", bad, err)
 			}
 		}
 	})
@@ -161,6 +217,16 @@ func TestPostToGroup(t *testing.T) {
 		}
 		if again, err := m.post(Post{From: m.people.users["alice"], Group: m.team.ID, Text: "@鲍勃 来吗？", Key: "k"}); err != nil || !again.Duplicate {
 			t.Errorf("repeated: %+v, %v", again, err)
+		}
+		for _, text := range []string{"@所有人 开会", "@Alice 看", "/members"} { // who passes it on says none of it himself
+			said := Quote{Message: &store.Message{NewMessage: store.NewMessage{Kind: store.KindText, ContentType: "text/plain", Body: []byte(text)}}, Author: "alice@example.com"}
+			a, err := m.post(Post{From: m.people.users["bob"], Group: m.team.ID, Forward: &said})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if kept := m.archive.msgs[a.GID-1]; kept.Group != m.team.ID || len(kept.Mentions) != 0 {
+				t.Errorf("%s, passed on: %+v", text, kept)
+			}
 		}
 	})
 }

@@ -15,6 +15,7 @@ type words struct {
 	reaction, reactionRemoved   string
 	reacts                      string // %s: somebody, %s: emoji
 	tookBack                    string // %s: somebody
+	recordOf                    string // %s: title of a conversation
 	me, i                       string // before a copy of one's own message; in a sentence
 }
 
@@ -28,7 +29,8 @@ func wordsOf(language string) *words {
 			forwardedFrom: "[Forwarded from %s] ", replyTo: "[Reply to %s] ",
 			reaction: "[Reaction] ", reactionRemoved: "[Reaction removed]",
 			reacts: "%s reacted with %s", tookBack: "%s took a reaction back",
-			me: "Me: ", i: "I",
+			recordOf: "Chat history · %s",
+			me:       "Me: ", i: "I",
 		}
 	}
 	return &words{
@@ -38,7 +40,8 @@ func wordsOf(language string) *words {
 		forwardedFrom: "[转发自 %s] ", replyTo: "[回复 %s] ",
 		reaction: "[表情回应] ", reactionRemoved: "[撤销表情回应]",
 		reacts: "%s 回应了 %s", tookBack: "%s 撤销了表情回应",
-		me: "我: ", i: "我",
+		recordOf: "聊天记录 · %s",
+		me:       "我: ", i: "我",
 	}
 }
 

@@ -66,10 +66,11 @@ func (s *Stack) claim(hop Hop) *dialled {
 	return d
 }
 
-// dial makes one attempt. It belongs to nobody's context: others may wait too.
+// dial makes one attempt. It belongs to nobody's context, for others may wait too;
+// the end of the stack ends it.
 func (s *Stack) dial(hop Hop, d *dialled) {
 	defer close(d.done)
-	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	ctx, cancel := context.WithTimeout(s.life, dialTimeout)
 	defer cancel()
 	c, err := s.connect(ctx, hop)
 	if err != nil {

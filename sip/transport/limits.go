@@ -154,7 +154,7 @@ func (s *Stack) reap() {
 	defer tick.Stop()
 	for {
 		select {
-		case <-s.closed:
+		case <-s.life.Done():
 			return
 		case <-tick.C:
 		}

@@ -59,8 +59,9 @@ type Stack struct {
 	complain  *rate.Limiter
 	silenced  atomic.Int64
 
-	running sync.WaitGroup // connections, UDP readers, acceptors, the reaper
-	closed  chan struct{}
+	running sync.WaitGroup  // connections, UDP readers, acceptors, the reaper
+	life    context.Context // ends with Close
+	end     context.CancelFunc
 
 	mu      sync.Mutex // guards what follows
 	handler Handler
@@ -88,9 +89,9 @@ func New(cfg Config) (*Stack, error) {
 		seed:     maphash.MakeSeed(),
 		census:   census{from: make(map[netip.Addr]int)},
 		complain: rate.NewLimiter(1, 10),
-		closed:   make(chan struct{}),
 		dials:    make(map[Hop]*dialled),
 	}
+	s.life, s.end = context.WithCancel(context.Background())
 	// 23 random bits make sure that an id of an earlier run is unknown now; the
 	// upper bit belongs to UDP.
 	s.ids.Store(rand.Uint64N(1<<23) << 40)
@@ -210,13 +211,7 @@ func (s *Stack) Close(ctx context.Context) error {
 			u.conn.Close()
 		}
 	}
-	s.mu.Lock()
-	select {
-	case <-s.closed:
-	default:
-		close(s.closed)
-	}
-	s.mu.Unlock()
+	s.end()
 	s.conns.all(func(c *conn) bool {
 		if c.phase.Load() == phaseLinger { // nobody watches its time any more
 			c.kill(causeLocal)
@@ -237,14 +232,7 @@ func (s *Stack) Close(ctx context.Context) error {
 }
 
 // ending tells whether Close was called.
-func (s *Stack) ending() bool {
-	select {
-	case <-s.closed:
-		return true
-	default:
-		return false
-	}
-}
+func (s *Stack) ending() bool { return s.life.Err() != nil }
 
 func (s *Stack) listeners() []*Listener {
 	s.mu.Lock()
