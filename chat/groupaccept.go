@@ -67,7 +67,7 @@ func (s *Service) acceptText(g *group.Snapshot, sub *submission) {
 	m.Kind, m.Group = store.KindText, g.ID
 	m.Text = s.words.text(&sub.content, false)
 	m.Dedup = dedupInGroup(sub, g, 0)
-	users, all := parseMentions(m.Text, s.cfg.Groups.Names(s.ctx, g))
+	users, all := s.mentions(g, sub)
 	err := s.admissions.ask(m.Dedup, func() error { return s.cfg.Groups.MaySpeak(g, m.From, all) })
 	if err != nil {
 		s.refuse(sub, denied(err))
@@ -129,9 +129,22 @@ func dedupInGroup(sub *submission, g *group.Snapshot, to store.UserID) [16]byte 
 	return dedupKey(append(k, sub.fromTag...))
 }
 
-// spoken is the text that somebody wrote as such: no reply, reaction or file.
+// mentions are those whom a message addresses. What is passed on addresses nobody
+// anew.
+func (s *Service) mentions(g *group.Snapshot, sub *submission) (users []store.UserID, all bool) {
+	if sub.content.forwarded() {
+		return nil, false
+	}
+	return parseMentions(sub.msg.Text, s.cfg.Groups.Names(s.ctx, g))
+}
+
+// forwarded tells that somebody else may have written it first.
+func (c *content) forwarded() bool { return c.cpim != nil && c.cpim.imdn("Forward-Info") != "" }
+
+// spoken is the text that somebody wrote as such: no reply, reaction or file, and
+// nothing that he passes on.
 func (c *content) spoken() string {
-	if c.typ != plainType || c.reaction() {
+	if c.typ != plainType || c.reaction() || c.forwarded() {
 		return ""
 	}
 	return strings.TrimSpace(c.plain())
