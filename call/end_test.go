@@ -159,6 +159,19 @@ func TestDrain(t *testing.T) {
 	})
 }
 
+// A call that was let in a moment before the server began to stop, and is noted a
+// moment after, ends as others do.
+func TestDrainOvertakesACall(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.service.Drain(cancelled())
+		w.service.closing.Store(false)
+		w.Play(talk)
+		w.service.closing.Store(true)
+		w.Play("alice BYE > bob 200")
+		w.service.Drain(cancelled())
+	})
+}
+
 func TestRestore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

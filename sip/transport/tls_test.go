@@ -3,6 +3,7 @@ package transport
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -201,6 +202,36 @@ func TestDial(t *testing.T) {
 		if again, err := s.Dial(t.Context(), hop); err != nil || again == f {
 			t.Errorf("a dial after the close: %v", err)
 		}
+	}
+}
+
+// The end does not wait for a server that takes connections and says nothing.
+func TestCloseEndsDials(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	s := start(t, Config{}, newRecorder())
+	dialled := make(chan error, 1)
+	go func() {
+		_, err := s.Dial(context.Background(), Hop{Transport: TLS, Addr: addrPort(silent.Addr()), Host: "sip.example.com"})
+		dialled <- err
+	}()
+	conn, err := silent.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	begin := time.Now()
+	if err := s.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(begin); took > dialTimeout/2 {
+		t.Errorf("closing took %v", took)
+	}
+	if err := <-dialled; !errors.Is(err, context.Canceled) {
+		t.Errorf("dial: %v", err)
 	}
 }
 
