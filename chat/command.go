@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/sparkleim/sparkle/group"
-	"github.com/sparkleim/sparkle/sip/server"
 	"github.com/sparkleim/sparkle/store"
 )
 
@@ -16,24 +15,38 @@ const commandTimeout = 30 * time.Second
 // to the assistant. It is kept as a message to the assistant, who answers; nobody
 // else in the group sees either. Only the first copy of a message is done.
 func (s *Service) command(sub *submission, in *group.Snapshot) {
-	if s.errands.waiting() >= maxErrands {
-		s.refuse(sub, &server.Error{Status: 503, RetryAfter: 5})
-		return
-	}
 	m := &sub.msg.NewMessage
 	m.Kind, m.To = store.KindText, s.cfg.Assistant.ID
 	m.Text = s.words.text(&sub.content, false)
 	m.Dedup = dedupOf(sub)
 	text := sub.content.spoken()
 	by := sub.from.User
+	accepted := make(chan bool, 1)
+	err := s.errands.Do(by.ID, func() {
+		if s.waitFor(accepted) {
+			s.metrics.commands.Inc()
+			s.obey(by, in, text)
+		}
+	})
+	if err != nil {
+		s.refuse(sub, err)
+		return
+	}
 	it := &item{msg: sub.msg, from: &sub.from.User, to: &s.cfg.Assistant}
 	s.keep(it, &sub.from, s.located(s.cfg.Assistant), sub.start, func(a store.Accepted, err error) {
 		s.answer(sub, err)
-		if err == nil && !a.Duplicate {
-			s.metrics.commands.Inc()
-			s.errands.add(func() { s.obey(by, in, text) })
-		}
+		accepted <- err == nil && !a.Duplicate
 	})
+}
+
+// waitFor is what is answered, false at the end of the service.
+func (s *Service) waitFor(answer <-chan bool) bool {
+	select {
+	case <-s.ctx.Done():
+		return false
+	case yes := <-answer:
+		return yes && s.ctx.Err() == nil
+	}
 }
 
 // obey does a command and tells the user what came of it.

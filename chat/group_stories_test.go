@@ -948,12 +948,15 @@ func TestCommandsAreBounded(t *testing.T) {
 		slow := make(chan struct{})
 		m.cfg.Commands, m.cfg.Assistant = duty{slow}, store.User{ID: 5}
 		m.arrives(101)
-		var last *answers
-		for range maxErrands + errandWorkers + 1 {
-			last = m.says(101, "team", "/x")
+		for i := range maxErrandsEach + 1 {
+			a := m.says(101, "team", "/x")
+			if refused := i == maxErrandsEach; refused != (a.status == 503) || !refused && a.status != 202 {
+				t.Errorf("command %d: answered %d", i, a.status)
+			}
 		}
-		if last.status != 503 {
-			t.Errorf("answered %d", last.status)
+		m.arrives(201) // others are served
+		if a := m.says(201, "team", "/x"); a.status != 202 {
+			t.Errorf("another user: answered %d", a.status)
 		}
 		close(slow)
 		synctest.Wait()

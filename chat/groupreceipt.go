@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/sparkleim/sparkle/group"
-	"github.com/sparkleim/sparkle/sip/server"
 	"github.com/sparkleim/sparkle/store"
 )
 
@@ -39,13 +38,10 @@ func (s *Service) acceptReceipts(g *group.Snapshot, sub *submission) {
 			s.confirm(g, sub, found, small)
 		}
 	}
-	switch {
-	case len(missing) == 0 || sub.origin.flow.Reliable(): // as in resolve
+	if len(missing) == 0 || sub.origin.flow.Reliable() { // as in resolve
 		search()
-	case s.errands.waiting() >= maxErrands:
-		s.refuse(sub, &server.Error{Status: 503, RetryAfter: 5})
-	default:
-		s.errands.add(search)
+	} else if err := s.errands.Do(sub.from.User.ID, search); err != nil {
+		s.refuse(sub, err)
 	}
 }
 

@@ -20,13 +20,6 @@ func (l *line[T]) add(w T) {
 	l.wake.Signal()
 }
 
-// waiting is how much work no worker has taken yet.
-func (l *line[T]) waiting() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.work)
-}
-
 // serve gives the work to do, one piece after the other, until close.
 func (l *line[T]) serve(do func(T)) {
 	var none T

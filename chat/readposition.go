@@ -16,8 +16,8 @@ func (s *Service) hasRead(reader, author store.UserID, rs []receipt) {
 	}
 	found, missing := s.recent.find(messageName{from: author, to: reader}, rs)
 	s.readUpTo(reader, found)
-	if len(missing) > 0 && s.errands.waiting() < maxErrands {
-		s.errands.add(func() { s.readUpTo(reader, s.searchPair(reader, author, missing)) })
+	if len(missing) > 0 { // where too many wait for that it is left: the next receipt moves it too
+		_ = s.errands.Do(reader, func() { s.readUpTo(reader, s.searchPair(reader, author, missing)) })
 	}
 }
 

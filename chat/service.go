@@ -134,6 +134,7 @@ const (
 	leastFanoutWorkers = 2 // goroutines that give messages to the members of groups
 	errandWorkers      = 4 // goroutines that do commands and look for what receipts are about
 	maxErrands         = 256
+	maxErrandsEach     = 32              // of one user
 	sweepEvery         = 5 * time.Second // one shard of the device table
 )
 
@@ -146,7 +147,7 @@ type Service struct {
 	devices devices
 	drains  line[*device]
 	fanouts fanouts
-	errands line[func()]
+	errands *server.Jobs
 	recent  recent
 
 	admissions  admissions
@@ -178,10 +179,7 @@ func New(cfg Config) *Service {
 	for range max(leastFanoutWorkers, runtime.GOMAXPROCS(0)) {
 		s.workers.Go(func() { s.fanouts.ready.serve(s.fanOut) })
 	}
-	s.errands.init()
-	for range errandWorkers {
-		s.workers.Go(func() { s.errands.serve(func(do func()) { do() }) })
-	}
+	s.errands = server.NewJobs(server.JobLimits{AtATime: errandWorkers, Waiting: maxErrands, Each: maxErrandsEach})
 	s.workers.Go(s.sweep)
 	return s
 }
@@ -200,9 +198,10 @@ func (s *Service) Close() {
 	s.cancel()
 	s.drains.close()
 	s.fanouts.ready.close()
-	s.errands.close()
+	s.errands.Close()
 	s.devices.stop()
 	s.workers.Wait()
+	s.errands.Wait()
 }
 
 // Reachable is called after each REGISTER that made a device reachable. It

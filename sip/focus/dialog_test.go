@@ -1,15 +1,13 @@
 package focus
 
 import (
-	"errors"
-	"fmt"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/sparkleim/sparkle/group"
 	"github.com/sparkleim/sparkle/sip/siptest"
 	"github.com/sparkleim/sparkle/sip/transaction"
+	"github.com/sparkleim/sparkle/sip/wire"
 	"github.com/sparkleim/sparkle/store"
 )
 
@@ -142,41 +140,6 @@ func TestSlowDirectory(t *testing.T) {
 	})
 }
 
-// Jobs of one user keep their order, others overtake them, and there is an end.
-func TestJobs(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		j := newJobs(2, 6)
-		var order []string
-		job := func(u store.UserID, n int) {
-			if err := j.do(u, func() {
-				time.Sleep(time.Duration(u) * time.Second)
-				j.mu.Lock()
-				order = append(order, fmt.Sprint(u, ".", n))
-				j.mu.Unlock()
-			}); err != nil {
-				t.Error(err)
-			}
-		}
-		for n := range 2 {
-			job(5, n)
-			job(1, n)
-			job(2, n)
-		}
-		if err := j.do(9, func() {}); !errors.Is(err, store.ErrUnavailable) {
-			t.Errorf("one too many: %v", err)
-		}
-		j.close()
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		if got, want := fmt.Sprint(order), "[1.0 2.0 1.1 5.0 2.1 5.1]"; got != want {
-			t.Errorf("%s, want %s", got, want)
-		}
-		if err := j.do(9, func() {}); !errors.Is(err, store.ErrUnavailable) {
-			t.Errorf("after the end: %v", err)
-		}
-	})
-}
-
 // A request that panics costs its sender a 500 and nobody else anything.
 func TestPanic(t *testing.T) {
 	inWorld(t, func(w *world) {
@@ -189,5 +152,27 @@ func TestPanic(t *testing.T) {
 		w.focus.cfg.Groups = nil
 		w.asks(alice, "Subject: X", "dave")
 		w.refusedWith(alice, 500, "trace")
+	})
+}
+
+// A user who asks for more than can be done is turned away; nobody else is.
+func TestOneUserLeavesRoomForOthers(t *testing.T) {
+	inWorld(t, func(w *world) {
+		alice := w.Phones["alice"]
+		block := make(chan struct{})
+		for range jobsEach {
+			if err := w.focus.jobs.Do(alice.User, func() { <-block }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.asks(alice, "Subject: X", "dave")
+		w.refusedWith(alice, 503, "waiting")
+		if wire.Header(alice.Last, "Retry-After") == "" {
+			t.Error("nothing is said of when to come back")
+		}
+		w.creates(w.Phones["bob"], "Subject: Y", "carol")
+		close(block)
+		synctest.Wait()
+		w.creates(alice, "Subject: Z", "carol")
 	})
 }

@@ -94,6 +94,7 @@ const (
 	maxUnderWay       = 1000 // requests to devices
 	jobsAtATime       = 32   // requests of users that wait for the store
 	jobsWaiting       = 4096
+	jobsEach          = 256 // of one user: his client sends a REFER for each whom he adds
 )
 
 // Service is the focus of every group. It is the conference event package too.
@@ -104,7 +105,7 @@ type Service struct {
 	people  people
 	devices devices
 	line    *line
-	jobs    *jobs
+	jobs    *server.Jobs
 	answers answers
 	fresh   fresh
 	states  states
@@ -121,7 +122,8 @@ func New(c Config) *Service {
 	c.MaxMembers = cmp.Or(c.MaxMembers, defaultMaxMembers)
 	s := &Service{
 		cfg: c, log: c.Log, people: people{users: c.Users, domain: c.Domain},
-		line: newLine(maxUnderWay), jobs: newJobs(jobsAtATime, jobsWaiting),
+		line: newLine(maxUnderWay),
+		jobs: server.NewJobs(server.JobLimits{AtATime: jobsAtATime, Waiting: jobsWaiting, Each: jobsEach}),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -143,7 +145,7 @@ func (s *Service) OnJoined(fn func(store.UserID, store.DeviceID)) { s.joined = a
 // owed to devices is so after the next start.
 func (s *Service) Close() {
 	s.closing.Store(true)
-	s.jobs.close()
+	s.jobs.Close()
 	s.line.close()
 	s.answers.close()
 	s.fresh.close()
@@ -195,7 +197,7 @@ func (s *Service) ServeSIP(r *server.Request) {
 	case r.Transaction() == nil:
 		return
 	}
-	if err := s.jobs.do(r.Sender.User, func() { s.serve(r) }); err != nil {
+	if err := s.jobs.Do(r.Sender.User, func() { s.serve(r) }); err != nil {
 		s.refuse(r, err)
 	}
 }

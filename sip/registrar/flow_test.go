@@ -388,30 +388,3 @@ func TestRun(t *testing.T) {
 		cancel()
 	})
 }
-
-// TestSerial: the jobs of a user run in order, too many are refused.
-func TestSerial(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := newSerial(4, 100)
-		order := make(map[store.UserID][]int)
-		refused := 0
-		for i := range 110 {
-			u := store.UserID(i % 10)
-			if s.do(u, func() { time.Sleep(time.Second); s.mu.Lock(); order[u] = append(order[u], i); s.mu.Unlock() }) != nil {
-				refused++
-			}
-		}
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		for u, list := range order {
-			for n, i := range list {
-				if i != n*10+int(u) {
-					t.Errorf("user %d: %v", u, list)
-				}
-			}
-		}
-		if refused != 10 || len(s.jobs) != 0 || s.workers != 0 {
-			t.Errorf("%d refused, %d left, %d workers", refused, len(s.jobs), s.workers)
-		}
-	})
-}

@@ -117,10 +117,10 @@ func (g *Registrar) registerOwn(reg *registration) {
 	}
 	// While the store is asked about a device of this user, his next requests
 	// wait behind it: the first of them may be to remove what is not there yet.
-	if !g.serial.busy(reg.sender.User) && g.update(reg) || !reg.beginWait() {
+	if !g.jobs.Busy(reg.sender.User) && g.update(reg) || !reg.beginWait() {
 		return
 	}
-	if err := g.serial.do(reg.sender.User, func() { g.updateNew(reg) }); err != nil {
+	if err := g.jobs.Do(reg.sender.User, func() { g.updateNew(reg) }); err != nil {
 		reg.refuse(g, err)
 	}
 }
@@ -221,7 +221,7 @@ func (g *Registrar) update(reg *registration) bool {
 func (g *Registrar) afterwards(reg *registration, done outcome) {
 	for _, d := range done.touch {
 		// Losing one changes nothing but what a list of devices shows.
-		_ = g.serial.do(d.User, func() { g.touchKnown(d) })
+		_ = g.jobs.Do(d.User, func() { g.touchKnown(d) })
 	}
 	g.reachable(reg)
 }

@@ -50,13 +50,22 @@ type Flows interface {
 	UDPFlow(local, remote netip.AddrPort) (*transport.Flow, error)
 }
 
+// How many users' devices may be looked up at a time, and how many requests may
+// wait for it, of all users and of one. Many at a time let the store share one
+// commit among them.
+const (
+	touchesAtATime = 32
+	touchesWaiting = 8192
+	touchesEach    = 256
+)
+
 // Registrar serves REGISTER and answers where users are.
 type Registrar struct {
 	cfg     Config
 	log     *slog.Logger
 	table   *table
 	users   *users
-	serial  *serial
+	jobs    *server.Jobs
 	intern  *interner
 	gruus   cipher.AEAD
 	metrics *metrics
@@ -79,7 +88,7 @@ func New(cfg Config) (*Registrar, error) {
 		cfg: cfg, log: cfg.Log,
 		table:  newTable(),
 		users:  newUsers(cfg.Users, cfg.Domain),
-		serial: newSerial(touchesAtATime, touchesWaiting),
+		jobs:   server.NewJobs(server.JobLimits{AtATime: touchesAtATime, Waiting: touchesWaiting, Each: touchesEach}),
 		intern: newInterner(),
 		gruus:  gruus,
 	}
