@@ -74,6 +74,12 @@ type Config struct {
 	// Verify checks the store and writes what it finds.
 	Verify func(ctx context.Context, w io.Writer) (problems int, err error)
 	Status func(ctx context.Context) (Status, error)
+	// Rate is how many requests a second a user may make of what is his own, with
+	// bursts of four times as many; 0: no limit.
+	Rate int
+	// Load tells how full the system is: 0 idle, 1 at its limits. nil: never
+	// overloaded.
+	Load func() float64
 	// Ready tells why the server should get no traffic, nil when it should.
 	Ready    func() error
 	Gatherer prometheus.Gatherer
@@ -86,8 +92,9 @@ type Config struct {
 // API serves the administration.
 type API struct {
 	Config
-	mux *http.ServeMux
-	hub *hub
+	mux   *http.ServeMux
+	hub   *hub
+	paces *paces
 }
 
 // New makes the API.
@@ -95,7 +102,7 @@ func New(c Config) *API {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	a := &API{Config: c, mux: http.NewServeMux(), hub: newHub(c.Groups, c.Metrics)}
+	a := &API{Config: c, mux: http.NewServeMux(), hub: newHub(c.Groups, c.Metrics), paces: newPaces(c.Rate)}
 	c.Own.Watch(a.hub.changed)
 	h := huma.DefaultConfig("Sparkle", c.Version)
 	h.Info.Description = "Administration of a Sparkle server, and below /v1/me what is a user's own. Send Authorization: Bearer TOKEN over HTTPS; make a token with `sparkle token add NAME`, and one for a user with `sparkle token add NAME --user USER`."

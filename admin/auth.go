@@ -97,6 +97,11 @@ func (a *API) serveUser(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
+	if err := a.admit(r, me(r.Context())); err != nil {
+		status, text := explain(err)
+		writeProblem(w, status, text)
+		return
+	}
 	a.mux.ServeHTTP(w, r)
 }
 

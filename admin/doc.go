@@ -25,6 +25,12 @@
 // 200 ms each; one that does not take a hint or answer a ping within 10 seconds is
 // closed.
 //
+// A user makes as many requests a second as an address may over SIP
+// (limits.requests_per_address), and one search, one upload of a picture and one
+// list of readers at a time; what is above is refused with 429, and Retry-After
+// tells when to come again. When the server is overloaded he sends nothing, by SIP
+// or here.
+//
 // Promises:
 //
 //   - A change is made by the services ([Accounts] and others), never in the

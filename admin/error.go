@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 
@@ -32,6 +33,10 @@ var verdicts = []struct {
 	{errManyListeners, http.StatusTooManyRequests, ""},
 	{errManyInAll, http.StatusServiceUnavailable, ""},
 	{errHubClosed, http.StatusServiceUnavailable, ""},
+	{errTooOften, http.StatusTooManyRequests, ""},
+	{errOneAtATime, http.StatusTooManyRequests, ""},
+	{errSearchBusy, http.StatusServiceUnavailable, ""},
+	{errOverloaded, http.StatusServiceUnavailable, ""},
 	{context.DeadlineExceeded, http.StatusGatewayTimeout, "this took too long: ask for less"},
 }
 
@@ -74,18 +79,28 @@ func (a *API) problem(err error) error {
 		a.Log.Error("administration failed", "error", err)
 	}
 	answer := huma.NewError(status, text)
-	if status == http.StatusServiceUnavailable {
-		return huma.ErrorWithHeaders(answer, http.Header{"Retry-After": {"5"}})
+	if h := retryAfter(status); h != nil {
+		return huma.ErrorWithHeaders(answer, h)
 	}
 	return answer
+}
+
+// retryAfter tells when to try again what was answered with a status; nil: it would
+// not help.
+func retryAfter(status int) http.Header {
+	switch status {
+	case http.StatusServiceUnavailable:
+		return http.Header{"Retry-After": {"5"}}
+	case http.StatusTooManyRequests:
+		return http.Header{"Retry-After": {"1"}}
+	}
+	return nil
 }
 
 // writeProblem answers outside of an operation.
 func writeProblem(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "application/problem+json")
-	if status == http.StatusServiceUnavailable {
-		w.Header().Set("Retry-After", "5")
-	}
+	maps.Copy(w.Header(), retryAfter(status))
 	w.WriteHeader(status)
 	json.NewEncoder(w).Encode(huma.ErrorModel{Status: status, Title: http.StatusText(status), Detail: text})
 }

@@ -71,7 +71,7 @@ func (a *API) registerMyConversations(api huma.API) {
 	huma.Register(api, own(http.MethodPatch, "/conversations/{conversation}", "change-my-conversation", "Pin, mute, hide, label, clear or mark a conversation, for me only"), a.changeMyConversation)
 	huma.Register(api, own(http.MethodPut, "/conversations/{conversation}/read", "read-my-conversation", "Tell how far I have read; it never goes back"), a.readMyConversation)
 	huma.Register(api, own(http.MethodGet, "/conversations/{conversation}/members", "list-my-members", "List who is in a conversation"), a.listMyMembers)
-	huma.Register(api, own(http.MethodGet, "/conversations/{conversation}/readers", "list-my-readers", "List how far its members have read a conversation"), a.listMyReaders)
+	huma.Register(api, a.oneAtATime(api, own(http.MethodGet, "/conversations/{conversation}/readers", "list-my-readers", "List how far its members have read a conversation")), a.listMyReaders)
 }
 
 func (a *API) listMyConversations(ctx context.Context, in *struct {

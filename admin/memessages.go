@@ -78,7 +78,7 @@ func (a *API) registerMyMessages(api huma.API) {
 	huma.Register(api, own(http.MethodGet, "/stars", "list-my-stars", "List the messages that I have marked, the newest message first"), a.listMyStars)
 	huma.Register(api, own(http.MethodPut, "/stars/{message}", "star-my-message", "Mark a message, with a note"), a.starMyMessage)
 	huma.Register(api, own(http.MethodDelete, "/stars/{message}", "unstar-my-message", "Take a mark away"), a.unstarMyMessage)
-	huma.Register(api, own(http.MethodGet, "/search", "search-my-messages", "Search what I may see, newest first"), a.searchMyMessages)
+	huma.Register(api, a.oneAtATime(api, own(http.MethodGet, "/search", "search-my-messages", "Search what I may see, newest first")), a.searchMyMessages)
 }
 
 func (a *API) listMyMessages(ctx context.Context, in *struct {
@@ -256,7 +256,7 @@ func (a *API) searchMyMessages(ctx context.Context, in *struct {
 			q.User, q.Peer = me(ctx), row.Peer
 		}
 	}
-	found, err := a.Own.Search(ctx, q)
+	found, err := a.search(ctx, q)
 	if err != nil {
 		return nil, a.problem(err)
 	}

@@ -67,7 +67,7 @@ func (a *API) registerPictures(api huma.API) {
 
 func (a *API) registerMyPicture(api huma.API) {
 	huma.Register(api, own(http.MethodGet, "/picture", "get-my-picture", "Show my picture"), a.getMyPicture)
-	huma.Register(api, uploads(own(http.MethodPut, "/picture", "set-my-picture", "Upload my picture")), a.setMyPicture)
+	huma.Register(api, a.oneAtATime(api, uploads(own(http.MethodPut, "/picture", "set-my-picture", "Upload my picture"))), a.setMyPicture)
 	huma.Register(api, own(http.MethodDelete, "/picture", "remove-my-picture", "Remove my uploaded picture"), a.removeMyPicture)
 }
 

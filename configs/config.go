@@ -98,7 +98,7 @@ type Limits struct {
 	Connections           int           `toml:"connections" doc:"Connections at the same time; about 35 kB of memory each. The limit of open files (LimitNOFILE) must be higher."`
 	ConnectionsPerAddress int           `toml:"connections_per_address" doc:"Connections from one IP address. A whole office behind one NAT shares an address."`
 	Transactions          int           `toml:"transactions" doc:"Requests in progress at the same time; more are answered 503 with Retry-After."`
-	RequestsPerAddress    int           `toml:"requests_per_address" doc:"Requests a second from one address that has not proved who it is; over UDP and TCP nobody stays proven. 0: no limit."`
+	RequestsPerAddress    int           `toml:"requests_per_address" doc:"Requests a second from one address that has not proved who it is; over UDP and TCP nobody stays proven. A user may ask as much over HTTPS. 0: no limit."`
 	Unlimited             []string      `toml:"unlimited" doc:"Networks to which requests_per_address does not apply, such as \"10.0.0.0/8\"."`
 	Handshake             time.Duration `toml:"handshake" doc:"Time to finish the TLS handshake and to send a first message."`
 	Idle                  time.Duration `toml:"idle" doc:"A connection on which nothing arrived for so long is closed. Softphones send keep-alives every 30 s to 2 min."`

@@ -316,6 +316,7 @@ func (s *Server) buildAdmin() error {
 		Groups: s.groups, GroupRecords: s.store, Units: s.store, Pictures: s.pictures,
 		Own: s.store, Chat: s.chat, SyncKey: secret,
 		Backup: s.backup, Verify: s.verify, Status: s.status, Ready: s.ready,
+		Rate: s.cfg.Limits.RequestsPerAddress, Load: s.load,
 		Gatherer: s.metrics, Metrics: s.metrics, Version: programVersion(), Log: s.part("admin"),
 	})
 	s.accounts.own = s.api
