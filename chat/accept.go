@@ -79,6 +79,8 @@ func (s *Service) check(sub *submission) error {
 		return &server.Error{Status: 400, Warning: err.Error()}
 	case c.typ == cpimType && c.cpim == nil: // another parser may read an author in it
 		return &server.Error{Status: 400, Warning: "message/cpim is malformed (RFC 3862)"}
+	case c.nestsCPIM():
+		return &server.Error{Status: 400, Warning: "there is message/cpim inside the message: send what is in it by itself"}
 	}
 	if c.class == classComposing {
 		if _, err := parseComposing(c.body); err != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"mime/multipart"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -78,6 +79,27 @@ func (c *content) unwrap() {
 	c.cpim, c.body = m, m.body
 	c.typ, c.params = mediaType(m.contentHeader("Content-Type"))
 	c.disposition, _, _ = strings.Cut(strings.ToLower(m.contentHeader("Content-Disposition")), ";")
+}
+
+// nestedType is how a part of a multipart body says that it is CPIM.
+var nestedType = regexp.MustCompile(`(?im)^content-type[ \t]*:\s*message/cpim`)
+
+// nestsCPIM tells whether there is CPIM inside the message, or may be for another
+// parser: its From, which devices show as the author, is checked by nobody.
+func (c *content) nestsCPIM() bool {
+	if strings.HasPrefix(c.typ, "multipart/") && nestedType.Match(c.body) {
+		return true
+	}
+	if c.cpim == nil {
+		return false
+	}
+	types := 0
+	for _, f := range c.cpim.content {
+		if strings.EqualFold(f.name, "Content-Type") {
+			types++
+		}
+	}
+	return types > 1 || strings.HasPrefix(c.typ, cpimType)
 }
 
 // classify tells receipts and is-composing from what people write. Linphone

@@ -417,6 +417,38 @@ func TestForgedAuthorInAGroup(t *testing.T) {
 	})
 }
 
+// CPIM inside of what a member writes could name another author.
+func TestNestedCPIM(t *testing.T) {
+	inMeeting(t, func(m *meeting) {
+		m.arrives(102, 202)
+		head, _, _ := strings.Cut(cpimOf("alice", "n", ""), "Content-Type:")
+		inner := cpimOf("bob", "inner", "I am bob")
+		within := func(open string) string { return "--b\r\n" + open + inner + "\r\n--b--\r\n" }
+		mixed := "Content-Type: multipart/mixed;boundary=b\r\n\r\n"
+		for what, c := range map[string][2]string{
+			"in CPIM":                  {cpimType, head + "Content-Type: message/cpim\r\n\r\n" + inner},
+			"with a parameter":         {cpimType, head + "content-type: Message/CPIM; charset=utf-8\r\n\r\n" + inner},
+			"under two types":          {cpimType, head + "Content-Type: text/plain\r\nContent-Type: message/cpim\r\n\r\n" + inner},
+			"in a part":                {cpimType, head + mixed + within("Content-Type: message/cpim\r\n\r\n")},
+			"in a part, folded":        {cpimType, head + mixed + within("Content-type :\r\n Message/cpim\r\n\r\n")},
+			"in a part of a part":      {cpimType, head + mixed + "--b\r\nContent-Type: multipart/mixed;boundary=c\r\n\r\n--c\r\nContent-Type: message/cpim\r\n\r\n" + inner + "\r\n--c--\r\n--b--\r\n"},
+			"in a part of a bare body": {"multipart/mixed;boundary=b", within("Content-Type: message/cpim\r\n\r\n")},
+			"with no boundary":         {"multipart/mixed", within("Content-Type: message/cpim\r\n\r\n")},
+		} {
+			if a := m.posts(102, c[0], "", c[1]); a.status != 400 || !strings.Contains(a.warning, "inside") {
+				t.Errorf("%s: %d %q", what, a.status, a.warning)
+			}
+		}
+		expect(t, "bob", m.phones.texts(202), nil)
+		if a := m.posts(102, cpimType, "", head+mixed+"--b\r\nContent-Type: text/plain\r\n\r\nWhat is message/cpim?\r\n--b--\r\n"); a.status != 202 {
+			t.Errorf("who only speaks of it is answered %d %q", a.status, a.warning)
+		}
+		if a := m.says(102, "team", inner); a.status != 202 || !strings.Contains(m.phones.texts(202)[1], "text/plain") {
+			t.Errorf("as text it is text: %d, %q", a.status, m.phones.texts(202))
+		}
+	})
+}
+
 // Linphone 5.1 dies of a bare receipt in a room.
 func TestBareReceiptIntoAGroup(t *testing.T) {
 	inMeeting(t, func(m *meeting) {
