@@ -207,4 +207,6 @@ type Subscription struct {
 	Event      string // the Event header, with its id
 	Expires    time.Time
 	Version    int64 // told last
+
+	Versions map[string]int64 // told last of each address of a list; nil while in force
 }

@@ -53,10 +53,14 @@ type Config struct {
 
 // Bounds.
 const (
-	// MaxSubscriptions of one device, lists counting once.
-	MaxSubscriptions = 200
+	// MaxSubscriptions of one device, lists counting once; about 1 kB each. A new
+	// device subscribes to each group of its user as it is invited, and makes a list
+	// of them at its next start.
+	MaxSubscriptions = 1000
 	// MaxEntries of a list.
 	MaxEntries = 1000
+
+	spareLists = 10 // let in above MaxSubscriptions: a list takes the place of others
 
 	maxQueue = 16 // documents that wait for one subscription
 	workers  = 4
@@ -112,6 +116,23 @@ func (n *Notifier) Close() {
 	n.cancel()
 	n.ready.close()
 	n.running.Wait()
+	n.saveLists()
+}
+
+// saveLists keeps what subscribers to lists were told. While they are in force that
+// is saved with their refreshes only: one NOTIFY would write the whole list. When all
+// devices come back after a restart, they are told what has changed, and not of all
+// groups.
+func (n *Notifier) saveLists() {
+	var lists []store.Subscription
+	for _, s := range n.table.all() {
+		s.own.Lock()
+		if s.isList() && !s.over && s.ending == "" {
+			lists = append(lists, s.record())
+		}
+		s.own.Unlock()
+	}
+	n.cfg.Save(lists, nil)
 }
 
 // Publish gives a document to everybody who is subscribed to a resource. It returns

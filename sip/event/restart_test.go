@@ -73,21 +73,28 @@ func TestRestart(t *testing.T) {
 	})
 }
 
-// Of a list nobody knows after a restart what was told.
+// Of a list the subscriber gets after a restart what he missed, and nothing that he
+// knows: thousands come back at once.
 func TestRestartOfList(t *testing.T) {
 	inWorld(t, func(w *world) {
 		w.Play(`
-			list alice team;Last-Notify=3 den;Last-Notify=1
+			list alice team;Last-Notify=3 den
 			alice gets 200 SUBSCRIBE
-			alice gets NOTIFY
+			alice gets NOTIFY (den 1)
+			alice 200 NOTIFY
+			change team
+			alice gets NOTIFY (team +4)
 			alice 200 NOTIFY
 			restart now
 			change hall
 			quiet
 			registers alice
-			alice gets NOTIFY (team 3)
-			alice 200 NOTIFY
-			alice gets NOTIFY (den 1)
+			quiet
+			restart now`)
+		w.rooms.versions["team@example.com"]++ // while nobody serves
+		w.Play(`
+			registers alice
+			alice gets NOTIFY (team +5)
 			alice 200 NOTIFY
 			change den
 			alice gets NOTIFY (den +2)
@@ -97,12 +104,34 @@ func TestRestartOfList(t *testing.T) {
 			w.take("alice")
 		}
 		last := cseq(w.Phones["alice"])
-		w.Step("restart now")
+		w.crash()
 		w.Step("registers alice")
 		w.take("alice")
 		if got := cseq(w.Phones["alice"]); got <= last {
 			t.Errorf("CSeq %d after %d", got, last)
 		}
+	})
+}
+
+// After a crash it is told what the last refresh, or SUBSCRIBE, found it not to know.
+func TestCrashWithList(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.Play(`
+			list alice team;Last-Notify=3 den
+			alice gets 200 SUBSCRIBE
+			alice gets NOTIFY (den 1)
+			alice 200 NOTIFY
+			change team
+			alice gets NOTIFY (team +4)
+			alice 200 NOTIFY`)
+		w.crash()
+		w.Play(`
+			registers alice
+			alice gets NOTIFY (team +4)
+			alice 200 NOTIFY
+			alice gets NOTIFY (den 1)
+			alice 200 NOTIFY
+			quiet`)
 	})
 }
 

@@ -41,8 +41,11 @@ func (n *Notifier) begin(r *server.Request, w wish) error {
 		return &server.Error{Status: 403, Warning: "register first: notifications go to registered devices only"}
 	}
 	key := deviceKey{r.Sender.User, device}
-	older := n.table.of(key)
-	if w.expires > 0 && len(older) >= MaxSubscriptions {
+	older, most := n.table.of(key), MaxSubscriptions
+	if w.list != nil {
+		most += spareLists
+	}
+	if w.expires > 0 && len(older) >= most {
 		return &server.Error{Status: 403, Warning: "this device has too many subscriptions; end some, or use a list"}
 	}
 	s := &subscription{pkg: w.pkg, Subscription: Subscription{Told: w.told, Subscription: store.Subscription{

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -59,14 +60,20 @@ func (s *subscription) isAt(t *registrar.Target) bool {
 func (s *subscription) record() store.Subscription {
 	s.savedAt = s.LocalCSeq
 	s.Version = s.Told[s.Resource] // 0 of a list
-	return s.Subscription.Subscription
+	rec := s.Subscription.Subscription
+	if s.isList() {
+		rec.Versions = maps.Clone(s.Told)
+	}
+	return rec
 }
 
 // resume makes a subscription of an earlier run ready: what it missed it gets when
-// its device registers. What a list was told is not known any more.
+// its device registers.
 func (s *subscription) resume() {
 	s.LocalCSeq += leap
-	if !s.isList() && s.Version > 0 {
+	if s.isList() && s.Versions != nil {
+		s.Told, s.Versions = s.Versions, nil
+	} else if s.Version > 0 {
 		s.Told[s.Resource] = s.Version
 	}
 	s.owed, s.stalled = slices.Clone(s.resources()), true

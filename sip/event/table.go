@@ -2,6 +2,7 @@ package event
 
 import (
 	"container/heap"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -156,6 +157,13 @@ func (t *table) watching(k topic) []*subscription {
 		list = append(list, s)
 	}
 	return list
+}
+
+// all returns every subscription.
+func (t *table) all() []*subscription {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Collect(maps.Values(t.dialogs))
 }
 
 // due takes away those whose time has come, and tells how long it is until the next.

@@ -109,9 +109,13 @@ func TestManySubscriptionsOfADevice(t *testing.T) {
 			t.Errorf("%d NOTIFYs", len(got))
 		}
 		w.take("bob")
-		w.list("alice team")
-		w.Phones["alice"].Want("403 SUBSCRIBE")
-		w.live(MaxSubscriptions + 1)
+		w.list("alice team") // it takes the place of all of them
+		w.Phones["alice"].Want("200 SUBSCRIBE")
+		w.take("alice")
+		w.live(2)
+		w.subscribe("alice team 600")
+		w.Phones["alice"].Want("200 SUBSCRIBE")
+		w.take("alice")
 	})
 }
 

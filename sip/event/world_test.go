@@ -158,6 +158,14 @@ func (w *world) restart() {
 	w.start()
 }
 
+// crash is one that says nothing to the store at its end.
+func (w *world) crash() {
+	kept := maps.Clone(w.store.rows)
+	w.n.Close()
+	w.store.rows = kept
+	w.start()
+}
+
 // subscribe is "alice team 600": SUBSCRIBE to a room, outside of a dialog.
 func (w *world) subscribe(text string) {
 	words := strings.Fields(text)

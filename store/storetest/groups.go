@@ -247,7 +247,7 @@ func testRooms(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	room := store.RoomDevice{Group: 1, User: 2, Device: 3, CallID: "c", LocalTag: "l", RemoteTag: "r", LocalCSeq: 1, RemoteCSeq: 2, Since: time.UnixMilli(5).UTC()}
 	other := store.RoomDevice{Group: 1, User: 2, Device: 4, CallID: "d"}
-	sub := store.Subscription{Package: "conference", Resource: "team@example.com", List: []string{"a@b"}, User: 2, Device: 3, CallID: "s",
+	sub := store.Subscription{Package: "conference", Resource: "team@example.com", List: []string{"a@b"}, Versions: map[string]int64{"a@b": 7}, User: 2, Device: 3, CallID: "s",
 		LocalTag: "l", RemoteTag: "r", LocalCSeq: 7, Event: "conference;id=1", Expires: time.UnixMilli(9).UTC(), Version: 3}
 	f.SaveRooms([]store.RoomDevice{room, other}, nil)
 	f.SaveSubscriptions([]store.Subscription{sub}, nil)
