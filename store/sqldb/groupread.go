@@ -116,29 +116,35 @@ func selectMembers(ctx context.Context, t *sql.Tx, whose string, args ...any) (m
 
 // GroupEvents implements store.Groups.
 func (db *DB) GroupEvents(ctx context.Context, id store.GroupID, after int64, limit int) ([]store.GroupEvent, error) {
-	return db.groupEvents(ctx, id, `version > $2 ORDER BY version LIMIT $3`, after, limit)
+	return db.groupEvents(ctx, `group_id = $1 AND version > $2 ORDER BY version LIMIT $3`, int64(id), after, limit)
 }
 
 // LastOfEach implements store.Groups.
 func (db *DB) LastOfEach(ctx context.Context, id store.GroupID, action string) ([]store.GroupEvent, error) {
-	return db.groupEvents(ctx, id, `version IN (SELECT max(version) FROM group_event WHERE group_id = $1 AND action = $2 GROUP BY user_id)
-		ORDER BY version`, action)
+	return db.groupEvents(ctx, `group_id = $1 AND version IN (SELECT max(version) FROM group_event WHERE group_id = $1 AND action = $2 GROUP BY user_id)
+		ORDER BY version`, int64(id), action)
 }
 
-// groupEvents reads those events of a group that a condition names, which may use
-// the args from $2 on.
-func (db *DB) groupEvents(ctx context.Context, id store.GroupID, where string, args ...any) ([]store.GroupEvent, error) {
-	rows, err := db.reader.QueryContext(ctx, `SELECT version, at, by_user, action, user_id, detail FROM group_event
-		WHERE group_id = $1 AND `+where, append([]any{int64(id)}, args...)...)
+// groupEvents reads those events that a condition names; its first arg is the group.
+func (db *DB) groupEvents(ctx context.Context, which string, args ...any) ([]store.GroupEvent, error) {
+	out, err := db.selectEvents(ctx, which, args...)
 	if err != nil {
-		return nil, fmt.Errorf("events of group %d: %w", id, err)
+		return nil, fmt.Errorf("events of group %d: %w", args[0], err)
+	}
+	return out, nil
+}
+
+func (db *DB) selectEvents(ctx context.Context, which string, args ...any) ([]store.GroupEvent, error) {
+	rows, err := db.reader.QueryContext(ctx, `SELECT version, at, by_user, action, user_id, detail FROM group_event WHERE `+which, args...)
+	if err != nil {
+		return nil, err
 	}
 	defer rows.Close()
 	var out []store.GroupEvent
 	for rows.Next() {
 		e, err := scanGroupEvent(rows)
 		if err != nil {
-			return nil, fmt.Errorf("events of group %d: %w", id, err)
+			return nil, err
 		}
 		out = append(out, e)
 	}
