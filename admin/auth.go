@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -167,11 +168,11 @@ func bearer(r *http.Request) string {
 
 // refuseToken tells a bad token from a store that cannot say.
 func (a *API) refuseToken(w http.ResponseWriter, err error) {
-	status, text := explain(err)
-	if status == http.StatusNotFound {
+	if errors.Is(err, errNotFound) {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="sparkle", error="invalid_token"`)
-		status, text = http.StatusUnauthorized, "the token is unknown, expired or revoked: ask an administrator for a new one"
+		err = errTokenRefused
 	}
+	status, text := explain(err)
 	writeProblem(w, status, text)
 }
 
@@ -189,4 +190,7 @@ func hashToken(token string) []byte {
 	return sum[:]
 }
 
-var errTokenUnknown = fmt.Errorf("token: %w", errNotFound)
+var (
+	errTokenUnknown = fmt.Errorf("token: %w", errNotFound)
+	errTokenRefused = errors.New("the token is unknown, expired or revoked: ask an administrator for a new one")
+)

@@ -30,6 +30,7 @@ var verdicts = []struct {
 	{store.ErrInvalid, http.StatusUnprocessableEntity, ""},
 	{store.ErrUnavailable, http.StatusServiceUnavailable, "the store cannot write now: try again in some seconds; nothing was changed"},
 	{store.ErrUnknown, http.StatusInternalServerError, "the store did not confirm the change: look whether it was made before you try again"},
+	{errTokenRefused, http.StatusUnauthorized, ""},
 	{errManyListeners, http.StatusTooManyRequests, ""},
 	{errManyInAll, http.StatusServiceUnavailable, ""},
 	{errHubClosed, http.StatusServiceUnavailable, ""},

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -76,6 +77,25 @@ func (h *hub) listen(u store.UserID, token int64) (*listener, error) {
 	h.users[u] = append(h.users[u], l)
 	h.listening.Add(1)
 	return l, nil
+}
+
+// listen begins to wait for changes of the user who asks. Whether his token is good
+// is asked again when the hub knows of him: what ended it just before that has
+// found no connection to end. The caller calls leave.
+func (a *API) listen(ctx context.Context) (*listener, error) {
+	token := holder(ctx)
+	l, err := a.hub.listen(token.User, token.ID)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = a.Tokens.TokenByHash(ctx, token.Hash); err == nil {
+		return l, nil
+	}
+	l.leave()
+	if errors.Is(err, errNotFound) {
+		err = errTokenRefused
+	}
+	return nil, err
 }
 
 func (l *listener) leave() {

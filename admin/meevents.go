@@ -55,7 +55,7 @@ func protocolToken(r *http.Request) string {
 // ends.
 func (a *API) serveEvents(w http.ResponseWriter, r *http.Request) {
 	token := holder(r.Context())
-	l, err := a.hub.listen(token.User, token.ID)
+	l, err := a.listen(r.Context())
 	if err != nil {
 		status, text := explain(err)
 		writeProblem(w, status, text)

@@ -3,6 +3,7 @@ package admin
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -106,6 +107,53 @@ func TestEvents(t *testing.T) {
 	bob.wantEnd()
 	if _, r, err := w.dial(door, "sparkle_bob", false); err == nil || r.StatusCode != http.StatusServiceUnavailable {
 		t.Errorf("of a server that ends: %v", err)
+	}
+}
+
+// hasty are tokens of which one is no longer good as soon as it has opened a door.
+type hasty struct {
+	store.Tokens
+	once sync.Once
+	then func()
+}
+
+func (h *hasty) TokenByHash(ctx context.Context, hash []byte) (store.Token, error) {
+	t, err := h.Tokens.TokenByHash(ctx, hash)
+	h.once.Do(h.then)
+	return t, err
+}
+
+// TestNobodyListensWithATokenThatWasGood: between the door and the hub, too.
+func TestNobodyListensWithATokenThatWasGood(t *testing.T) {
+	for name, end := range map[string]func(w *meWorld){
+		"revoked": func(w *meWorld) { w.must(w.revoke("eve")) },
+		"disabled": func(w *meWorld) {
+			u := w.users["eve"]
+			u.Disabled = true
+			_, err := w.organisation.UpdateUser(w.t.Context(), u)
+			w.must(err)
+			w.Forget(u.ID)
+		},
+		"removed": func(w *meWorld) {
+			w.must(w.organisation.RemoveUser(w.t.Context(), w.users["eve"].ID))
+			w.Forget(w.users["eve"].ID)
+		},
+	} {
+		w := newMeWorld(t)
+		w.API.Tokens = &hasty{Tokens: w.API.Tokens, then: func() { end(w) }}
+		if _, r, err := w.dial(w.door(), "sparkle_eve", false); err == nil || r.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s: a WebSocket: %v", name, err)
+		}
+		w = newMeWorld(t)
+		var page SyncPage
+		w.must(json.Unmarshal(w.ask("eve", "GET", "/v1/me/sync", "").Body.Bytes(), &page))
+		w.API.Tokens = &hasty{Tokens: w.API.Tokens, then: func() { end(w) }}
+		if r := w.ask("eve", "GET", "/v1/me/sync?wait=2&since="+page.Next, ""); r.Code != http.StatusUnauthorized {
+			t.Errorf("%s: a sync that waits: %d %s", name, r.Code, r.Body)
+		}
+		if n := w.hub.listening.Load(); n != 0 {
+			t.Errorf("%s: %d listen", name, n)
+		}
 	}
 }
 

@@ -107,7 +107,7 @@ func (a *API) syncPage(ctx context.Context, rows []store.ConversationRow, c curs
 
 // awaitChanges listens before it looks, so that nothing falls between.
 func (a *API) awaitChanges(ctx context.Context, c cursor, limit int, wait time.Duration) (*reply[SyncPage], error) {
-	l, err := a.hub.listen(me(ctx), holder(ctx).ID)
+	l, err := a.listen(ctx)
 	if err != nil {
 		return nil, a.problem(err)
 	}
