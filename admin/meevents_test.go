@@ -245,6 +245,13 @@ func (p *pipes) connect(t *testing.T) net.Conn {
 	return client
 }
 
+// everyToken is good.
+type everyToken struct{ store.Tokens }
+
+func (everyToken) TokenByHash(context.Context, []byte) (store.Token, error) {
+	return store.Token{}, nil
+}
+
 // recording keeps what a device has heard.
 type recording struct {
 	mu sync.Mutex
@@ -270,7 +277,7 @@ func TestSlowReader(t *testing.T) {
 		h := newHub(nil, prometheus.NewRegistry())
 		p := &pipes{make(chan net.Conn), make(chan struct{})}
 		server := &http.Server{ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			a := &API{hub: h}
+			a := &API{hub: h, Config: Config{Tokens: everyToken{}}}
 			a.serveEvents(w, r.WithContext(context.WithValue(r.Context(), holderKey{}, store.Token{User: 1})))
 		})}
 		go server.Serve(p)
@@ -311,7 +318,7 @@ func TestHintsAreBounded(t *testing.T) {
 		h := newHub(nil, nil)
 		p := &pipes{make(chan net.Conn), make(chan struct{})}
 		server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			a := &API{hub: h}
+			a := &API{hub: h, Config: Config{Tokens: everyToken{}}}
 			a.serveEvents(w, r.WithContext(context.WithValue(r.Context(), holderKey{}, store.Token{User: 1, Expires: new(time.Now().Add(5 * time.Second))})))
 		})}
 		go server.Serve(p)
