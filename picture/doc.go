@@ -15,8 +15,9 @@
 // # Keeping
 //
 // Pictures are files named by their content. [Service.Assign] says whose they are;
-// a picture that is nobody's any more is removed with the next upload. So there
-// are never more than users and groups have, and what one upload left.
+// a picture that is nobody's any more is shown no more at once, and removed with
+// the next upload or within a minute. Mosaics with it are shown no more either, and
+// go when the cache has no room for them.
 //
 // # Showing
 //
@@ -29,5 +30,8 @@
 //
 // [Service.Name] is the name of a user's or group's picture in public addresses:
 // its owner, encrypted. It cannot be guessed, tells nothing, and stays the same
-// when the picture changes.
+// when the picture changes. It is all that it takes to see the picture: who has
+// ever been told it, as a member of a group or by one who was, sees what its owner
+// looks like until the owner is removed or dissolved, also after he has left the
+// group. Only who is in the group is told it.
 package picture

@@ -14,10 +14,15 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sparkleim/sparkle/store"
 )
+
+// linger is how long the files of a picture that is nobody's any more stay at most
+// when nothing is uploaded: who is reading them shall end.
+const linger = time.Minute
 
 // Config is what a Service is made of.
 type Config struct {
@@ -41,7 +46,8 @@ type Service struct {
 	mu     sync.Mutex
 	owned  map[Owner]string // pictures of those who have uploaded one
 	uses   map[string]int   // owners of a picture, and uploads that are not settled
-	unused map[string]bool  // to be removed with the next upload
+	unused map[string]bool  // to be removed
+	swept  bool             // soon, without an upload
 }
 
 // New opens the directory. Until Restore is called no file is removed.
@@ -93,6 +99,31 @@ func (s *Service) release(name string) {
 	if s.uses[name]--; s.uses[name] <= 0 {
 		delete(s.uses, name)
 		s.unused[name] = true
+		s.sweepSoon()
+	}
+}
+
+// sweepSoon has what is unused removed in a while. It needs the lock.
+func (s *Service) sweepSoon() {
+	if !s.swept {
+		s.swept = true
+		time.AfterFunc(linger, s.sweep)
+	}
+}
+
+// sweep removes what is unused, and comes again when that fails.
+func (s *Service) sweep() {
+	s.uploading <- struct{}{}
+	err := s.collect()
+	<-s.uploading
+	if err != nil {
+		s.log.Warn("pictures that nobody uses were not removed", "err", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.swept = false
+	if len(s.unused) > 0 {
+		s.sweepSoon()
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
@@ -92,6 +94,36 @@ func TestOnePictureForEachOwner(t *testing.T) {
 	if got := testutil.ToFloat64(s.metrics.uploads.WithLabelValues("kept")); got != 5 {
 		t.Errorf("%v uploads counted", got)
 	}
+}
+
+// TestRemovedPicturesGo: nobody has to upload anything for that.
+func TestRemovedPicturesGo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		s := newService(t, dir)
+		alice, bob := Owner{User: 1}, Owner{User: 2}
+		first := uploads(t, s, alice, quarters(200, 100))
+		second := uploads(t, s, alice, quarters(64, 64).SubImage(image.Rect(0, 0, 32, 32)))
+		s.Assign(bob, second)
+		time.Sleep(linger - time.Second)
+		s.Assign(alice, "")
+		third := uploads(t, s, alice, quarters(64, 64).SubImage(image.Rect(32, 0, 64, 32)))
+		s.Assign(alice, "")
+		s.Assign(bob, third)
+		s.Assign(alice, second) // it is somebody's again
+		s.Assign(bob, "")
+		time.Sleep(2*linger + time.Second)
+		synctest.Wait()
+		if Check(dir, first) == nil || Check(dir, second) != nil || Check(dir, third) == nil || files(t, dir) != 2 {
+			t.Errorf("kept %v, %v, %v, %d files", Check(dir, first), Check(dir, second), Check(dir, third), files(t, dir))
+		}
+		s.Assign(alice, "")
+		time.Sleep(linger + time.Second)
+		synctest.Wait()
+		if n := files(t, dir); n != 0 {
+			t.Errorf("%d files of nobody", n)
+		}
+	})
 }
 
 // TestUploadThatIsNotAssigned: the commit failed, or the process died before it.
