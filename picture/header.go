@@ -23,6 +23,9 @@ const (
 	// maxMemory bounds what the decoder takes, in bytes: 40 megapixels of 8 bit
 	// with transparency are 160 MB, progressive JPEGs need fifteen bytes a pixel.
 	maxMemory = 320 << 20
+	// maxScans bounds how often a progressive JPEG goes over all its pixels: cameras
+	// and programs make a dozen, some bytes are enough for one more.
+	maxScans = 100
 )
 
 // upload is what the header of a picture says.
@@ -69,6 +72,9 @@ func readHeader(data []byte) (u upload, err error) {
 		var progressive bool
 		if u.orientation, progressive = walkJPEG(data); progressive {
 			perPixel = 4 + 3*4 // and all coefficients
+		}
+		if err == nil && bytes.Count(data, []byte("\xff\xda")) > maxScans { // among the pixels a zero follows each 0xff
+			err = errors.New("too many passes over its pixels")
 		}
 	case bytes.HasPrefix(data, []byte("GIF8")):
 		c, err = gif.DecodeConfig(bytes.NewReader(data))

@@ -248,6 +248,14 @@ func gifClaiming(width, height uint16) []byte {
 	return append(out, 0, 0, 0, 0x2c)
 }
 
+// jpegOfScans is a progressive JPEG that goes over its pixels again and again: each
+// time costs 38 bytes, and 8 ms.
+func jpegOfScans(t *testing.T, scans int) []byte {
+	t.Helper()
+	scan := append([]byte{0xff, 0xda, 0, 8, 1, 1, 0, 1, 63, 0}, make([]byte, 28)...)
+	return append(jpegClaiming(t, 4000, 3000, 0xc2), bytes.Repeat(scan, scans-1)...) // it has one of its own
+}
+
 // TestBombs: what would take more than its bytes promise is refused by its header.
 func TestBombs(t *testing.T) {
 	tests := []struct {
@@ -265,6 +273,8 @@ func TestBombs(t *testing.T) {
 		{"JPEG of four billion", jpegClaiming(t, 65535, 65535, 0xc0), "too many"},
 		{"progressive JPEG of 40 megapixels", jpegClaiming(t, 8000, 5000, 0xc2), "of this format are too many"},
 		{"progressive JPEG of 12 megapixels", jpegClaiming(t, 4000, 3000, 0xc2), ""},
+		{"JPEG of as many scans as are allowed", jpegOfScans(t, maxScans), ""},
+		{"JPEG of many scans", jpegOfScans(t, maxScans+1), "too many passes"},
 		{"JPEG of no height", jpegClaiming(t, 10, 0, 0xc0), "empty"},
 		{"GIF of four billion", gifClaiming(65535, 65535), "too many"},
 		{"more than 5 MB", append(asJPEG(t, quarters(16, 16)), make([]byte, MaxBytes)...), "5 MB at most"},
