@@ -39,8 +39,18 @@ type memberships interface {
 	Follow(ctx context.Context) error
 }
 
-// rosters name users (focus.Service).
-type rosters interface{ UserChanged(u store.User) }
+// attendance is where users are with their devices: in rooms, or subscribed to
+// something (event.Notifier). It ends when no device can be reached any more.
+type attendance interface {
+	Forget(u store.UserID)
+	ForgetDevice(u store.UserID, d store.DeviceID)
+}
+
+// rosters name users, and their devices are in rooms by them (focus.Service).
+type rosters interface {
+	attendance
+	UserChanged(u store.User)
+}
 
 // pictureBook knows whose a picture is (picture.Service).
 type pictureBook interface {
@@ -54,6 +64,7 @@ type accountParts struct {
 	phones   locations
 	groups   memberships
 	rooms    rosters
+	events   attendance
 	pictures pictureBook
 	log      *slog.Logger
 	domain   string
@@ -143,9 +154,16 @@ func (a *accounts) changed(u store.User) {
 	a.groups.UserChanged(u)
 	a.rooms.UserChanged(u)
 	if u.Disabled {
-		a.phones.RemoveUser(u.ID)
-		a.hangUp(u.ID)
+		a.disconnect(u.ID)
 	}
+}
+
+// disconnect ends everything by which a user is there.
+func (a *accounts) disconnect(id store.UserID) {
+	a.phones.RemoveUser(id)
+	a.rooms.Forget(id)
+	a.events.Forget(id)
+	a.hangUp(id)
 }
 
 func (a *accounts) Find(ctx context.Context, address string) (store.User, error) {
@@ -234,8 +252,7 @@ func (a *accounts) Remove(ctx context.Context, u store.User) error {
 		a.calls.Forget(u.ID)
 	}
 	a.phones.ForgetUser(u.ID)
-	a.phones.RemoveUser(u.ID)
-	a.hangUp(u.ID)
+	a.disconnect(u.ID)
 	a.leaveGroups(ctx, u)
 	return nil
 }
@@ -316,5 +333,7 @@ func (a *accounts) RevokeDevice(ctx context.Context, id store.DeviceID) (store.D
 		return d, fmt.Errorf("device %d: %w", id, err)
 	}
 	a.phones.RemoveDevice(id)
+	a.rooms.ForgetDevice(d.User, id)
+	a.events.ForgetDevice(d.User, id)
 	return d, nil
 }

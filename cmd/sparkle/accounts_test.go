@@ -46,7 +46,7 @@ func (w *witness) Assign(o picture.Owner, name string) {
 
 // parts is everybody who hears of changes, over a store.
 func (w *witness) parts(db *sqldb.DB) accountParts {
-	return accountParts{store: db, auth: w, phones: w, groups: w, rooms: roomsWitness{w}, pictures: w, log: slog.New(slog.DiscardHandler), domain: "example.com", md5: true}
+	return accountParts{store: db, auth: w, phones: w, groups: w, rooms: attendanceWitness{w, "rooms"}, events: attendanceWitness{w, "events"}, pictures: w, log: slog.New(slog.DiscardHandler), domain: "example.com", md5: true}
 }
 
 func (w *witness) note(format string, args ...any) {
@@ -65,10 +65,17 @@ type callsWitness struct{ *witness }
 
 func (w callsWitness) Forget(u store.UserID) { w.note("calls forget %d", u) }
 
-// roomsWitness is the rooms among those who hear of names.
-type roomsWitness struct{ *witness }
+// attendanceWitness is the rooms, or the subscriptions.
+type attendanceWitness struct {
+	*witness
+	of string
+}
 
-func (w roomsWitness) UserChanged(u store.User) { w.note("rooms hear of %d", u.ID) }
+func (w attendanceWitness) UserChanged(u store.User) { w.note("%s hear of %d", w.of, u.ID) }
+func (w attendanceWitness) Forget(u store.UserID)    { w.note("%s forget %d", w.of, u) }
+func (w attendanceWitness) ForgetDevice(u store.UserID, d store.DeviceID) {
+	w.note("%s forget device %d of %d", w.of, d, u)
+}
 
 func newTestAccounts(t *testing.T) (*accounts, *sqldb.DB, *witness) {
 	t.Helper()
@@ -98,6 +105,7 @@ func TestChangesReachEverybody(t *testing.T) {
 	}
 	auth, registrar, groups, rooms := fmt.Sprintf("auth forgets %d", u.ID), fmt.Sprintf("registrar forgets %d", u.ID), fmt.Sprintf("groups hear of %d", u.ID), fmt.Sprintf("rooms hear of %d", u.ID)
 	calls, gone, left := fmt.Sprintf("calls forget %d", u.ID), fmt.Sprintf("user %d is disconnected", u.ID), fmt.Sprintf("user %d leaves his groups", u.ID)
+	noRooms, noEvents := fmt.Sprintf("rooms forget %d", u.ID), fmt.Sprintf("events forget %d", u.ID)
 	changed := []string{auth, registrar, groups, rooms}
 	a.calls = callsWitness{w}
 	w.since()
@@ -110,10 +118,11 @@ func TestChangesReachEverybody(t *testing.T) {
 		{"password", func() error { return a.SetPassword(t.Context(), u, "battery staple") }, []string{auth}},
 		{"picture", func() error { u.Picture = "p"; u, err = a.Update(t.Context(), u); return err }, append([]string{fmt.Sprintf("user %d looks like p", u.ID)}, changed...)},
 		{"picture removed", func() error { u.Picture = ""; u, err = a.Update(t.Context(), u); return err }, changed},
-		{"disable", func() error { u.Disabled = true; u, err = a.Update(t.Context(), u); return err }, append(changed, gone)},
-		{"revoke", func() error { _, err := a.RevokeDevice(t.Context(), d.ID); return err }, []string{fmt.Sprintf("device %d is disconnected", d.ID)}},
+		{"disable", func() error { u.Disabled = true; u, err = a.Update(t.Context(), u); return err }, append(changed, gone, noRooms, noEvents)},
+		{"revoke", func() error { _, err := a.RevokeDevice(t.Context(), d.ID); return err }, []string{fmt.Sprintf("device %d is disconnected", d.ID),
+			fmt.Sprintf("rooms forget device %d of %d", d.ID, u.ID), fmt.Sprintf("events forget device %d of %d", d.ID, u.ID)}},
 		{"remove", func() error { return a.Remove(t.Context(), u) },
-			[]string{left, auth, calls, registrar, gone, left, "groups follow the units"}},
+			[]string{left, auth, calls, registrar, gone, noRooms, noEvents, left, "groups follow the units"}},
 		{"remove again", func() error { a.Remove(t.Context(), u); return nil }, []string{left}},
 	} {
 		if err := test.change(); err != nil {

@@ -298,7 +298,7 @@ func (s *Server) buildChain() error {
 
 func (s *Server) buildAccounts() (err error) {
 	s.accounts, err = newAccounts(context.Background(), accountParts{
-		store: s.store, auth: s.auth, phones: s.registrar, groups: s.groups, rooms: s.focus, pictures: s.pictures,
+		store: s.store, auth: s.auth, phones: s.registrar, groups: s.groups, rooms: s.focus, events: s.events, pictures: s.pictures,
 		log: s.part("accounts"), domain: s.domain(), md5: slices.Contains(s.cfg.Auth.Algorithms, auth.MD5),
 		assistant: s.assistant.ID,
 	})

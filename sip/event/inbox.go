@@ -23,8 +23,9 @@ type published struct {
 
 // withdrawal takes resources away from subscriptions; with a reason it is told.
 type withdrawal struct {
-	resources map[string]bool
-	reason    string
+	resources  map[string]bool
+	reason     string
+	everything bool // whatever they are about, and nobody is told
 }
 
 // answer is the end of NOTIFY number n.

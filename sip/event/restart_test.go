@@ -186,3 +186,42 @@ func TestSaves(t *testing.T) {
 		}
 	})
 }
+
+// Who is removed, or whose device is revoked, is told of nothing any more.
+func TestForgottenUsers(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.Play(`
+			subscribe alice team
+			alice gets 200 SUBSCRIBE
+			alice gets NOTIFY (team 3)
+			alice 200 NOTIFY
+			list alice den hall
+			alice gets 200 SUBSCRIBE
+			alice gets NOTIFY (den 1)
+			alice 200 NOTIFY
+			alice gets NOTIFY (hall 1)
+			subscribe bob team
+			bob gets 200 SUBSCRIBE
+			bob gets NOTIFY (team 3)
+			bob 200 NOTIFY`)
+		alice, bob := w.Phones["alice"], w.Phones["bob"]
+		w.live(3)
+		w.n.Forget(alice.User)
+		w.live(1)
+		w.n.ForgetDevice(bob.User, 0) // another one
+		w.live(1)
+		w.Play(`
+			alice 200 NOTIFY             # what was under way
+			change team den
+			bob gets NOTIFY (team +4)
+			bob 200 NOTIFY
+			quiet`)
+		w.n.ForgetDevice(bob.User, w.device(bob))
+		w.live(0)
+		w.Play(`
+			change team
+			refresh bob 600
+			bob gets 481 SUBSCRIBE
+			quiet`)
+	})
+}

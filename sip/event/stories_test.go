@@ -233,7 +233,7 @@ func TestMail(t *testing.T) {
 	now := time.Now()
 	news := []published{{"team", func(*Subscription) (Document, bool) { return Document{Version: 9}, true }}}
 	gone := func(reason string) []withdrawal {
-		return []withdrawal{{map[string]bool{"team": true}, reason}}
+		return []withdrawal{{resources: map[string]bool{"team": true}, reason: reason}}
 	}
 	for _, tt := range []struct {
 		name   string

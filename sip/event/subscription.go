@@ -168,6 +168,9 @@ func (s *subscription) owe(resource string) {
 
 // withdraw takes resources away.
 func (s *subscription) withdraw(w withdrawal) {
+	if w.everything {
+		s.over = true
+	}
 	if s.over || s.ending != "" {
 		return
 	}

@@ -148,6 +148,18 @@ func (t *table) of(k deviceKey) []*subscription {
 	return t.devices[k]
 }
 
+// ofUser returns the subscriptions of all devices of a user.
+func (t *table) ofUser(u store.UserID) (list []*subscription) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for key, own := range t.devices {
+		if key.user == u {
+			list = append(list, own...)
+		}
+	}
+	return list
+}
+
 // watching returns those that are about something.
 func (t *table) watching(k topic) []*subscription {
 	t.mu.Lock()

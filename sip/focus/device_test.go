@@ -481,3 +481,57 @@ func TestPathAndWebSocket(t *testing.T) {
 		}
 	})
 }
+
+// The rooms of who is removed or disabled end with that, also in the store; and those
+// of a revoked device.
+func TestForgottenUsers(t *testing.T) {
+	for _, how := range []string{"in the room", "being invited", "being told BYE", "away"} {
+		t.Run(how, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				alice, bob := w.Phones["alice"], w.Phones["bob"]
+				w.creates(alice, "Subject: Team", "bob", "carol")
+				w.Play("invites carol")
+				if how == "being invited" {
+					bob.Want("INVITE")
+				} else {
+					w.Play("invites bob")
+				}
+				if how == "being told BYE" {
+					if _, err := w.groups.Change(w.t.Context(), group.Actor{System: true}, w.group().ID, group.Remove{Users: []store.UserID{bob.User}}); err != nil {
+						t.Fatal(err)
+					}
+					synctest.Wait()
+					bob.Want("BYE")
+				}
+				device := *w.device(bob)
+				w.away(bob)
+				w.focus.Forget(bob.User)
+				synctest.Wait()
+				time.Sleep(time.Minute) // what was under way times out
+				sh := w.focus.devices.of(bob.User)
+				if known := sh.find(bob.User, device.ID); known != nil {
+					t.Errorf("known: %+v", known)
+				}
+				for _, row := range w.memory.rooms {
+					if row.User == bob.User {
+						t.Errorf("kept: %+v", row)
+					}
+				}
+				if _, underWay := w.focus.line.load(); underWay != 0 {
+					t.Errorf("%d requests are under way", underWay)
+				}
+				carol := w.Phones["carol"]
+				if w.standing(carol) != Inside {
+					t.Error("another member is not in the room any more")
+				}
+				w.focus.ForgetDevice(carol.User, w.device(carol).ID)
+				if w.standing(carol) == Inside {
+					t.Error("a revoked device is in the room")
+				}
+				for p := range w.Phones {
+					w.Phones[p].Take()
+				}
+			})
+		})
+	}
+}

@@ -49,6 +49,7 @@
 //
 // Entries of a list (those of a group), inflated size and depth of a body,
 // requests of users that wait, requests to devices under way, 2xx to be repeated.
-// A REFER to itself, to another group or outside is refused. Rooms of devices that
-// are removed or revoked are forgotten at the next start.
+// A REFER to itself, to another group or outside is refused. The rooms of
+// users who are removed or disabled, and of devices that are revoked, end with that
+// ([Service.Forget]).
 package focus
