@@ -71,7 +71,7 @@ func (s *Service) check(sub *submission) error {
 	}
 	c, err := openContent(m.ContentType, m.Encoding, m.Body)
 	switch {
-	case errors.Is(err, errEncoding): // RFC 3261 §21.4.13
+	case errors.Is(err, payload.ErrEncoding): // RFC 3261 §21.4.13
 		return &server.Error{Status: 415, Headers: []sip.Header{sip.NewHeader("Accept-Encoding", "deflate")}}
 	case errors.Is(err, payload.ErrInflatedSize):
 		return &server.Error{Status: 413, Warning: err.Error()}

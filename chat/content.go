@@ -2,7 +2,6 @@ package chat
 
 import (
 	"bytes"
-	"errors"
 	"io"
 	"mime"
 	"mime/multipart"
@@ -36,8 +35,6 @@ const (
 	classComposing              // "is typing"
 )
 
-var errEncoding = errors.New("Content-Encoding is not one we understand")
-
 // content is the body of a message with its wrapping taken off.
 type content struct {
 	class       class
@@ -51,15 +48,9 @@ type content struct {
 // openContent takes off Content-Encoding and CPIM. What does not parse as CPIM
 // stays an opaque body of that type.
 func openContent(contentType, encoding string, body []byte) (content, error) {
-	switch strings.ToLower(strings.TrimSpace(encoding)) {
-	case "", "identity":
-	case "deflate":
-		var err error
-		if body, err = payload.Inflate(body); err != nil {
-			return content{}, err
-		}
-	default:
-		return content{}, errEncoding
+	body, err := payload.Decode(encoding, body)
+	if err != nil {
+		return content{}, err
 	}
 	c := content{body: body}
 	c.typ, c.params = mediaType(contentType)

@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,23 +61,23 @@ func TestJobs(t *testing.T) {
 func TestJobsOfOneUser(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := NewJobs(JobLimits{AtATime: 2, Waiting: 100, Each: 3})
-		done := map[store.UserID]int{}
+		var one, other atomic.Int32
 		refused := 0
 		for range 200 {
-			if err := j.Do(1, func() { time.Sleep(time.Second); done[1]++ }); err != nil {
+			if err := j.Do(1, func() { time.Sleep(time.Second); one.Add(1) }); err != nil {
 				if !refusedJob(err) {
 					t.Error(err)
 				}
 				refused++
 			}
 		}
-		if err := j.Do(2, func() { done[2]++ }); err != nil {
+		if err := j.Do(2, func() { other.Add(1) }); err != nil {
 			t.Errorf("another user: %v", err)
 		}
 		j.Close()
 		j.Wait()
-		if refused != 197 || done[1] != 3 || done[2] != 1 {
-			t.Errorf("%d refused, done %v", refused, done)
+		if refused != 197 || one.Load() != 3 || other.Load() != 1 {
+			t.Errorf("%d refused, done %d and %d", refused, one.Load(), other.Load())
 		}
 	})
 }
